@@ -1,0 +1,1 @@
+"""A diffusion laboratory on the command line."""

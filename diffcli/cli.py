@@ -1,0 +1,93 @@
+"""The command line: one line per command, one place for errors. Nothing heavy is imported here."""
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import typer
+
+from diffcli.commands import noise, sample, train, visualize
+from diffcli.errors import Problem
+
+app = typer.Typer(
+    help="A diffusion laboratory: train, sample and look at small diffusion models, on a laptop.",
+    epilog="Start with: diffcli train",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train.train)
+app.command()(sample.sample)
+app.add_typer(visualize.app, name="visualize")
+app.command()(noise.noise)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(installed("diffcli"))
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; every way it can end becomes an exit code, and a failure one `error:` and one `hint:` line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except Problem as problem:
+        _debug(arguments)
+        return _fail(problem.message, problem.hint, problem.exit_code)
+    except typer.TyperException as problem:  # what typer itself found wrong with the arguments
+        return _fail(_first_line(problem), "diffcli --help lists commands, diffcli COMMAND --help options", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", "", 130)
+    except Terminated:
+        return _fail("terminated", "", 143)
+    except BrokenPipeError:  # the reader of our output, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("out of memory", "use a smaller --batch or --count", 5)
+    except Exception as error:
+        _debug(arguments)
+        if "out of memory" in str(error) or "can't allocate memory" in str(error):
+            return _fail("out of memory", "use a smaller --batch or --count", 5)
+        return _fail(f"a bug in diffcli: {type(error).__name__}: {error}", "--debug shows where; please report it", 70)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def _terminated(_: int, __: FrameType | None) -> None:
+    raise Terminated
+
+
+def _first_line(problem: Exception) -> str:
+    text = problem.format_message() if hasattr(problem, "format_message") else str(problem)
+    return " ".join(text.split()) or "no command given"
+
+
+def _debug(arguments: list[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()
+
+
+def _fail(message: str, hint: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    return code
+
+
+def run() -> None:
+    """The `diffcli` script."""
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""diffcli sample"""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from diffcli import options
+from diffcli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffcli.sampling import Job
+    from diffcli.show import Show
+
+DEFAULT_STEPS = {"ddim": 50}  # other samplers take the 1000 steps of DDPM
+FRAMES = 40  # of the animation
+SLOW = 20.0  # seconds from which on a faster way is suggested
+
+
+def sample(
+    run: Annotated[
+        Optional[str],
+        typer.Argument(metavar="[RUN|FILE]", help="A run or a checkpoint; default the newest run."),
+    ] = None,
+    ddim: Annotated[bool, typer.Option("--ddim", help="Same as --sampler ddim --eta 0.")] = False,
+    sampler: Annotated[Optional[str], typer.Option(help="ddpm or ddim.  [ddpm]")] = None,
+    steps: Annotated[Optional[int], typer.Option(help="Steps of the walk.  [ddpm 1000, ddim 50]", min=1)] = None,
+    eta: Annotated[Optional[float], typer.Option(help="Fresh noise of ddim: 0 none, 1 as in ddpm.  [0]")] = None,
+    variance: Annotated[Optional[str], typer.Option(help="Of ddpm: small or large.  [small]")] = None,
+    label: Annotated[
+        Optional[str],
+        typer.Option("--class", help="A class by number or name, or all: image i gets class i mod K."),
+    ] = None,
+    guidance: Annotated[
+        float, typer.Option(help="1 is none, 0 ignores the class; the papers' w is this minus 1.")
+    ] = 1.0,
+    clip: Annotated[bool, typer.Option(help="Hold clean estimates to the range of images.")] = True,
+    count: options.Count = 20,
+    batch: Annotated[int, typer.Option(help="Images at once.", min=1)] = 64,
+    weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
+    each: Annotated[bool, typer.Option("--each", help="Write every image as a PNG, too.")] = False,
+    animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,
+    array: Annotated[
+        Optional[Path], typer.Option(metavar="FILE.npy", help="Write float32 [N, C, H, W] in [-1, 1], too.")
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    out: options.Out = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw images from a trained model."""
+    from diffcli import sampling
+    from diffcli.files import check_free, fresh_folder, numbered
+    from diffcli.metrics.health import Brightness
+    from diffcli.pictures.grid import grid, save_array, save_gif, save_png, single
+    from diffcli.show import Show, duration
+
+    show = Show(as_json=as_json, quiet=quiet)
+    name = _sampler_name(ddim, sampler, eta)
+    if array is not None:
+        if array.suffix != ".npy":
+            raise UsageProblem(f"--array must end in .npy, not {array.name}")
+        check_free(array, "choose another --array")
+    steps = steps or DEFAULT_STEPS.get(name, 1000)
+    job, trained = sampling.prepare(
+        run, sampler=name, steps=steps, eta=eta, variance=variance, label=label, guidance=guidance, clip=clip,
+        count=count, seed=seed, device=device, weights=weights,
+    )  # fmt: skip
+    for note in trained.notes:
+        show.note(f"note: {note}")
+
+    with fresh_folder(out or numbered(Path("outputs"), "sample")) as folder:
+        show.note(f"{trained.path}: {count} images by {name} in {steps} steps, {weights} weights")
+        began = time.monotonic()
+        images, frames = _draw(job, count, batch, animate, show, fast=name == "ddim")
+        seconds = time.monotonic() - began
+
+        settings = {
+            "checkpoint": trained.path, "sampler": name, "steps": steps, "eta": eta, "variance": variance,
+            "guidance": guidance, "class": label, "clip": clip, "weights": weights, "seed": seed, "count": count,
+        }  # fmt: skip
+        facts = {f"diffcli {k}": v for k, v in settings.items() if v is not None}
+        written = [folder / "grid.png"]
+        save_png(written[0], grid(images), facts)
+        if animate:
+            written.append(folder / "walk.gif")
+            save_gif(written[-1], [grid(frame, width=400) for frame in frames])
+        singles = [folder / f"{i:05d}.png" for i in range(count)] if each else []
+        for path, image in zip(singles, images, strict=False):
+            save_png(path, single(image), facts)
+        if array:
+            written.append(array)
+            save_array(array, images)
+
+    brightness = Brightness.of(images)
+    document = {
+        "grid": str(written[0]),
+        "images": [str(path) for path in singles],
+        "array": str(array) if array else None,
+        "sampler": name,
+        "steps": steps,
+        "evaluations": steps * (1 if guidance in (0, 1) else 2),
+        "seconds": seconds,
+        "images_per_second": count / seconds,
+        "mean": brightness.mean,
+        "std": brightness.std,
+    }
+    lines = [f"{count} images in {duration(seconds)}, {count / seconds:.1f} images/s", *map(str, written)]
+    lines += [f"{folder}/00000.png ... {count:05d} files"] if each else []
+    show.result(document, [*lines, f"next: diffcli visualize reverse {trained.path.parent}"])
+
+
+def _sampler_name(ddim: bool, sampler: str | None, eta: float | None) -> str:
+    """The sampler that --ddim and --sampler ask for together."""
+    if ddim and (sampler not in (None, "ddim") or eta not in (None, 0)):
+        raise UsageProblem("--ddim means --sampler ddim --eta 0", "leave --ddim out to set either")
+    return "ddim" if ddim or (sampler is None and eta is not None) else sampler or "ddpm"
+
+
+def _draw(
+    job: "Job", count: int, batch: int, animate: bool, show: "Show", *, fast: bool
+) -> tuple["Tensor", list["Tensor"]]:
+    """All images of the job [count, C, H, W], and, to animate, all of them at some levels of the walk."""
+    import torch
+
+    from diffcli.sampling import spread
+
+    steps = len(job.levels) - 1
+    shown = spread(steps, FRAMES) if animate else [steps - 1]
+    parts: list[list[Tensor]] = []
+    total = steps * count
+    began, told = time.monotonic(), False
+    with show.progress("sampling", total) as bar:
+        for first in range(0, count, batch):
+            images = range(first, min(count, first + batch))
+            kept = []
+            for i, step in enumerate(job.walk(images)):
+                kept += [step.x.cpu()] if i in shown else []
+                done = steps * first + (i + 1) * len(images)
+                bar.update(done)
+                left = (time.monotonic() - began) * (total / done - 1)
+                if i == 2 and not told and not fast and left > SLOW:
+                    bar.note(f"this takes about {left:.0f} s; --ddim takes {left * 50 / steps:.0f} s")
+                told = told or i >= 2
+            parts.append(kept)
+    frames = [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
+    return frames[-1], frames

@@ -1,0 +1,190 @@
+"""diffcli train"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from diffcli import options
+from diffcli.errors import DivergedProblem, UsageProblem
+
+if TYPE_CHECKING:
+    from diffcli.session import Session
+    from diffcli.show import Bar, Show
+
+
+def train(
+    dataset: Annotated[Optional[str], typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = None,
+    minutes: Annotated[Optional[float], typer.Option(help="Time budget; the run ends with it.  [5]")] = None,
+    steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, instead of --minutes.")] = None,
+    schedule: Annotated[Optional[str], typer.Option(help="Noise schedule, e.g. linear.  [cosine]")] = None,
+    predict: Annotated[Optional[str], typer.Option(help="What the network predicts, e.g. eps.  [v]")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Network.  [unet]")] = None,
+    batch: Annotated[Optional[int], typer.Option(help="Images per step.  [64]")] = None,
+    lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [0.002]")] = None,
+    recipe: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Where to start from.")] = "default",
+    settings: Annotated[
+        Optional[list[str]],
+        typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
+    ] = None,
+    resume: Annotated[Optional[str], typer.Option(metavar="RUN", help="Go on with a run.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe, size and estimates; stop.")] = False,
+    seed: Annotated[Optional[int], typer.Option(help="Of all randomness.  [0]")] = None,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    out: options.Out = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train a diffusion model: MNIST in five minutes, or your own images."""
+    began = time.monotonic()
+    from diffcli import device as devices
+    from diffcli import recipes, runs
+    from diffcli.interrupts import Interrupts
+    from diffcli.session import Session
+    from diffcli.show import Show, duration
+
+    show = Show(as_json=as_json, quiet=quiet)
+    given = {
+        "dataset": dataset, "minutes": minutes, "steps": steps, "schedule": schedule, "predict": predict,
+        "model": model, "batch": batch, "lr": lr, "seed": seed,
+    }  # fmt: skip
+    changes = recipes.parse_settings(settings or []) | {k: v for k, v in given.items() if v is not None}
+    if minutes is not None and steps is not None:
+        raise UsageProblem("--minutes and --steps exclude each other", "give one of them")
+    if steps == 0:
+        raise UsageProblem("--steps must be at least 1", "or give --minutes")
+    if minutes is not None:
+        changes["steps"] = 0
+    where = devices.pick(device)
+    notes: tuple[str, ...] = ()
+    if resume is None:
+        session = Session(recipes.override(recipes.load(recipe), changes), where, data, began)
+        notes = session.dataset.notes
+    else:
+        if out is not None or recipe != "default":
+            raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
+        session, folder, notes = Session.resumed(resume, changes, where, data, began)
+
+    seconds_per_step = session.probe()
+    for line in (*notes, *_announce(session, seconds_per_step)):
+        show.note(line)
+    if dry_run:
+        _dry_run(session, seconds_per_step, show)
+        return
+    if resume is None:
+        folder = runs.create(out, session.recipe.dataset)
+    with runs.locked(folder):
+        runs.describe(folder, session.recipe, session.facts() | {"resumed_at": session.trainer.step or None})
+        show.note(f"run: {folder}   (Ctrl-C saves and stops; diffcli train --resume {folder} goes on)")
+        session.prepare(seconds_per_step)
+        with Interrupts() as wish, show.progress("training", session.trainer.plan.total, "steps") as bar:
+            saved = _loop(session, folder, lambda: wish.code != 0, bar)
+        runs.set_status(folder, "interrupted" if wish.code else "complete")
+    if wish.code:
+        show.note(f"saved at step {session.trainer.step}; go on with: diffcli train --resume {folder}")
+        raise typer.Exit(wish.code)
+
+    steps_done, seconds = session.trainer.step, session.clock.used
+    look = session.look
+    assert look is not None
+    document = {
+        "run": str(folder),
+        "checkpoint": str(saved),
+        "steps": steps_done,
+        "images": steps_done * session.recipe.batch,
+        "seconds": seconds,
+        "images_per_second": session.images_per_second,
+        "loss": session.loss,
+        "validation_loss": look.validation_loss,
+        "linear_denoiser_loss": look.linear_loss,
+    }
+    lines = [
+        f"{steps_done} steps in {duration(seconds)}, {session.images_per_second:.0f} images/s",
+        f"validation loss {look.validation_loss:.4f}, best linear denoiser {look.linear_loss:.4f}",
+        f"checkpoint: {saved}",
+        f"preview:    {folder / 'samples' / f'step-{steps_done:07d}.png'}",
+        f"next:       diffcli sample {folder} --ddim" + (" --class all" if session.dataset.classes else ""),
+    ]
+    show.result(document, lines)
+
+
+def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar") -> Path:
+    """Run the session, showing each event; the last checkpoint."""
+    from diffcli import runs
+    from diffcli.metrics.health import line
+    from diffcli.training import Diverged
+
+    saved = folder
+    start, first = time.monotonic(), session.trainer.step
+    try:
+        for progress, written, look in session.run(folder, stop):
+            speed = (progress.step - first) * session.recipe.batch / (time.monotonic() - start)
+            bar.update(progress.step, f"loss {session.loss:.4f}  {speed:.0f} images/s", session.trainer.plan.total)
+            if look:
+                bar.note(
+                    f"step {progress.step}: validation loss {look.validation_loss:.4f} "
+                    f"(best linear denoiser {look.linear_loss:.4f}); {line(look.brightness, session.preview.data)}"
+                )
+            saved = written or saved
+    except Diverged as error:
+        runs.set_status(folder, "diverged")
+        kept = runs.checkpoints(folder)
+        hint = (
+            f"lower --lr or --set muon_lr; the last good checkpoint is {kept[0]}"
+            if kept
+            else "lower --lr or --set muon_lr"
+        )
+        raise DivergedProblem(f"training diverged at step {session.trainer.step}: {error}", hint) from error
+    return saved
+
+
+def _announce(session: "Session", seconds_per_step: float) -> list[str]:
+    """What will be trained, and how long it will take."""
+    from diffcli.show import duration
+
+    recipe, dataset = session.recipe, session.dataset
+    channels, height, width = dataset.shape
+    parameters = sum(p.numel() for p in session.trainer.denoiser.parameters())
+    seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
+    classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
+    return [
+        f"data: {dataset.name}, {len(session.places)} images {channels}x{height}x{width}{classes}, "
+        f"{len(session.held)} held out",
+        f"model: {recipe.model}, {parameters / 1e6:.2f} M parameters, {recipe.schedule} schedule, predicts {recipe.predict}, "
+        f"{session.facts()['precision']} on {session.device}",
+        f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} images/s",
+    ]
+
+
+def _dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
+    """The resolved recipe and the estimates, as the result."""
+    import tomli_w
+
+    from diffcli import recipes, runs
+    from diffcli.show import duration, size
+
+    recipe = session.recipe
+    weights = sum(p.numel() for p in session.trainer.denoiser.parameters())
+    seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
+    moments = 1 if recipe.optimizer == "muon" else 2
+    disk = runs.KEPT * 4 * weights * (2 + moments)
+    plain = recipes.to_dict(recipe)
+    document = {
+        "recipe": plain,
+        "parameters": weights,
+        "steps": recipe.steps or int(seconds / seconds_per_step),
+        "seconds": seconds,
+        "images_per_second": recipe.batch / seconds_per_step,
+        "disk_bytes": disk,
+    }
+    facts = [
+        f"# parameters: {weights}",
+        f"# steps:      {document['steps']}" + ("" if recipe.steps else " (as the time allows)"),
+        f"# time:       {duration(seconds)}",
+        f"# disk:       {size(disk)}",
+    ]
+    show.result(document, [tomli_w.dumps(plain).rstrip(), *facts])

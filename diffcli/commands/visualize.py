@@ -1,0 +1,172 @@
+"""diffcli visualize"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from diffcli import options
+from diffcli.errors import one_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+app = typer.Typer(help="Draw what a diffusion model does.", no_args_is_help=True, rich_markup_mode=None)
+
+Columns = Annotated[int, typer.Option("--columns", help="Levels to show.", min=2, max=20)]
+FRAMES = 40  # of the animations
+LARGEST = 256  # pixels of the longer side of --image
+
+
+@app.command()
+def forward(
+    dataset: Annotated[str, typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = "mnist",
+    image: Annotated[Optional[Path], typer.Option(metavar="FILE", help="One image, instead of a data set.")] = None,
+    schedule: Annotated[str, typer.Option(help="Noise schedule, e.g. linear or flow.")] = "cosine",
+    count: Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=20)] = 4,
+    columns: Columns = 9,
+    seed: options.Seed = 0,
+    data: options.Data = None,
+    out: options.Out = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """The forward process: images on their way to noise, level by level."""
+    import torch
+
+    from diffcli.core.diffusion.exact import prior_kl
+    from diffcli.core.diffusion.schedules import SCHEDULES
+    from diffcli.core.randomness import image_noise
+    from diffcli.files import fresh_folder, numbered
+    from diffcli.pictures.figures import forward_figure
+    from diffcli.pictures.grid import grid, save_gif
+    from diffcli.show import Show
+
+    show = Show(as_json=as_json, quiet=quiet)
+    law = SCHEDULES[one_of(schedule, SCHEDULES, "schedule")]
+    x0 = _images(dataset, image, count, seed, data)
+    eps = image_noise(seed, "start", range(len(x0)), x0.shape[1:])
+    times = torch.linspace(0, 1, columns, dtype=torch.float64)
+    levels = [law(t) for t in times]
+    end = law(torch.ones((), dtype=torch.float64))
+    bits = prior_kl(x0.double(), end).mean().item()
+    snr = (end.alpha / end.sigma).square().item()
+
+    with fresh_folder(out or numbered(Path("outputs"), "forward")) as folder:
+        figure, gif = folder / "forward.png", folder / "forward.gif"
+        forward_figure(figure, [level.noised(x0, eps) for level in levels], times, levels, law, schedule)
+        moving = [law(t).noised(x0, eps) for t in torch.linspace(0, 1, FRAMES, dtype=torch.float64)]
+        save_gif(gif, [grid(x, width=600) for x in moving])
+
+    document = {
+        "figure": str(figure),
+        "animation": str(gif),
+        "schedule": schedule,
+        "levels": [
+            {
+                "t": t.item(),
+                "alpha": level.alpha.item(),
+                "sigma": level.sigma.item(),
+                "log_snr": level.log_snr.item(),
+            }
+            for t, level in zip(times, levels, strict=True)
+        ],
+        "terminal_snr": snr,
+        "prior_kl_bits_per_dim": bits,
+    }
+    lines = [
+        f"{schedule} ends at a signal-to-noise ratio of {snr:.2g}, {bits:.2g} bits/dim from its prior: {_verdict(bits)}",
+        str(figure),
+        str(gif),
+        "next: diffcli train",
+    ]
+    show.result(document, lines)
+
+
+def _verdict(bits: float) -> str:
+    """Whether sampling may start from pure noise."""
+    if bits == 0:
+        return "exactly noise"
+    if bits < 1e-3:
+        return "noise for all purposes"
+    return "not yet noise: samples that start from noise will be off in brightness"
+
+
+def _images(dataset: str, image: Path | None, count: int, seed: int, data: Path | None) -> "Tensor":
+    """The images to show [N, C, H, W] in [-1, 1]: one file's, or some of a data set, one of each class first."""
+    import torch
+
+    from diffcli import data as datasets
+    from diffcli.core.randomness import keyed
+    from diffcli.images import header, read_image
+
+    if image is not None:
+        mode, (width, height) = header(image)
+        factor = min(1.0, LARGEST / max(width, height))
+        shape = (
+            1 if mode in ("1", "L") else 3,
+            max(1, round(height * factor)),
+            max(1, round(width * factor)),
+        )
+        return datasets.to_unit(read_image(image, shape)).unsqueeze(0)
+    found = datasets.load(dataset, data=data)
+    order = torch.randperm(len(found), generator=keyed(seed, "show"))[: max(1000, count)]
+    if found.labels is not None:  # one of each class first, then the second of each
+        labels = found.labels[order]
+        rank = torch.nn.functional.one_hot(labels).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
+        order = order[rank.argsort(stable=True)]
+    return found.take(order[:count])[0]
+
+
+@app.command()
+def reverse(
+    run: Annotated[
+        Optional[str],
+        typer.Argument(metavar="[RUN|FILE]", help="A run or a checkpoint; default the newest run."),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="ddim or ddpm.")] = "ddim",
+    steps: Annotated[int, typer.Option(help="Steps of the walk.", min=1)] = 50,
+    label: Annotated[Optional[str], typer.Option("--class", help="A class by number or name, or all.")] = None,
+    guidance: Annotated[float, typer.Option(help="1 is none, 0 ignores the class.")] = 1.0,
+    count: Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=10)] = 3,
+    columns: Columns = 9,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    out: options.Out = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """The reverse process: where the walk stands (x_t) and what it believes (the clean estimate), step by step."""
+    import torch
+
+    from diffcli.files import fresh_folder, numbered
+    from diffcli.pictures.figures import reverse_figure
+    from diffcli.pictures.grid import grid, save_gif
+    from diffcli.sampling import prepare, spread
+    from diffcli.show import Show
+
+    show = Show(as_json=as_json, quiet=quiet)
+    job, trained = prepare(
+        run,
+        sampler=sampler,
+        steps=steps,
+        label=label,
+        guidance=guidance,
+        count=count,
+        seed=seed,
+        device=device,
+    )
+    for note in trained.notes:
+        show.note(f"note: {note}")
+    with fresh_folder(out or numbered(Path("outputs"), "reverse")) as folder:
+        walk = list(job.walk(range(count)))
+        figure, gif = folder / "reverse.png", folder / "reverse.gif"
+        columns_at = spread(steps, columns)
+        title = f"{sampler} in {steps} steps: above x_t, below the clean estimate made one step before"
+        reverse_figure(figure, [(job.levels[i + 1], walk[i]) for i in columns_at], title)
+        moving = [torch.stack([walk[i].x, walk[i].x0], 1).flatten(0, 1) for i in spread(steps, FRAMES)]
+        save_gif(gif, [grid(pairs, columns=2, width=300) for pairs in moving])
+    document = {"figure": str(figure), "animation": str(gif), "sampler": sampler, "steps": steps}
+    show.result(document, [str(figure), str(gif), f"next: diffcli sample {trained.path.parent} --ddim --animate"])

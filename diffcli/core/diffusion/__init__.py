@@ -1,0 +1,1 @@
+"""Diffusion: levels, schedules, denoisers, samplers."""

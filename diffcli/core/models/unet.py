@@ -1,0 +1,112 @@
+"""The U-Net of DDPM (Ho et al. 2020, appendix B) with pixel folding, for any number of channels and any size."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffcli.core.models.layers import Attention, ChannelNorm, LevelEmbedding, ResBlock, zeroed
+
+
+class UNet(nn.Module):
+    """forward(x [B, C, H, W], log_snr [B], *, label [B] or None) -> [B, C, H, W].
+
+    channels:   C, of the images
+    classes:    number of classes; label `classes` (or None) is the null label, "no class given"
+    widths:     channels at each resolution, each half the one before
+    blocks:     residual blocks per resolution on the way down, one more on the way up
+    attention:  resolutions (indices into widths) whose blocks are followed by self-attention
+    fold:       side of the square of pixels folded into channels first: 2 makes [C, 28, 28] into [4 C, 14, 14]
+    bf16:       compute in bfloat16 (the output is float32 all the same)
+
+    Sides that the pyramid does not divide are padded inside with the border's pixels and cropped outside.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int = 0,
+        *,
+        widths: Sequence[int] = (64, 128),
+        blocks: int = 2,
+        attention: Sequence[int] = (1,),
+        fold: int = 2,
+        dropout: float = 0.0,
+        bf16: bool = False,
+    ) -> None:
+        super().__init__()
+        self.classes, self.fold, self.bf16 = classes, fold, bf16
+        self.multiple = fold * 2 ** (len(widths) - 1)
+        condition = 4 * widths[0]
+        self.embed_level = nn.Sequential(LevelEmbedding(condition), nn.Linear(condition, condition))
+        self.embed_label = nn.Embedding(classes + 1, condition)
+        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(condition, condition), nn.SiLU())
+
+        self.enter = nn.Conv2d(channels * fold**2, widths[0], 3, padding=1)
+        skips, width = [widths[0]], widths[0]
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for i, wider in enumerate(widths):
+            for _ in range(blocks):
+                self.down.append(Stage(width, wider, condition, dropout, attend=i in attention))
+                width = wider
+                skips.append(width)
+            if i < len(widths) - 1:
+                self.down.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
+                skips.append(width)
+
+        self.middle = nn.ModuleList(
+            [Stage(width, width, condition, dropout, attend=True), Stage(width, width, condition, dropout)]
+        )
+        for i, narrower in reversed(list(enumerate(widths))):
+            for _ in range(blocks + 1):
+                self.up.append(Stage(width + skips.pop(), narrower, condition, dropout, attend=i in attention))
+                width = narrower
+            if i > 0:
+                self.up.append(nn.Conv2d(width, width, 3, padding=1))
+        self.leave = nn.Sequential(
+            ChannelNorm(width), nn.SiLU(), zeroed(nn.Conv2d(width, channels * fold**2, 3, padding=1))
+        )
+
+    def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
+        height, width = x.shape[-2:]
+        if label is None:
+            label = torch.full((len(x),), self.classes, device=x.device)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            condition = self.condition(self.embed_level(log_snr) + self.embed_label(label))
+            folded = F.pixel_unshuffle(self._padded(x), self.fold).contiguous(memory_format=torch.channels_last)
+            out = F.pixel_shuffle(self._pyramid(folded, condition), self.fold)
+        return out[..., :height, :width].float()
+
+    def _padded(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        return F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+
+    def _pyramid(self, x: Tensor, condition: Tensor) -> Tensor:
+        h = self.enter(x)
+        skips = [h]
+        for layer in self.down:
+            h = layer(h, condition) if isinstance(layer, Stage) else layer(h)
+            skips.append(h)
+        for layer in self.middle:
+            h = layer(h, condition)
+        for layer in self.up:
+            if isinstance(layer, Stage):
+                h = layer(torch.cat([h, skips.pop()], dim=1), condition)
+            else:
+                h = layer(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+        return self.leave(h)
+
+
+class Stage(nn.Module):
+    """A residual block, and attention where asked."""
+
+    def __init__(
+        self, channels_in: int, channels: int, condition: int, dropout: float, *, attend: bool = False
+    ) -> None:
+        super().__init__()
+        self.block = ResBlock(channels_in, channels, condition, dropout)
+        self.attention = Attention(channels) if attend else nn.Identity()
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        return self.attention(self.block(x, condition))

@@ -1,0 +1,1 @@
+"""Random processes with known laws."""

@@ -1,0 +1,328 @@
+"""Data sets: MNIST (bundled), Fashion-MNIST, and any folder of images."""
+
+import gzip
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import platformdirs
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from diffcli.core.randomness import keyed
+from diffcli.errors import DataProblem, Problem, UsageProblem, one_of
+from diffcli.images import SUFFIXES, Files, header
+
+MEMORY_LIMIT = 1 << 30  # bytes of uint8 pixels; a larger set stays on disk and is read by workers
+WORKERS = 2
+LARGEST_DEFAULT_SIDE = 64
+
+
+class Storage(Protocol):
+    """Where images live: in memory or on disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Tensor:
+        """One image, uint8 [C, H, W]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with optional labels, in one split.
+
+    storage:      uint8 [N, C, H, W] in memory, or a reader of files
+    labels:       int64 [N], or None
+    shape:        (C, H, W)
+    classes:      a name per label
+    fingerprint:  a digest of all that is in it
+    notes:        what was done to the images, for the user to know
+    """
+
+    name: str
+    storage: Storage
+    labels: Tensor | None
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.storage)
+
+    def take(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor | None]:
+        """The images at these places in [-1, 1], float32 [B, C, H, W], and their labels [B]."""
+        places = torch.as_tensor(indices)
+        if isinstance(self.storage, Tensor):
+            pixels = self.storage[places]
+        else:
+            pixels = torch.stack([self.storage[int(i)] for i in places])
+        return to_unit(pixels), None if self.labels is None else self.labels[places]
+
+    def holdout(self, most: int = 512) -> tuple[Tensor, Tensor]:
+        """Places for training and for validation: a tenth is held out, at most `most`; the same for every seed.
+
+        A set of fewer than ten images is validated on itself.
+        """
+        order = torch.randperm(len(self), generator=keyed(0, "holdout"))
+        count = min(most, len(self) // 10)
+        return (order[count:], order[:count]) if count else (order, order)
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """uint8 0 ... 255 -> float32 in [-1, 1]."""
+    return pixels.float() / 127.5 - 1
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Values in [-1, 1] (others are clipped) -> uint8, the inverse of `to_unit` on its range."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def stream(
+    dataset: Dataset, places: Tensor, *, batch: int, seed: int, flip: bool = False
+) -> Callable[[int], Iterator[tuple[Tensor, Tensor | None]]]:
+    """The endless stream of training batches, from any place in it: `stream(...)(first)`.
+
+    Image j of the stream is in epoch j // N, whose order has its own key; batches run across epochs.
+    With `flip`, half of the images are mirrored left to right, image j by its own key.
+    """
+
+    def indices(first: int) -> Iterator[Tensor]:
+        epoch, order = -1, places
+        while True:
+            chosen = []
+            for j in range(first, first + batch):
+                if j // len(places) != epoch:
+                    epoch = j // len(places)
+                    order = places[torch.randperm(len(places), generator=keyed(seed, "order", epoch))]
+                chosen.append(order[j % len(places)])
+            first += batch
+            yield torch.stack(chosen)
+
+    def batches(first: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        taken = (
+            map(dataset.take, indices(first)) if isinstance(dataset.storage, Tensor) else _load(dataset, indices(first))
+        )
+        for images, labels in taken:
+            if flip:
+                mirrored = [bool(torch.rand((), generator=keyed(seed, "flip", first + i)) < 0.5) for i in range(batch)]
+                images = torch.where(torch.tensor(mirrored).reshape(-1, 1, 1, 1), images.flip(-1), images)
+            first += batch
+            yield images, labels
+
+    return batches
+
+
+def _load(dataset: Dataset, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Batches read from disk by worker processes, in the order asked for."""
+    loader: DataLoader[Any] = DataLoader(
+        _Reader(dataset.storage),
+        batch_sampler=([int(i) for i in chosen] for chosen in indices),
+        num_workers=WORKERS,
+        collate_fn=list,
+    )
+    for items in loader:
+        for _, item in items:
+            if isinstance(item, Problem):
+                raise item
+        places = torch.tensor([place for place, _ in items])
+        images = to_unit(torch.stack([item for _, item in items]))
+        yield images, None if dataset.labels is None else dataset.labels[places]
+
+
+@dataclass
+class _Reader:
+    """A storage for worker processes; a problem travels as a value, because an exception would lose its hint."""
+
+    storage: Storage
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor | Problem]:
+        try:
+            return index, self.storage[index]
+        except Problem as problem:
+            return index, problem
+
+
+# Data sets by name
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set in the idx format of MNIST: where its files lie and what they must contain."""
+
+    title: str
+    folder: str  # below a data folder, as torchvision has it
+    classes: tuple[str, ...]
+    licence: str
+    url: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    def load(self, split: str, extra: Path | None) -> Dataset:
+        prefix = {"train": "train", "test": "t10k"}[split]
+        images = _read_idx(self._find(f"{prefix}-images-idx3-ubyte.gz", extra), dimensions=3)
+        labels = _read_idx(self._find(f"{prefix}-labels-idx1-ubyte.gz", extra), dimensions=1)
+        pixels = torch.from_numpy(images).unsqueeze(1)
+        return Dataset(
+            self.title, pixels, torch.from_numpy(labels).long(), (1, *images.shape[1:]), self.classes,
+            _digest(images.tobytes(), labels.tobytes()),
+        )  # fmt: skip
+
+    def _find(self, name: str, extra: Path | None) -> bytes:
+        """The content of a file, from the first place that has it; raises DataProblem if none has or it is damaged."""
+        cache = platformdirs.user_cache_path("diffcli") / self.folder
+        folders = [Path(str(files("diffcli") / "bundled" / self.folder))]
+        for root in (extra, os.environ.get("DIFFCLI_DATA")):
+            if root:
+                folders += [Path(root) / self.folder / "raw", Path(root) / self.folder, Path(root)]
+        for folder in [*folders, cache]:
+            path = folder / name
+            if path.is_file():
+                content = path.read_bytes()
+                if hashlib.sha256(content).hexdigest() != self.sha256[name]:
+                    raise DataProblem(
+                        f"{path} is not the {self.title} file it should be", "delete it, or fetch it again"
+                    )
+                return content
+        return self._download(name, cache)
+
+    def _download(self, name: str, cache: Path) -> bytes:
+        from diffcli.download import fetch
+
+        where = f"put {name} into {cache}, or name its folder by --data or DIFFCLI_DATA"
+        if not self.url:
+            raise DataProblem(f"{self.title} is incomplete: {name} is missing", where)
+        return fetch(f"{self.url}/{name}", cache / name, self.sha256[name], hint=where)
+
+
+DATASETS: dict[str, Source] = {
+    "mnist": Source(
+        title="mnist",
+        folder="MNIST",
+        classes=tuple("0123456789"),
+        licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+        sha256={
+            "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        },
+    ),
+    "fashion-mnist": Source(
+        title="fashion-mnist",
+        folder="FashionMNIST",
+        classes=(
+            "t-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "boot",
+        ),
+        licence="MIT, Zalando SE",
+        url="https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
+        sha256={
+            "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        },
+    ),
+}
+
+
+def load(name: str, split: str = "train", *, data: Path | None = None, size: int = 0) -> Dataset:
+    """A data set by name, or the images of a folder.
+
+    data:  a folder to look in first for the files of a named set
+    size:  side of the square that a folder's images are cropped to; 0 keeps images of one size as they are
+
+    Raises UsageProblem for an unknown name, DataProblem where files are missing or broken.
+    """
+    if name in DATASETS:
+        if size:
+            raise UsageProblem(f"size belongs to folders of images; {name} has its own", "leave size at 0")
+        return DATASETS[name].load(split, data)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return load_folder(folder, size)
+    if folder.is_file():
+        raise DataProblem(f"{name} is a file, not a folder of images", "name the folder that holds the images")
+    if len(folder.parts) > 1 or name.startswith("."):
+        raise DataProblem(
+            f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(DATASETS)}"
+        )
+    one_of(name, DATASETS, "data set (and no such folder)", DataProblem)
+    raise AssertionError
+
+
+def load_folder(folder: Path, size: int = 0) -> Dataset:
+    """The images below a folder, a class per sub-folder where there are several; in memory if they fit.
+
+    Grey images stay one channel; one colour image makes all of them colour.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not paths:
+        raise DataProblem(f"no images in {folder}", f"images end in {', '.join(sorted(SUFFIXES))}")
+    modes, sizes = zip(*map(header, paths), strict=True)
+    grey = all(mode in ("1", "L", "LA", "I", "I;16", "I;16B", "F") for mode in modes)
+    notes = []
+    if any(mode.startswith("I") or mode == "F" for mode in modes):
+        notes.append("16-bit images are reduced to 8 bits")
+    if any("A" in mode or mode == "P" for mode in modes):
+        notes.append("transparency is laid over white")
+
+    width, height = sizes[0]
+    smallest = min(min(pair) for pair in sizes)
+    if size == 0 and (len(set(sizes)) > 1 or max(width, height) > LARGEST_DEFAULT_SIDE):
+        size = min(LARGEST_DEFAULT_SIDE, smallest)
+        notes.append(f"images are cropped and resized to {size}x{size} (--set size=N for another)")
+    elif size and any(pair != (size, size) for pair in sizes):
+        notes.append(f"images are cropped and resized to {size}x{size}")
+    if size:
+        width = height = size
+
+    tops = [p.relative_to(folder).parts[0] if p.parent != folder else "" for p in paths]
+    classes = tuple(sorted(set(tops)))
+    labels = torch.tensor([classes.index(top) for top in tops]) if len(classes) > 1 else None
+    if labels is None:
+        classes = ()
+    elif "" in classes:
+        notes.append("images outside the sub-folders are a class of their own")
+        classes = tuple(c or "(none)" for c in classes)
+
+    shape = (1 if grey else 3, height, width)
+    reader = Files(tuple(paths), shape)
+    if len(paths) * math.prod(shape) <= MEMORY_LIMIT:
+        pixels = torch.stack([reader[i] for i in range(len(paths))])
+        return Dataset(folder.name, pixels, labels, shape, classes, _digest(pixels.numpy().tobytes()), tuple(notes))
+    stamps = "\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in paths)
+    return Dataset(folder.name, reader, labels, shape, classes, _digest(stamps.encode()), tuple(notes))
+
+
+def _read_idx(content: bytes, dimensions: int) -> np.ndarray:
+    """The array in a gzipped idx file: two zero bytes, type 8 (uint8), the number of dimensions, their sizes."""
+    raw = gzip.decompress(content)
+    header = np.frombuffer(raw, ">i4", 1 + dimensions)
+    if header[0] != 2048 + dimensions:
+        raise DataProblem(f"not an idx file of {dimensions} dimensions (magic number {header[0]})")
+    return np.frombuffer(raw, np.uint8, offset=4 * (1 + dimensions)).reshape(header[1:]).copy()
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,31 @@
+"""One file over https: to a `.part` beside it, checked against its checksum, then renamed."""
+
+import hashlib
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from diffcli.errors import DataProblem
+from diffcli.show import Show
+
+
+def fetch(url: str, path: Path, sha256: str, *, hint: str, timeout: float = 20.0) -> bytes:
+    """The content at `url`, then also at `path`; raises DataProblem, leaving nothing there, if it cannot be had."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(url, timeout=timeout) as answer, part.open("wb") as file:
+            total = int(answer.headers.get("Content-Length") or 0)
+            with Show().progress(f"downloading {path.name}", total, unit="B") as bar:
+                while block := answer.read(1 << 18):
+                    file.write(block)
+                    bar.update(file.tell())
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DataProblem(f"cannot download {path.name}: {reason}", hint) from error
+    content = part.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        part.unlink()
+        raise DataProblem(f"{url} does not hold the file it should (its checksum differs)", hint)
+    part.replace(path)
+    return content

@@ -1,0 +1,15 @@
+"""The options that commands share: the same name, the same meaning everywhere."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Out = Annotated[Optional[Path], typer.Option("--out", help="Where to write. Default: a fresh place, named at the end.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of all randomness.", min=0)]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Count = Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=100_000)]
+Data = Annotated[Optional[Path], typer.Option("--data", help="Folder to look for data sets in first.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -1,0 +1,74 @@
+"""Images side by side, as PNG and GIF."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from diffcli.data import to_pixels
+from diffcli.files import write_atomically
+
+GAP = 2  # pixels between images, before enlarging
+PAPER = 96  # grey of the gaps
+
+
+def single(image: Tensor) -> Image.Image:
+    """One image [C, H, W] in [-1, 1]; other channel numbers than 1 and 3 show their first."""
+    pixels = to_pixels(image).cpu().numpy()
+    return Image.fromarray(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0])
+
+
+def grid(images: Tensor, columns: int = 0, width: int = 800) -> Image.Image:
+    """Images [N, C, H, W] in [-1, 1] row by row, enlarged by a whole factor to about `width` pixels at most."""
+    count, _, h, w = images.shape
+    columns = columns or best_columns(count)
+    rows = math.ceil(count / columns)
+    sheet = Image.new(single(images[0]).mode, (columns * (w + GAP) + GAP, rows * (h + GAP) + GAP), _paper(images))
+    for i, image in enumerate(images):
+        row, column = divmod(i, columns)
+        sheet.paste(single(image), (GAP + column * (w + GAP), GAP + row * (h + GAP)))
+    factor = max(1, min(6, width // sheet.width))
+    return sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
+
+
+def best_columns(count: int) -> int:
+    """Columns of a nearly square grid; ten where the count is a multiple of ten, so classes line up."""
+    if count % 10 == 0 and count <= 200:
+        return 10
+    return math.ceil(math.sqrt(count))
+
+
+def save_png(path: Path, image: Image.Image, facts: dict[str, Any] | None = None) -> None:
+    """Write a PNG, the facts in its text chunks."""
+    info = PngInfo()
+    for key, value in (facts or {}).items():
+        info.add_text(key, str(value))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=info, optimize=True)
+    write_atomically(path, buffer.getvalue())
+
+
+def save_gif(path: Path, frames: Sequence[Image.Image], *, seconds: float = 3.0, hold: float = 1.5) -> None:
+    """Write a GIF that runs for `seconds`, rests on the last frame for `hold`, and begins again."""
+    each = max(20, round(1000 * seconds / len(frames)))
+    times = [each] * (len(frames) - 1) + [each + round(1000 * hold)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    write_atomically(path, buffer.getvalue())
+
+
+def save_array(path: Path, images: Tensor) -> None:
+    """Write float32 [N, C, H, W] as .npy."""
+    buffer = io.BytesIO()
+    np.save(buffer, images.float().cpu().numpy())
+    write_atomically(path, buffer.getvalue())
+
+
+def _paper(images: Tensor) -> int | tuple[int, int, int]:
+    return (PAPER,) * 3 if images.shape[1] == 3 else PAPER

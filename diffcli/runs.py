@@ -1,0 +1,220 @@
+"""The run folder: recipe, facts, metrics, previews and checkpoints; how it is written, and found again."""
+
+import contextlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import filelock
+import tomli_w
+import torch
+from torch import Tensor
+
+from diffcli import checkpoint, recipes
+from diffcli.core.diffusion.denoiser import Denoiser
+from diffcli.core.diffusion.schedules import SCHEDULES, Schedule
+from diffcli.core.models import MODELS
+from diffcli.device import use_bf16
+from diffcli.errors import BusyProblem, CheckpointProblem, UsageProblem, one_of
+from diffcli.files import cannot_write, check_free, numbered, write_atomically
+from diffcli.optimizers import Optimizer
+from diffcli.recipes import Recipe
+from diffcli.show import finite
+from diffcli.training import Plan, Trainer
+
+ROOT = Path("checkpoints")
+KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model read from a checkpoint, with all that sampling needs to know."""
+
+    denoiser: Denoiser
+    recipe: Recipe
+    schedule: Schedule
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    path: Path
+    about: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, device: torch.device) -> Denoiser:
+    """An untrained denoiser for images of this shape (C, H, W), its weights drawn from the recipe's seed."""
+    model = MODELS[recipe.model]
+    wanted = set(inspect.signature(model).parameters)
+    options = {k: v for k, v in vars(recipe).items() if k in wanted}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = model(shape[0], classes, bf16=use_bf16(recipe.precision, device), **options)
+    return Denoiser(network, recipe.predict).to(device).to(memory_format=torch.channels_last)
+
+
+def trainer(recipe: Recipe, denoiser: Denoiser) -> Trainer:
+    """A training run at its start; a run by the clock gets its plan later."""
+    optimizer = Optimizer(
+        denoiser,
+        name=recipe.optimizer,
+        lr=recipe.lr,
+        muon_lr=recipe.muon_lr,
+        weight_decay=recipe.weight_decay,
+    )
+    return Trainer(denoiser, optimizer, Plan(recipe.steps))
+
+
+# Writing
+
+
+def create(out: Path | None, dataset: str) -> Path:
+    """A fresh folder for a run: `out`, or checkpoints/<dataset>-<number>; raises BusyProblem if `out` holds anything."""
+    folder = out or numbered(ROOT, Path(dataset).name)
+    check_free(folder, f"go on with --resume {folder}, or choose another --out")
+    try:
+        (folder / "samples").mkdir(parents=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run for this process; raises BusyProblem if another one does."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise BusyProblem(f"{folder} is being trained by another process", "wait for it, or stop it") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def describe(folder: Path, recipe: Recipe, facts: dict[str, Any]) -> None:
+    """Write recipe.toml and run.json."""
+    write_atomically(folder / "recipe.toml", tomli_w.dumps(recipes.to_dict(recipe)).encode())
+    about = {
+        "argv": sys.argv[1:],
+        "versions": {name: version(name) for name in ("diffcli", "torch", "numpy")}
+        | {"python": sys.version.split()[0]},
+        "threads": torch.get_num_threads(),
+        **facts,
+    }
+    write_atomically(folder / "run.json", json.dumps(about, indent=2).encode())
+
+
+def set_status(folder: Path, status: str) -> None:
+    """Record in run.json what became of the run."""
+    path = folder / "run.json"
+    about = json.loads(path.read_text()) | {"status": status}
+    write_atomically(path, json.dumps(about, indent=2).encode())
+
+
+def log(folder: Path, row: dict[str, Any]) -> None:
+    """Append one object to metrics.jsonl."""
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(finite(row)) + "\n")
+
+
+def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
+    """Write a checkpoint of everything a resume needs; only then delete all but the newest two."""
+    tensors = {f"model/{k}": v for k, v in trainer.denoiser.state_dict().items()}
+    tensors |= {f"ema/{k}": v for k, v in trainer.ema.state_dict().items()}
+    tensors |= {f"optimizer/{k}": v for k, v in trainer.optimizer.state().items()}
+    path = folder / f"step-{trainer.step:07d}.safetensors"
+    plan = trainer.plan
+    checkpoint.save(path, tensors, about | {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress]})
+    for old in checkpoints(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+# Reading
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoint files of a run, newest first."""
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+
+
+def find(target: str | None) -> Path:
+    """The run folder or checkpoint file that `target` names: a path, or a run below checkpoints/; None is the newest run."""
+    runs = {p.parent.name: p.parent for p in ROOT.glob("*/step-*.safetensors")}
+    if target is None:
+        if not runs:
+            raise CheckpointProblem("there is no trained model in checkpoints/", "train one: diffcli train")
+        return max(runs.values(), key=lambda run: checkpoints(run)[0].stat().st_mtime)
+    for path in (Path(target), ROOT / target):
+        if path.is_file() or (path.is_dir() and (path / "run.json").exists()):
+            return path
+    if Path(target).is_dir():
+        raise CheckpointProblem(
+            f"{target} is not a run: it has no run.json", "name the folder that diffcli train wrote"
+        )
+    return ROOT / one_of(target, runs, "run", CheckpointProblem)
+
+
+def read(path: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any], tuple[str, ...]]:
+    """The newest checkpoint of a run that is whole, or the file itself: its path, tensors, description, and notes."""
+    if path.is_file():
+        return path, *checkpoint.load(path), ()
+    notes: list[str] = []
+    for candidate in checkpoints(path):
+        try:
+            return candidate, *checkpoint.load(candidate), tuple(notes)
+        except CheckpointProblem as problem:
+            notes.append(f"{problem.message}; using the one before")
+    if notes:
+        raise CheckpointProblem(f"no checkpoint in {path} is whole", "train it again")
+    raise CheckpointProblem(f"{path} has no checkpoint yet", "train longer, or wait for its first one")
+
+
+def load(target: str | None, *, weights: str = "ema", device: torch.device) -> Trained:
+    """The model of a run or checkpoint file, ready to sample. weights: "ema" (the average) or "raw"."""
+    folder = {"ema": "ema", "raw": "model"}[one_of(weights, ("ema", "raw"), "weights")]
+    path, tensors, about, notes = read(find(target))
+    recipe, shape, classes = understood(path, about)
+    denoiser = build(recipe, shape, len(classes), device)
+    fill(denoiser, tensors, folder, path)
+    schedule = SCHEDULES[recipe.schedule]
+    return Trained(denoiser.eval().requires_grad_(False), recipe, schedule, shape, classes, path, about, notes)
+
+
+def restore(trainer: Trainer, path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Put a trainer where the checkpoint was taken."""
+    fill(trainer.denoiser, tensors, "model", path)
+    fill(trainer.ema, tensors, "ema", path)
+    prefix = "optimizer/"
+    device = next(trainer.denoiser.parameters()).device
+    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    trainer.optimizer.load({k: v.to(device) if v.dim() else v for k, v in state.items()})  # step counts stay here
+    trainer.step, trainer.plan = about["step"], Plan(*about["plan"])
+
+
+def understood(path: Path, about: dict[str, Any]) -> tuple[Recipe, tuple[int, int, int], tuple[str, ...]]:
+    """The recipe, image shape and classes of a checkpoint; raises CheckpointProblem if this diffcli does not know them."""
+    try:
+        recipe = Recipe(**about["recipe"])
+        recipe.check_core()
+        channels, height, width = about["shape"]
+        return recipe, (channels, height, width), tuple(about["classes"])
+    except (KeyError, TypeError, ValueError, UsageProblem) as error:
+        raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error
+
+
+def fill(denoiser: Denoiser, tensors: dict[str, Tensor], folder: str, path: Path) -> None:
+    """Copy the weights stored below `folder` into the denoiser; raises CheckpointProblem unless they fit exactly."""
+    prefix = f"{folder}/"
+    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    own = denoiser.state_dict()
+    if state.keys() != own.keys() or any(state[k].shape != own[k].shape for k in own):
+        raise CheckpointProblem(f"the weights in {path} are of another shape than its recipe says")
+    denoiser.load_state_dict(state)

@@ -1,0 +1,190 @@
+"""A training run and its folder: begun, gone on with, and run to its end. Yields; the command shows."""
+
+import copy
+import dataclasses
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from diffcli import data, runs
+from diffcli.clock import Clock, looks
+from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.device import use_bf16
+from diffcli.errors import DataProblem, UsageProblem
+from diffcli.pictures.grid import grid, save_png
+from diffcli.preview import Look, Preview
+from diffcli.recipes import Recipe, to_dict
+from diffcli.training import Plan, Progress, Trainer, fit
+
+LOG_EVERY = 10  # steps between rows of metrics.jsonl
+RECENT = 50  # steps that the shown loss is the mean of
+
+
+class Event(NamedTuple):
+    """One optimiser step; where a checkpoint was written with it, its path, and where a preview was made, what it saw."""
+
+    progress: Progress
+    saved: Path | None
+    look: Look | None
+
+
+class Session:
+    """Everything that one process needs to train a run."""
+
+    def __init__(self, recipe: Recipe, device: torch.device, data_folder: Path | None, began: float) -> None:
+        recipe.check_core()
+        self.device, self.began, self.used = device, began, 0.0
+        self.dataset = data.load(recipe.dataset, data=data_folder, size=recipe.size)
+        if recipe.dataset not in data.DATASETS:
+            recipe = dataclasses.replace(recipe, dataset=str(Path(recipe.dataset).expanduser().resolve()))
+        self.recipe, self.schedule = recipe, SCHEDULES[recipe.schedule]
+        self.places, self.held = self.dataset.holdout()
+        self.trainer = runs.trainer(recipe, self._build())
+        self.recent: deque[float] = deque(maxlen=RECENT)
+        self.look: Look | None = None
+
+    @classmethod
+    def resumed(
+        cls,
+        target: str,
+        changes: dict[str, Any],
+        device: torch.device,
+        data_folder: Path | None,
+        began: float,
+    ) -> tuple["Session", Path, tuple[str, ...]]:
+        """The session that goes on with a run, the run's folder, and notes; only `steps` or `minutes` may change."""
+        found = runs.find(target)
+        folder = found.parent if found.is_file() else found
+        path, tensors, about, notes = runs.read(found)
+        recipe, _, _ = runs.understood(path, about)
+        if refused := sorted(set(changes) - {"steps", "minutes"}):
+            raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
+        torch.set_num_threads(about["threads"])
+        session = cls(dataclasses.replace(recipe, **changes), device, data_folder, began)
+        if session.dataset.fingerprint != about["data"]:
+            raise DataProblem(f"{recipe.dataset} has changed since the run began", "start a new run")
+        runs.restore(session.trainer, path, tensors, about)
+        session.used = about["seconds"]
+        trainer = session.trainer
+        if changes:
+            trainer.plan = Plan(session.recipe.steps)
+        if 0 < trainer.plan.total <= trainer.step:
+            raise UsageProblem(f"{folder} is complete: {trainer.step} steps", "go further with --steps or --minutes")
+        _forget_rows(folder / "metrics.jsonl", after=trainer.step)
+        return session, folder, notes
+
+    def probe(self, steps: int = 3) -> float:
+        """Seconds per step, from the fastest of a few on a copy that is thrown away."""
+        trial = runs.trainer(self.recipe, copy.deepcopy(self.trainer.denoiser))
+        trial.plan = Plan(steps + 1)
+        marks = [time.monotonic() for _ in self._fit(trial)]
+        return min(b - a for a, b in zip(marks, marks[1:], strict=False))
+
+    def prepare(self, seconds_per_step: float) -> None:
+        """Plan the run and compute what previews compare with."""
+        recipe = self.recipe
+        budget = None if recipe.steps else recipe.minutes * 60
+        self.clock = Clock(budget, used=self.used, since=self.began, every=recipe.checkpoint_every)
+        self.preview = Preview(self.dataset, self.places, self.held, self.schedule, recipe.predict, recipe.seed)
+        self.trainer.plan = self.clock.begin(self.trainer.step, self.trainer.plan, seconds_per_step)
+
+    def run(self, folder: Path, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Train to the end of the plan, or until `stop`; each event is already on the disk. Raises Diverged."""
+        trainer, clock = self.trainer, self.clock
+        for progress in self._fit(trainer):
+            self.recent.append(progress.loss)
+            saved = look = None
+            if clock.due(progress.step) or progress.step >= trainer.plan.total or stop():
+                trainer.plan = clock.revise(progress.step, trainer.plan)
+                if progress.step >= trainer.plan.total or (looks(clock.saves) and not stop()):
+                    look = self._look(folder)
+                saved = runs.save(folder, trainer, self._about())
+                clock.saved(progress.step, looked=look is not None)
+            if progress.step % LOG_EVERY == 0 or look:
+                runs.log(folder, self._row(progress, look))
+            yield Event(progress, saved, look)
+            if stop():
+                return
+
+    @property
+    def images_per_second(self) -> float:
+        """Training images per second of the whole run, previews and checkpoints included."""
+        return self.trainer.step * self.recipe.batch / self.clock.used
+
+    @property
+    def loss(self) -> float:
+        """The mean training loss of the last steps; nan before the first."""
+        return sum(self.recent) / len(self.recent) if self.recent else math.nan
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says beside argv and versions."""
+        return {
+            "seed": self.recipe.seed,
+            "device": str(self.device),
+            "precision": "bf16" if use_bf16(self.recipe.precision, self.device) else "fp32",
+            "data": self.dataset.fingerprint,
+            "images": len(self.places),
+            "validation_images": len(self.held),
+            "status": "running",
+        }
+
+    def _build(self) -> Any:
+        return runs.build(self.recipe, self.dataset.shape, len(self.dataset.classes), self.device)
+
+    def _fit(self, trainer: Trainer) -> Iterator[Progress]:
+        recipe = self.recipe
+        batches = data.stream(self.dataset, self.places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
+        return fit(
+            trainer, batches, self.schedule, seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup,
+            clip=recipe.clip, ema=recipe.ema, label_drop=recipe.label_drop,
+        )  # fmt: skip
+
+    def _look(self, folder: Path) -> Look:
+        self.look = look = self.preview.look(self.trainer.ema)
+        picture = grid(look.images)
+        save_png(folder / "samples" / f"step-{self.trainer.step:07d}.png", picture, {"step": self.trainer.step})
+        return look
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "recipe": to_dict(self.recipe),
+            "shape": list(self.dataset.shape),
+            "classes": list(self.dataset.classes),
+            "data": self.dataset.fingerprint,
+            "brightness": list(self.preview.data),
+            "threads": torch.get_num_threads(),
+            "seconds": self.clock.used,
+            "validation_loss": self.look.validation_loss if self.look else None,
+            "linear_denoiser_loss": self.preview.linear_loss,
+        }
+
+    def _row(self, progress: Progress, look: Look | None) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "step": progress.step,
+            "images": progress.step * self.recipe.batch,
+            "seconds": round(self.clock.used, 2),
+            "loss": self.loss,
+            "gradient_norm": progress.gradient_norm,
+            "scale": progress.scale,
+        }
+        if look:
+            row |= {
+                "validation_loss": look.validation_loss,
+                "linear_denoiser_loss": look.linear_loss,
+                "samples": look.brightness._asdict(),
+                "data": self.preview.data._asdict(),
+            }
+        return row
+
+
+def _forget_rows(path: Path, after: int) -> None:
+    """Drop the rows of steps that will be taken again."""
+    if path.exists():
+        rows = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= after]
+        path.write_text("".join(row + "\n" for row in rows))

@@ -1,0 +1,121 @@
+"""What a command says: the result on stdout, all else on stderr, a bar on a terminal and plain lines without one."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PLAIN_EVERY = 10.0  # seconds between progress lines where there is no terminal
+
+
+class Show:
+    """Speaks for one command. json: the result is one document on stdout; quiet: no notes and no progress."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json, self.quiet = as_json, quiet
+
+    def note(self, text: str) -> None:
+        """A line for whoever watches."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def result(self, document: dict[str, Any], lines: list[str]) -> None:
+        """The result: the document with --json, else the lines."""
+        if self.as_json:
+            print(json.dumps(finite(document)), flush=True)
+        else:
+            print("\n".join(lines), flush=True)
+
+    @contextmanager
+    def progress(self, title: str, total: int, unit: str = "") -> Iterator["Bar"]:
+        """A bar over `total` units; `bar.update(done, text)` moves it."""
+        if self.quiet:
+            yield Bar()
+        elif sys.stderr.isatty():
+            with _rich_progress() as progress:
+                yield _RichBar(progress, title, total)
+        else:
+            yield _PlainBar(title, total, unit)
+
+
+class Bar:
+    """A bar that shows nothing."""
+
+    def update(self, done: int, text: str = "", total: int | None = None) -> None:
+        """`done` of `total` units are done; `text` says more."""
+
+    def note(self, text: str) -> None:
+        """A line of its own above the bar."""
+
+
+class _RichBar(Bar):
+    def __init__(self, progress: Any, title: str, total: int) -> None:
+        self.progress = progress
+        self.task = progress.add_task(title, total=total or None, text="")
+
+    def update(self, done: int, text: str = "", total: int | None = None) -> None:
+        self.progress.update(self.task, completed=done, text=text, total=total)
+
+    def note(self, text: str) -> None:
+        self.progress.console.print(text, markup=False, highlight=False)
+
+
+class _PlainBar(Bar):
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self.title, self.total, self.unit = title, total, unit
+        self.last = self.start = time.monotonic()
+
+    def update(self, done: int, text: str = "", total: int | None = None) -> None:
+        self.total = total or self.total
+        now = time.monotonic()
+        if now - self.last >= PLAIN_EVERY:
+            self.last = now
+            left = (now - self.start) * (self.total - done) / max(done, 1)
+            of = f" of {self.total}" if self.total else ""
+            self.note(f"{self.title}: {done}{of} {self.unit}  {text}  {duration(left)} left")
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _rich_progress() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    description, text = (TextColumn("{task." + key + "}", markup=False) for key in ("description", "fields[text]"))
+    bar = BarColumn(bar_width=None)
+    return Progress(
+        description, bar, TaskProgressColumn(), text, TimeRemainingColumn(compact=True),
+        console=Console(stderr=True), expand=True,
+    )  # fmt: skip
+
+
+def finite(value: Any) -> Any:
+    """The same with nan and infinities as None, which JSON has."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value
+
+
+def duration(seconds: float) -> str:
+    """312.0 -> "5 min 12 s"."""
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def size(count: float) -> str:
+    """Bytes as people write them: 12.3 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
