@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import platformdirs
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils import data
 
 from diffcli.core.randomness import keyed
 from diffcli.errors import DataProblem, Problem, UsageProblem, one_of
@@ -124,8 +124,8 @@ def stream(
 
 def _load(dataset: Dataset, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Batches read from disk by worker processes, in the order asked for."""
-    loader: DataLoader[Any] = DataLoader(
-        _Reader(dataset.storage),
+    loader: data.DataLoader[Any] = data.DataLoader(
+        cast(data.Dataset[Any], _Reader(dataset.storage)),
         batch_sampler=([int(i) for i in chosen] for chosen in indices),
         num_workers=WORKERS,
         collate_fn=list,

@@ -72,7 +72,7 @@ def trainer(recipe: Recipe, denoiser: Denoiser) -> Trainer:
 
 
 def create(out: Path | None, dataset: str) -> Path:
-    """A fresh folder for a run: `out`, or checkpoints/<dataset>-<number>; raises BusyProblem if `out` holds anything."""
+    """A fresh folder for a run, `out` or checkpoints/<dataset>-<number>; raises BusyProblem if it is taken."""
     folder = out or numbered(ROOT, Path(dataset).name)
     check_free(folder, f"go on with --resume {folder}, or choose another --out")
     try:
@@ -146,7 +146,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def find(target: str | None) -> Path:
-    """The run folder or checkpoint file that `target` names: a path, or a run below checkpoints/; None is the newest run."""
+    """The run folder or checkpoint file called `target`: a path, or a run in checkpoints/; None is the newest."""
     runs = {p.parent.name: p.parent for p in ROOT.glob("*/step-*.safetensors")}
     if target is None:
         if not runs:
@@ -200,7 +200,7 @@ def restore(trainer: Trainer, path: Path, tensors: dict[str, Tensor], about: dic
 
 
 def understood(path: Path, about: dict[str, Any]) -> tuple[Recipe, tuple[int, int, int], tuple[str, ...]]:
-    """The recipe, image shape and classes of a checkpoint; raises CheckpointProblem if this diffcli does not know them."""
+    """Recipe, image shape and classes of a checkpoint; raises CheckpointProblem if they are not understood."""
     try:
         recipe = Recipe(**about["recipe"])
         recipe.check_core()

@@ -22,7 +22,7 @@ from diffcli.runs import Trained
 
 
 def chosen(name: str, **options: Any) -> Callable[..., Iterator[Step]]:
-    """The sampler with its options, those that are None left at their defaults; refuses an option of another sampler."""
+    """The sampler with its options, None meaning the default; refuses an option of another sampler."""
     walk = SAMPLERS[one_of(name, SAMPLERS, "sampler")]
     given = {k: v for k, v in options.items() if v is not None}
     for option in given:

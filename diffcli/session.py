@@ -27,7 +27,7 @@ RECENT = 50  # steps that the shown loss is the mean of
 
 
 class Event(NamedTuple):
-    """One optimiser step; where a checkpoint was written with it, its path, and where a preview was made, what it saw."""
+    """One optimiser step, the checkpoint written after it if any, and what a preview saw if one was made."""
 
     progress: Progress
     saved: Path | None

@@ -154,8 +154,8 @@ def _announce(session: "Session", seconds_per_step: float) -> list[str]:
     return [
         f"data: {dataset.name}, {len(session.places)} images {channels}x{height}x{width}{classes}, "
         f"{len(session.held)} held out",
-        f"model: {recipe.model}, {parameters / 1e6:.2f} M parameters, {recipe.schedule} schedule, predicts {recipe.predict}, "
-        f"{session.facts()['precision']} on {session.device}",
+        f"model: {recipe.model}, {parameters / 1e6:.2f} M parameters, {recipe.schedule} schedule, "
+        f"predicts {recipe.predict}, {session.facts()['precision']} on {session.device}",
         f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} images/s",
     ]
 

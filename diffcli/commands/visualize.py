@@ -76,7 +76,7 @@ def forward(
         "prior_kl_bits_per_dim": bits,
     }
     lines = [
-        f"{schedule} ends at a signal-to-noise ratio of {snr:.2g}, {bits:.2g} bits/dim from its prior: {_verdict(bits)}",
+        f"{schedule} ends at signal-to-noise {snr:.2g}, {bits:.2g} bits/dim from its prior: {_verdict(bits)}",
         str(figure),
         str(gif),
         "next: diffcli train",

@@ -3,12 +3,12 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase, SubFigure
 from torch import Tensor
 
 from diffcli.core.diffusion.samplers import Step
@@ -34,7 +34,9 @@ def forward_figure(
     """
     rows, wide = len(columns[0]), len(columns)
     figure = Figure(figsize=(CELL * wide + 0.6, CELL * rows + 3.1), layout="constrained")
-    images, curves = np.ravel(figure.subfigures(2, 1, height_ratios=[CELL * rows + 0.8, 2.3]))
+    images, curves = cast(
+        "tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[CELL * rows + 0.8, 2.3])
+    )
     images.suptitle(f"The forward process, {name} schedule: x = α x0 + σ ε")
     titles = [
         f"t = {t:.2f}\nα {level.alpha:.3f}\nσ {level.sigma:.3f}\nSNR {_short((level.alpha / level.sigma) ** 2)}"
@@ -71,7 +73,7 @@ def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str
     _write(figure, path)
 
 
-def _mosaic(figure: Figure, rows: list[list[Tensor]], titles: list[str], names: Sequence[str] = ()) -> None:
+def _mosaic(figure: FigureBase, rows: list[list[Tensor]], titles: list[str], names: Sequence[str] = ()) -> None:
     """Images in rows and columns, titles above the columns, names left of the rows."""
     for r, row in enumerate(rows):
         for c, image in enumerate(row):
