@@ -95,6 +95,7 @@ def fit(
     while trainer.step < trainer.plan.total:
         step = trainer.step
         generator = keyed(seed, "train", step)
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generators
         x0, label = next(stream)
         level = schedule.draw(x0, generator)
         eps = torch.randn(x0.shape, generator=generator)

@@ -1,0 +1,246 @@
+"""What speed.py compares: diffcli and its peers, each with one training step and two ways to draw images, on the CPU.
+
+The peers are the networks and steps of their own documentation, in float32. They get their images from memory at no
+cost and without a data loader; ours pays for its real stream of MNIST.
+
+As a script, `contestants.py NAME BATCH STEPS` takes a few training steps and prints the peak memory of the process.
+"""
+
+import argparse
+import dataclasses
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffcli import data, runs
+from diffcli.core.diffusion.samplers import SAMPLERS
+from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.recipes import RECIPES, Recipe
+from diffcli.sampling import Job, last, ready
+from diffcli.training import Plan, fit
+
+LENGTH = 1000  # steps of the DDPM chain
+SHORT = 50  # steps of DDIM
+ENDLESS = 100_000  # optimiser steps of a run that is cut off long before, and the end that learning rates aim at
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One network in training.
+
+    batch:       images per training step
+    parameters:  of the network
+    train:       takes one training step
+    ddpm:        number of images -> a walk of DDPM-1000, an item per step
+    ddim:        draws this number of images by DDIM-50
+    """
+
+    name: str
+    batch: int
+    parameters: int
+    train: Callable[[], Any]
+    ddpm: Callable[[int], Iterator[Any]]
+    ddim: Callable[[int], Any]
+
+
+# diffcli
+
+
+def default(batch: int) -> Contestant:
+    """The recipe `default` as `diffcli train` runs it."""
+    return _ours("diffcli", dataclasses.replace(RECIPES["default"], batch=batch), mnist())
+
+
+def same_shape(batch: int) -> Contestant:
+    """Our network in the shape of the diffusers one: widths, blocks, attention, no folding, no classes, AdamW."""
+    recipe = Recipe(widths=(32, 64, 128), blocks=2, attention=(1, 2), fold=1, optimizer="adamw", batch=batch)
+    unlabelled = dataclasses.replace(mnist(), labels=None, classes=())
+    return _ours("diffcli, shape of diffusers", recipe, unlabelled)
+
+
+def _ours(name: str, recipe: Recipe, dataset: data.Dataset) -> Contestant:
+    """A recipe on a data set, trained through `fit`, drawn from without a class through `Job`."""
+    denoiser = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
+    trainer, schedule = runs.trainer(recipe, denoiser), SCHEDULES[recipe.schedule]
+    trainer.plan = Plan(ENDLESS)
+    places, _ = dataset.holdout()
+    steps = fit(
+        trainer, data.stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip), schedule,
+        seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup, clip=recipe.clip, ema=recipe.ema,
+        label_drop=recipe.label_drop,
+    )  # fmt: skip
+
+    def job(sampler: str, length: int) -> Job:
+        return Job(ready(trainer.ema), schedule.levels(length), SAMPLERS[sampler], dataset.shape)
+
+    return Contestant(
+        name,
+        recipe.batch,
+        count_parameters(denoiser),
+        train=lambda: next(steps),
+        ddpm=lambda count: job("ddpm", LENGTH).walk(range(count)),
+        ddim=lambda count: last(job("ddim", SHORT).walk(range(count))),
+    )
+
+
+# Peers
+
+
+def diffusers(batch: int) -> Contestant:
+    """UNet2DModel in the step of the library's example of unconditional training, its average of weights left out."""
+    from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+    from diffusers.optimization import get_scheduler
+
+    network = UNet2DModel(
+        sample_size=28,
+        in_channels=1,
+        out_channels=1,
+        layers_per_block=2,
+        block_out_channels=(32, 64, 128),
+        down_block_types=("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+    )
+    x0 = images(batch)
+    chain = DDPMScheduler(num_train_timesteps=LENGTH)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
+    rate = get_scheduler("cosine", optimizer=optimizer, num_warmup_steps=500, num_training_steps=ENDLESS)
+
+    def train() -> float:
+        network.train()
+        noise = torch.randn(x0.shape)
+        t = torch.randint(0, LENGTH, (batch,))
+        loss = F.mse_loss(network(chain.add_noise(x0, noise, t), t).sample, noise)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        rate.step()
+        optimizer.zero_grad()
+        return loss.item()
+
+    @torch.no_grad()
+    def walk(scheduler: Any, steps: int, count: int) -> Iterator[Tensor]:
+        network.eval()
+        scheduler.set_timesteps(steps)
+        x = torch.randn(count, *x0.shape[1:])
+        for t in scheduler.timesteps:
+            x = scheduler.step(network(x, t).sample, t, x).prev_sample
+            yield x
+
+    return Contestant(
+        "diffusers",
+        batch,
+        count_parameters(network),
+        train,
+        ddpm=lambda count: walk(DDPMScheduler(num_train_timesteps=LENGTH), LENGTH, count),
+        ddim=lambda count: exhaust(walk(DDIMScheduler(num_train_timesteps=LENGTH), SHORT, count)),
+    )
+
+
+def lucidrains(batch: int) -> Contestant:
+    """Unet in GaussianDiffusion with the step of the library's Trainer, on one process without accelerate."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported; ddim_sample draws a bar otherwise
+    from denoising_diffusion_pytorch import GaussianDiffusion, Unet
+    from ema_pytorch import EMA
+
+    network = Unet(dim=32, dim_mults=(1, 2, 4), channels=1)
+    diffusion = GaussianDiffusion(network, image_size=28, timesteps=LENGTH, sampling_timesteps=SHORT)
+    x0 = (images(batch) + 1) / 2  # GaussianDiffusion takes [0, 1]
+    optimizer = torch.optim.Adam(diffusion.parameters(), lr=1e-4, betas=(0.9, 0.99))
+    ema = EMA(diffusion, beta=0.995, update_every=10)
+
+    def train() -> float:
+        diffusion.train()
+        loss = diffusion(x0)
+        value = loss.item()
+        loss.backward()
+        nn.utils.clip_grad_norm_(diffusion.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        ema.update()
+        return value
+
+    def ddpm(count: int) -> Iterator[Tensor]:
+        model = ema.ema_model.eval()
+        x = torch.randn(count, *x0.shape[1:])
+        for t in reversed(range(LENGTH)):
+            x, _ = model.p_sample(x, t)
+            yield x
+
+    def ddim(count: int) -> Tensor:
+        return ema.ema_model.eval().ddim_sample((count, *x0.shape[1:]))
+
+    return Contestant("lucidrains", batch, count_parameters(network), train, ddpm, ddim)
+
+
+CONTESTANTS: dict[str, Callable[[int], Contestant]] = {
+    "default": default,
+    "same_shape": same_shape,
+    "diffusers": diffusers,
+    "lucidrains": lucidrains,
+}
+PACKAGES = {"diffusers": "diffusers", "lucidrains": "denoising_diffusion_pytorch"}
+"""The peers, and the package that each of them needs."""
+
+
+@functools.cache
+def mnist() -> data.Dataset:
+    """The bundled training set."""
+    return data.load("mnist")
+
+
+def images(batch: int) -> Tensor:
+    """The batch of real images that a peer is trained on at every step; in [-1, 1]."""
+    return mnist().take(range(batch))[0]
+
+
+def count_parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def exhaust(walk: Iterator[Any]) -> None:
+    """Walk to the end."""
+    for _ in walk:
+        pass
+
+
+# Memory
+
+
+def peak_memory() -> int:
+    """The most memory this process has held at once, in bytes.
+
+    Where there is /proc it is read there: ru_maxrss begins, across fork and exec, at what the parent held.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> None:
+    """Train one contestant for a few steps and print the peak memory in bytes."""
+    parser = argparse.ArgumentParser(description="Peak memory of a few training steps, in bytes.")
+    parser.add_argument("name", choices=CONTESTANTS)
+    parser.add_argument("batch", type=int)
+    parser.add_argument("steps", type=int)
+    options = parser.parse_args()
+    contestant = CONTESTANTS[options.name](options.batch)
+    for _ in range(options.steps):
+        contestant.train()
+    print(peak_memory())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,417 @@
+"""How fast diffcli trains, draws and starts, beside its peers, in one run: `python benchmarks/speed.py`.
+
+Contestants take turns, round after round, so that whatever else the machine does falls on all of them alike, and
+ratios are taken within a round. The result, Markdown tables, goes to stdout; what is being measured goes to stderr.
+"""
+
+import argparse
+import importlib
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from contestants import CONTESTANTS, LENGTH, PACKAGES, SHORT, Contestant
+
+from diffcli.device import use_bf16
+
+OUR_BATCH = 64
+PEER_BATCHES = (16, 32, 64)
+DRAWN = 64  # images per sampling
+CHAIN_STEPS = 20  # of DDPM-1000 that are timed
+STARTS = 7  # rounds of the commands that only start
+TRAIN_STEPS = 5  # of the memory measurement
+HEAVY = ("torch", "numpy", "PIL")  # what starting up must not import
+INSTALL = "pip install -e '.[benchmarks]'"
+
+
+class Spread(NamedTuple):
+    """The median of some measurements and the range they lie in."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+    def cells(self) -> list[str]:
+        """The median, and the range, as table cells."""
+        return [number(self.median), f"{number(self.least)} to {number(self.most)}"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was to be reached, what was measured, and whether it was."""
+
+    name: str
+    measured: str
+    wanted: str
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report. raw: all single measurements, for --json."""
+
+    title: str
+    lines: list[str]
+    raw: dict[str, Any]
+    goals: list[Goal] = field(default_factory=list)
+
+
+@dataclass
+class Bench:
+    """What all parts share. batches: images per training step, of a peer the best one once `training` has found it."""
+
+    rounds: int
+    seconds: float
+    peers: list[str]
+    batches: dict[str, int]
+
+    def build(self, name: str, batch: int | None = None) -> Contestant:
+        """A fresh contestant, warmed up by two training steps."""
+        contestant = CONTESTANTS[name](batch or self.batches[name])
+        contestant.train()
+        contestant.train()
+        return contestant
+
+
+# Training
+
+
+def training(bench: Bench) -> Section:
+    """Training images per second, ours, the peers' and ours in the shape of a peer, in turns."""
+    searched = best_batches(bench)
+    contestants = {name: bench.build(name) for name in ("default", *bench.peers, "same_shape")}
+    rates = alternate(
+        {name: lambda c=c: images_per_second(c, bench.seconds) for name, c in contestants.items()},
+        bench.rounds,
+        "training",
+    )
+    rows = [
+        [c.name, f"{c.parameters / 1e6:.2f} M", str(c.batch), *Spread.of(rates[name]).cells()]
+        for name, c in contestants.items()
+    ]
+    lines = table(["training", "parameters", "batch", "images/s", "range"], rows)
+    for name, speeds in searched.items():
+        found = ", ".join(f"{batch}: {number(statistics.median(speeds[batch]))}" for batch in PEER_BATCHES)
+        lines += ["", f"Batches of {name} tried first, images/s at each: {found}; {bench.batches[name]} was taken."]
+    raw = {
+        "images_per_second": rates,
+        "batches": {name: c.batch for name, c in contestants.items()},
+        "parameters": {name: c.parameters for name, c in contestants.items()},
+        "batches_tried": searched,
+    }
+    return Section("Training", lines, raw, training_goals(contestants, rates))
+
+
+def best_batches(bench: Bench) -> dict[str, dict[int, list[float]]]:
+    """The speed of every peer at each batch, in turns; the best batches are put into the bench."""
+    candidates = {(name, batch): bench.build(name, batch) for name in bench.peers for batch in PEER_BATCHES}
+    rates = alternate(
+        {key: lambda c=c: images_per_second(c, bench.seconds) for key, c in candidates.items()},
+        min(bench.rounds, 3),
+        "choosing the peers' batches",
+    )
+    searched = {name: {batch: rates[name, batch] for batch in PEER_BATCHES} for name in bench.peers}
+    for name, speeds in searched.items():
+        bench.batches[name] = max(PEER_BATCHES, key=lambda batch: statistics.median(speeds[batch]))
+    bench.batches["same_shape"] = bench.batches["diffusers"]
+    return searched
+
+
+def training_goals(contestants: dict[str, Contestant], rates: dict[str, list[float]]) -> list[Goal]:
+    """Our speed and size against the peers', as far as they are there."""
+    peers = [name for name in contestants if name in PACKAGES]
+    goals = []
+    if peers:
+        faster = max(peers, key=lambda name: statistics.median(rates[name]))
+        goals.append(at_least(f"training: diffcli / {faster}, the faster peer", rates["default"], rates[faster], 4))
+    if "diffusers" in peers:
+        title = "training: diffcli / diffusers, same shape and batch"
+        goals.append(at_least(title, rates["same_shape"], rates["diffusers"], 2))
+    for name in peers:
+        share = contestants["default"].parameters / contestants[name].parameters
+        goals.append(Goal(f"parameters: diffcli / {name}", f"{share:.0%}", "at least 60%", share >= 0.6))
+    return goals
+
+
+def images_per_second(contestant: Contestant, seconds: float) -> float:
+    """Training speed over about this time, at least two steps."""
+    began, steps = time.perf_counter(), 0
+    while steps < 2 or time.perf_counter() - began < seconds:
+        contestant.train()
+        steps += 1
+    return steps * contestant.batch / (time.perf_counter() - began)
+
+
+# Sampling
+
+
+def sampling(bench: Bench) -> Section:
+    """Seconds for 64 images by DDPM-1000, scaled from a few of its steps, and by DDIM-50, whole."""
+    contestants = {name: bench.build(name) for name in ("default", *bench.peers)}
+    chains = alternate({k: lambda c=c: chain_seconds(c) for k, c in contestants.items()}, bench.rounds, "DDPM")
+    walks = alternate({k: lambda c=c: walk_seconds(c) for k, c in contestants.items()}, bench.rounds, "DDIM")
+    rows = [
+        [c.name, *Spread.of(chains[name]).cells(), *Spread.of(walks[name]).cells()] for name, c in contestants.items()
+    ]
+    lines = table([f"{DRAWN} images", f"DDPM-{LENGTH}, s", "range", f"DDIM-{SHORT}, s", "range"], rows)
+    lines += ["", f"DDPM-{LENGTH} was timed over {CHAIN_STEPS} of its steps and scaled; DDIM-{SHORT} was run whole."]
+    return Section("Sampling", lines, {"ddpm_seconds_scaled": chains, "ddim_seconds": walks})
+
+
+def chain_seconds(contestant: Contestant) -> float:
+    """The time of all steps of DDPM, from that of a few after the first."""
+    walk = contestant.ddpm(DRAWN)
+    next(walk)
+    began = time.perf_counter()
+    for _ in itertools.islice(walk, CHAIN_STEPS):
+        pass
+    return (time.perf_counter() - began) * LENGTH / CHAIN_STEPS
+
+
+def walk_seconds(contestant: Contestant) -> float:
+    """The time of one DDIM sampling."""
+    began = time.perf_counter()
+    contestant.ddim(DRAWN)
+    return time.perf_counter() - began
+
+
+# Processes
+
+
+def starting(bench: Bench) -> Section:
+    """The wall time of commands that compute nothing, and whether they import anything heavy."""
+    commands = {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        'python -c "import diffcli.cli"': [sys.executable, "-c", "import diffcli.cli"],
+        "diffcli --help": [*diffcli(), "--help"],
+    }
+    seconds = alternate({name: lambda c=c: process_seconds(c) for name, c in commands.items()}, STARTS, "starting")
+    imports = {
+        'python -c "import diffcli.cli"': heavy_imports(["-c", "import diffcli.cli"]),
+        "diffcli --help": heavy_imports(["-m", "diffcli", "--help"]),
+    }
+    rows = [
+        [f"`{name}`", *Spread.of(s).cells(), ", ".join(imports.get(name, [])) or "-"] for name, s in seconds.items()
+    ]
+    goals = [
+        Goal(f"`{name}` imports neither of {', '.join(HEAVY)}", ", ".join(found) or "none", "none", not found)
+        for name, found in imports.items()
+    ]
+    lines = table(["process", "s", "range", "heavy imports"], rows)
+    return Section("Starting", lines, {"seconds": seconds, "heavy_imports": imports}, goals)
+
+
+def heavy_imports(arguments: list[str]) -> list[str]:
+    """Which heavy packages a Python process imports, by its own account."""
+    report = run([sys.executable, "-X", "importtime", *arguments]).stderr
+    imported = {line.rpartition("|")[2].strip() for line in report.splitlines()}
+    return [name for name in HEAVY if name in imported]
+
+
+def whole_sample(bench: Bench) -> Section:
+    """The wall time of `diffcli sample` from a run of the default recipe, start and all."""
+    asked = ["--ddim", "--steps", "20", "--count", str(DRAWN)]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        note("training a run of 20 steps to sample from")
+        run([*diffcli(), "train", "--steps", "20", "--quiet", "--out", str(folder / "run")])
+        places = (str(folder / f"sample-{i}") for i in itertools.count())
+
+        def sample() -> float:
+            return process_seconds([*diffcli(), "sample", str(folder / "run"), *asked, "--out", next(places)])
+
+        seconds = alternate({"sample": sample}, bench.rounds, "diffcli sample")["sample"]
+    spread = Spread.of(seconds)
+    name = f"`diffcli sample RUN {' '.join(asked)}`"
+    goal = Goal(name, f"{number(spread.median)} s", "under 6 s", spread.median < 6)
+    lines = table(["process", "s", "range"], [[name, *spread.cells()]])
+    return Section("Sampling as a whole process", lines, {"seconds": seconds}, [goal])
+
+
+def memory(bench: Bench) -> Section:
+    """The peak memory of a process that takes a few training steps, one process per contestant."""
+    script = str(Path(__file__).with_name("contestants.py"))
+
+    def megabytes(name: str) -> float:
+        command = [sys.executable, script, name, str(bench.batches[name]), str(TRAIN_STEPS)]
+        return int(run(command).stdout) / 1e6
+
+    names = ["default", *bench.peers, "same_shape"]
+    peaks = alternate({n: lambda n=n: megabytes(n) for n in names}, min(bench.rounds, 3), "memory")
+    rows = [[n.replace("_", " "), str(bench.batches[n]), *Spread.of(peaks[n]).cells()] for n in names]
+    lines = table([f"{TRAIN_STEPS} training steps", "batch", "peak, MB", "range"], rows)
+    return Section("Memory", lines, {"megabytes": peaks, "batches": {n: bench.batches[n] for n in names}})
+
+
+def process_seconds(command: list[str]) -> float:
+    """The wall time of a process."""
+    began = time.perf_counter()
+    run(command)
+    return time.perf_counter() - began
+
+
+def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run a process to its end, its output captured; leaves with its last line if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}: {last}")
+    return done
+
+
+def diffcli() -> list[str]:
+    """The installed command of this Python, or the package as a module where it is not installed."""
+    script = Path(sys.executable).with_name("diffcli")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "diffcli"]
+
+
+# Measuring and printing
+
+
+def alternate(turns: dict[Any, Callable[[], float]], rounds: int, title: str) -> dict[Any, list[float]]:
+    """Let everyone have a turn, round after round; the measurements of each, in the order of the rounds."""
+    measured: dict[Any, list[float]] = {name: [] for name in turns}
+    for i in range(rounds if turns else 0):
+        note(f"{title}: round {i + 1} of {rounds}")
+        for name, turn in turns.items():
+            measured[name].append(turn())
+    return measured
+
+
+def at_least(name: str, ours: list[float], theirs: list[float], wanted: float) -> Goal:
+    """The ratio of two contestants, taken round by round."""
+    ratio = Spread.of([a / b for a, b in zip(ours, theirs, strict=True)])
+    median, spread = ratio.cells()
+    return Goal(name, f"{median} ({spread})", f"at least {wanted:g}", ratio.median >= wanted)
+
+
+def number(value: float) -> str:
+    """Three significant digits, never an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A Markdown table, its columns aligned in plain text too."""
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines]
+
+
+def note(text: str) -> None:
+    """A line for whoever watches."""
+    print(text, file=sys.stderr, flush=True)
+
+
+# The run
+
+
+PARTS: dict[str, Callable[[Bench], Section]] = {
+    "starting": starting,
+    "process": whole_sample,
+    "training": training,
+    "sampling": sampling,
+    "memory": memory,  # after training, which finds the peers' batches
+}
+
+
+def present_peers() -> list[str]:
+    """The peers that can be imported; says in one line which cannot."""
+    present, missing = [], []
+    for name, package in PACKAGES.items():
+        try:
+            importlib.import_module(package)
+            present.append(name)
+        except (ImportError, RuntimeError) as error:
+            absent = isinstance(error, ModuleNotFoundError) and error.name == package
+            missing.append(name if absent else f"{name} ({str(error).splitlines()[0]})")
+    if missing:
+        ours = "" if present else "; diffcli is measured alone"
+        note(f"not installed: {', '.join(missing)}; {INSTALL}{ours}")
+    return present
+
+
+def surroundings(bench: Bench) -> dict[str, Any]:
+    """What the figures depend on beside the code."""
+    names = ["torch", *(PACKAGES[name].replace("_", "-") for name in bench.peers)]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > 0.3:
+        note(f"this machine is busy (load {load:.1f}); the figures will show it")
+    return {
+        "python": sys.version.split()[0],
+        **{name: installed(name) for name in names},
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "our_precision": "bf16" if use_bf16("auto", torch.device("cpu")) else "fp32",
+        "load_at_the_start": round(load, 2),
+        "rounds": bench.rounds,
+        "seconds_per_turn": bench.seconds,
+    }
+
+
+def installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown version"
+
+
+def report(facts: dict[str, Any], sections: list[Section]) -> Iterator[str]:
+    """The lines of the report."""
+    yield ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    for section in sections:
+        yield from ("", f"### {section.title}", "", *section.lines)
+    goals = [goal for section in sections for goal in section.goals]
+    if goals:
+        rows = [[goal.name, goal.measured, goal.wanted, "yes" if goal.reached else "no"] for goal in goals]
+        yield from ("", "### Goals", "", *table(["goal", "measured", "wanted", "reached"], rows))
+
+
+def document(facts: dict[str, Any], sections: list[Section]) -> dict[str, Any]:
+    """The same, every single measurement included."""
+    goals = [vars(goal) for section in sections for goal in section.goals]
+    return {"surroundings": facts, **{s.title: s.raw for s in sections}, "goals": goals}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Speed, memory and start of diffcli beside its peers, as tables.")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that everyone gets (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of training per turn (default 3)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure some parts only")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every single measurement, too")
+    options = parser.parse_args()
+    if options.rounds < 1 or not 0 < options.seconds < 1000:
+        parser.error("--rounds must be at least 1, --seconds above 0")
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"there is no folder {options.json.parent}")
+    return options
+
+
+def main() -> None:
+    options = parse()
+    batches = {name: 16 if name in PACKAGES else OUR_BATCH for name in CONTESTANTS} | {"same_shape": 16}
+    bench = Bench(options.rounds, options.seconds, present_peers(), batches)
+    facts = surroundings(bench)
+    sections = [measure(bench) for name, measure in PARTS.items() if name in options.only]
+    print("\n".join(report(facts, sections)))
+    if options.json:
+        options.json.write_text(json.dumps(document(facts, sections), indent=2) + "\n")
+        note(f"{options.json}")
+
+
+if __name__ == "__main__":
+    main()

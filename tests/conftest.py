@@ -1,0 +1,133 @@
+"""What the tests of the command line share: the command in process, a folder of pictures, and a trained run."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffcli.cli import main
+
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+
+SHAPES = ("circle", "cross", "stripe")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Result]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file and folder below, and what is in it."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in sorted(folder.rglob("*"))}
+
+
+def start(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "diffcli", *map(str, arguments)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(command, cwd=cwd, text=True, **pipes)
+
+
+def rewrite_about(path: Path, **changes: Any) -> None:
+    """Write a checkpoint again with another description; its digest is right."""
+    from diffcli import checkpoint
+
+    tensors, about = checkpoint.load(path)
+    checkpoint.save(path, tensors, about | changes)
+
+
+@pytest.fixture(autouse=True)
+def restored(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a command changes in its process, and keep it from the user's cache and data."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("DIFFCLI_DATA", raising=False)
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    torch.set_num_threads(1)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs `diffcli ARGUMENTS` in this process, in a fresh folder (tmp_path)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = main([str(a) for a in arguments])
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 3 classes of 20 grey pictures, 8x8."""
+    folder = tmp_path_factory.mktemp("data") / "shapes"
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:8, :8] - 3.5
+    masks = (np.hypot(x, y) < 3, (abs(x) < 1) | (abs(y) < 1), (np.arange(8) % 4 < 2) & (x > -9))
+    for name, mask in zip(SHAPES, masks, strict=True):
+        (folder / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = np.where(mask, rng.integers(170, 256), rng.integers(0, 60)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
+    return folder
+
+
+def trained_here(folder: Path, *arguments: object) -> Path:
+    """Train at session scope, where the fixture `cli` is not to be had; the run."""
+    out, err = io.StringIO(), io.StringIO()
+    command = ["train", "--recipe", "tiny", "--steps", "12", "--quiet", "--out", folder, *arguments]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(a) for a in command])
+    torch.set_num_threads(1)
+    assert code == 0, err.getvalue()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on MNIST. Read it only."""
+    return trained_here(tmp_path_factory.mktemp("digits") / "run")
+
+
+@pytest.fixture(scope="session")
+def shapes_run(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A run on the pictures with checkpoints at steps 6 and 12. Read it only."""
+    folder = tmp_path_factory.mktemp("shapes") / "run"
+    return trained_here(folder, "--dataset", pictures, "--set", "checkpoint_every=6")
+
+
+@pytest.fixture
+def run(shapes_run: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, in checkpoints/ of the folder that `cli` works in: `shapes-1`."""
+    return Path(shutil.copytree(shapes_run, tmp_path / "checkpoints" / "shapes-1"))

@@ -1,0 +1,138 @@
+"""A resume goes on exactly where the run was."""
+
+import dataclasses
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffcli import checkpoint, runs
+from diffcli.errors import DataProblem, UsageProblem
+from diffcli.recipes import RECIPES, Recipe
+from diffcli.session import Session
+
+CPU = torch.device("cpu")
+
+
+def train(recipe: Recipe, folder: Path, stop_at: int = 10**9) -> Path:
+    """A run in `folder`, stopped at a step; its last checkpoint."""
+    session = Session(recipe, CPU, None, time.monotonic())
+    return finish(session, runs.create(folder, recipe.dataset), stop_at)
+
+
+def finish(session: Session, folder: Path, stop_at: int = 10**9) -> Path:
+    runs.describe(folder, session.recipe, session.facts())
+    session.prepare(seconds_per_step=0.01)
+    for _ in session.run(folder, lambda: session.trainer.step >= stop_at):
+        pass
+    return runs.checkpoints(folder)[0]
+
+
+def same(a: Path, b: Path) -> bool:
+    """Whether two checkpoints hold the same weights, averages, optimiser state and position, bit for bit."""
+    (x, about_x), (y, about_y) = checkpoint.load(a), checkpoint.load(b)
+    equal = x.keys() == y.keys() and all(torch.equal(x[k], y[k]) for k in x)
+    return equal and all(about_x[k] == about_y[k] for k in ("step", "plan", "recipe"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimizer": "adamw"}, {"dropout": 0.3, "flip": True}, {"schedule": "flow", "predict": "flow", "batch": 7}],
+    ids=["muon", "adamw", "dropout and flips", "flow"],
+)
+def test_ten_steps_and_ten_more_are_twenty_steps_bit_for_bit(tmp_path: Path, changes: dict[str, object]) -> None:
+    recipe = dataclasses.replace(RECIPES["tiny"], steps=20, **changes)
+    whole = train(recipe, tmp_path / "whole")
+    half = train(recipe, tmp_path / "half", stop_at=10)
+    assert checkpoint.load(half)[1]["step"] == 10
+    session, folder, _ = Session.resumed(str(tmp_path / "half"), {}, CPU, None, time.monotonic())
+    session.probe()
+    assert same(whole, finish(session, folder))
+
+
+def test_the_seed_matters(tmp_path: Path) -> None:
+    a = train(dataclasses.replace(RECIPES["tiny"], steps=2), tmp_path / "a")
+    b = train(dataclasses.replace(RECIPES["tiny"], steps=2, seed=1), tmp_path / "b")
+    x, y = checkpoint.load(a)[0], checkpoint.load(b)[0]
+    assert not torch.equal(x["model/network.enter.weight"], y["model/network.enter.weight"])
+
+
+def test_steps_lost_in_a_crash_are_taken_again_alike(tmp_path: Path) -> None:
+    """Checkpoints at 8 and 16, a crash at 20; what the crash lost is repeated, with the plan as it stood."""
+    recipe = dataclasses.replace(RECIPES["tiny"], steps=24, checkpoint_every=8)
+    whole = train(recipe, tmp_path / "whole")
+    session = Session(recipe, CPU, None, time.monotonic())
+    folder = runs.create(tmp_path / "crashed", "mnist")
+    runs.describe(folder, recipe, session.facts())
+    session.prepare(0.01)
+    for progress, _, _ in session.run(folder, lambda: False):
+        if progress.step == 20:
+            break
+    assert [p.name for p in runs.checkpoints(folder)] == ["step-0000016.safetensors", "step-0000008.safetensors"]
+    again, folder, _ = Session.resumed(str(folder), {}, CPU, None, time.monotonic())
+    assert again.trainer.step == 16
+    rows = (folder / "metrics.jsonl").read_text().splitlines()
+    assert all('"step": 20' not in row for row in rows), "the rows of lost steps are gone"
+    assert same(whole, finish(again, folder))
+
+
+def test_a_run_by_the_clock_resumes_with_the_plan_of_its_checkpoint(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPES["tiny"], steps=0, minutes=5.0)
+    about = checkpoint.load(train(recipe, tmp_path / "run", stop_at=15))[1]
+    session, _, _ = Session.resumed(str(tmp_path / "run"), {}, CPU, None, time.monotonic())
+    plan = session.trainer.plan
+    assert plan.total > plan.step == 15
+    assert [plan.total, plan.step, plan.progress] == about["plan"]
+    session.prepare(seconds_per_step=100.0)
+    assert session.trainer.plan == plan, "the clock is read at checkpoints only"
+    assert session.clock.used >= about["seconds"] > 0, "the time of the first session counts"
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path: Path) -> None:
+    train(dataclasses.replace(RECIPES["tiny"], steps=12, checkpoint_every=4), tmp_path / "run")
+    newest, older = runs.checkpoints(tmp_path / "run")
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    trained = runs.load(str(tmp_path / "run"), device=CPU)
+    assert trained.path == older
+    assert "damaged" in trained.notes[0]
+
+
+def test_a_longer_resume_goes_on_to_the_new_end(tmp_path: Path) -> None:
+    train(dataclasses.replace(RECIPES["tiny"], steps=5), tmp_path / "run")
+    with pytest.raises(UsageProblem, match="complete"):
+        Session.resumed(str(tmp_path / "run"), {}, CPU, None, time.monotonic())
+    session, folder, _ = Session.resumed(str(tmp_path / "run"), {"steps": 9}, CPU, None, time.monotonic())
+    assert checkpoint.load(finish(session, folder))[1]["step"] == 9
+
+
+def test_a_resume_changes_nothing_but_the_end(tmp_path: Path) -> None:
+    train(dataclasses.replace(RECIPES["tiny"], steps=5), tmp_path / "run")
+    with pytest.raises(UsageProblem, match="cannot change lr"):
+        Session.resumed(str(tmp_path / "run"), {"lr": 1.0}, CPU, None, time.monotonic())
+
+
+def test_changed_data_are_noticed(tmp_path: Path) -> None:
+    from PIL import Image
+
+    images = tmp_path / "images"
+    images.mkdir()
+    for i in range(4):
+        Image.new("L", (8, 8), 60 * i).save(images / f"{i}.png")
+    train(dataclasses.replace(RECIPES["tiny"], dataset=str(images), steps=2), tmp_path / "run")
+    shutil.copy(images / "0.png", images / "9.png")
+    with pytest.raises(DataProblem, match="changed"):
+        Session.resumed(str(tmp_path / "run"), {"steps": 4}, CPU, None, time.monotonic())
+
+
+def test_sampling_weights_are_the_average_unless_raw_is_asked_for(tmp_path: Path) -> None:
+    path = train(dataclasses.replace(RECIPES["tiny"], steps=6), tmp_path / "run")
+    tensors, _ = checkpoint.load(path)
+    for weights, prefix in (("ema", "ema"), ("raw", "model")):
+        denoiser = runs.load(str(path), weights=weights, device=CPU).denoiser
+        for name, value in denoiser.state_dict().items():
+            assert torch.equal(value, tensors[f"{prefix}/{name}"])
+    assert not torch.equal(tensors["ema/network.enter.weight"], tensors["model/network.enter.weight"])
