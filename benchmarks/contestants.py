@@ -9,7 +9,6 @@ As a script, `contestants.py NAME BATCH STEPS` takes a few training steps and pr
 import argparse
 import dataclasses
 import functools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,7 +42,6 @@ class Contestant:
     ddim:        draws this number of images by DDIM-50
     """
 
-    name: str
     batch: int
     parameters: int
     train: Callable[[], Any]
@@ -56,17 +54,17 @@ class Contestant:
 
 def default(batch: int) -> Contestant:
     """The recipe `default` as `diffcli train` runs it."""
-    return _ours("diffcli", dataclasses.replace(RECIPES["default"], batch=batch), mnist())
+    return _ours(dataclasses.replace(RECIPES["default"], batch=batch), mnist())
 
 
 def same_shape(batch: int) -> Contestant:
     """Our network in the shape of the diffusers one: widths, blocks, attention, no folding, no classes, AdamW."""
     recipe = Recipe(widths=(32, 64, 128), blocks=2, attention=(1, 2), fold=1, optimizer="adamw", batch=batch)
     unlabelled = dataclasses.replace(mnist(), labels=None, classes=())
-    return _ours("diffcli, shape of diffusers", recipe, unlabelled)
+    return _ours(recipe, unlabelled)
 
 
-def _ours(name: str, recipe: Recipe, dataset: data.Dataset) -> Contestant:
+def _ours(recipe: Recipe, dataset: data.Dataset) -> Contestant:
     """A recipe on a data set, trained through `fit`, drawn from without a class through `Job`."""
     denoiser = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
     trainer, schedule = runs.trainer(recipe, denoiser), SCHEDULES[recipe.schedule]
@@ -82,7 +80,6 @@ def _ours(name: str, recipe: Recipe, dataset: data.Dataset) -> Contestant:
         return Job(ready(trainer.ema), schedule.levels(length), SAMPLERS[sampler], dataset.shape)
 
     return Contestant(
-        name,
         recipe.batch,
         count_parameters(denoiser),
         train=lambda: next(steps),
@@ -135,7 +132,6 @@ def diffusers(batch: int) -> Contestant:
             yield x
 
     return Contestant(
-        "diffusers",
         batch,
         count_parameters(network),
         train,
@@ -146,12 +142,12 @@ def diffusers(batch: int) -> Contestant:
 
 def lucidrains(batch: int) -> Contestant:
     """Unet in GaussianDiffusion with the step of the library's Trainer, on one process without accelerate."""
-    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported; ddim_sample draws a bar otherwise
-    from denoising_diffusion_pytorch import GaussianDiffusion, Unet
+    from denoising_diffusion_pytorch import denoising_diffusion_pytorch as library
     from ema_pytorch import EMA
 
-    network = Unet(dim=32, dim_mults=(1, 2, 4), channels=1)
-    diffusion = GaussianDiffusion(network, image_size=28, timesteps=LENGTH, sampling_timesteps=SHORT)
+    library.tqdm = lambda walk, **_: walk  # ddim_sample draws a progress bar otherwise
+    network = library.Unet(dim=32, dim_mults=(1, 2, 4), channels=1)
+    diffusion = library.GaussianDiffusion(network, image_size=28, timesteps=LENGTH, sampling_timesteps=SHORT)
     x0 = (images(batch) + 1) / 2  # GaussianDiffusion takes [0, 1]
     optimizer = torch.optim.Adam(diffusion.parameters(), lr=1e-4, betas=(0.9, 0.99))
     ema = EMA(diffusion, beta=0.995, update_every=10)
@@ -177,14 +173,14 @@ def lucidrains(batch: int) -> Contestant:
     def ddim(count: int) -> Tensor:
         return ema.ema_model.eval().ddim_sample((count, *x0.shape[1:]))
 
-    return Contestant("lucidrains", batch, count_parameters(network), train, ddpm, ddim)
+    return Contestant(batch, count_parameters(network), train, ddpm, ddim)
 
 
 CONTESTANTS: dict[str, Callable[[int], Contestant]] = {
-    "default": default,
-    "same_shape": same_shape,
+    "diffcli": default,
     "diffusers": diffusers,
     "lucidrains": lucidrains,
+    "diffcli-same-shape": same_shape,
 }
 PACKAGES = {"diffusers": "diffusers", "lucidrains": "denoising_diffusion_pytorch"}
 """The peers, and the package that each of them needs."""

@@ -10,82 +10,24 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from contestants import CONTESTANTS, LENGTH, PACKAGES, SHORT, Contestant
+from measuring import DRAWN, Bench, Goal, Section, Spread, alternate, at_least, note, number, table
+from processes import memory, starting, whole_sample
 
 from diffcli.device import use_bf16
 
 OUR_BATCH = 64
 PEER_BATCHES = (16, 32, 64)
-DRAWN = 64  # images per sampling
 CHAIN_STEPS = 20  # of DDPM-1000 that are timed
-STARTS = 7  # rounds of the commands that only start
-TRAIN_STEPS = 5  # of the memory measurement
-HEAVY = ("torch", "numpy", "PIL")  # what starting up must not import
 INSTALL = "pip install -e '.[benchmarks]'"
-
-
-class Spread(NamedTuple):
-    """The median of some measurements and the range they lie in."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        return cls(statistics.median(values), min(values), max(values))
-
-    def cells(self) -> list[str]:
-        """The median, and the range, as table cells."""
-        return [number(self.median), f"{number(self.least)} to {number(self.most)}"]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What was to be reached, what was measured, and whether it was."""
-
-    name: str
-    measured: str
-    wanted: str
-    reached: bool
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the report. raw: all single measurements, for --json."""
-
-    title: str
-    lines: list[str]
-    raw: dict[str, Any]
-    goals: list[Goal] = field(default_factory=list)
-
-
-@dataclass
-class Bench:
-    """What all parts share. batches: images per training step, of a peer the best one once `training` has found it."""
-
-    rounds: int
-    seconds: float
-    peers: list[str]
-    batches: dict[str, int]
-
-    def build(self, name: str, batch: int | None = None) -> Contestant:
-        """A fresh contestant, warmed up by two training steps."""
-        contestant = CONTESTANTS[name](batch or self.batches[name])
-        contestant.train()
-        contestant.train()
-        return contestant
 
 
 # Training
@@ -94,14 +36,14 @@ class Bench:
 def training(bench: Bench) -> Section:
     """Training images per second, ours, the peers' and ours in the shape of a peer, in turns."""
     searched = best_batches(bench)
-    contestants = {name: bench.build(name) for name in ("default", *bench.peers, "same_shape")}
+    contestants = {name: bench.build(name) for name in ("diffcli", *bench.peers, "diffcli-same-shape")}
     rates = alternate(
         {name: lambda c=c: images_per_second(c, bench.seconds) for name, c in contestants.items()},
         bench.rounds,
         "training",
     )
     rows = [
-        [c.name, f"{c.parameters / 1e6:.2f} M", str(c.batch), *Spread.of(rates[name]).cells()]
+        [name, f"{c.parameters / 1e6:.2f} M", str(c.batch), *Spread.of(rates[name]).cells()]
         for name, c in contestants.items()
     ]
     lines = table(["training", "parameters", "batch", "images/s", "range"], rows)
@@ -128,7 +70,7 @@ def best_batches(bench: Bench) -> dict[str, dict[int, list[float]]]:
     searched = {name: {batch: rates[name, batch] for batch in PEER_BATCHES} for name in bench.peers}
     for name, speeds in searched.items():
         bench.batches[name] = max(PEER_BATCHES, key=lambda batch: statistics.median(speeds[batch]))
-    bench.batches["same_shape"] = bench.batches["diffusers"]
+    bench.batches["diffcli-same-shape"] = bench.batches["diffusers"]
     return searched
 
 
@@ -138,12 +80,12 @@ def training_goals(contestants: dict[str, Contestant], rates: dict[str, list[flo
     goals = []
     if peers:
         faster = max(peers, key=lambda name: statistics.median(rates[name]))
-        goals.append(at_least(f"training: diffcli / {faster}, the faster peer", rates["default"], rates[faster], 4))
+        goals.append(at_least(f"training: diffcli / {faster}, the faster peer", rates["diffcli"], rates[faster], 4))
     if "diffusers" in peers:
         title = "training: diffcli / diffusers, same shape and batch"
-        goals.append(at_least(title, rates["same_shape"], rates["diffusers"], 2))
+        goals.append(at_least(title, rates["diffcli-same-shape"], rates["diffusers"], 2))
     for name in peers:
-        share = contestants["default"].parameters / contestants[name].parameters
+        share = contestants["diffcli"].parameters / contestants[name].parameters
         goals.append(Goal(f"parameters: diffcli / {name}", f"{share:.0%}", "at least 60%", share >= 0.6))
     return goals
 
@@ -162,11 +104,11 @@ def images_per_second(contestant: Contestant, seconds: float) -> float:
 
 def sampling(bench: Bench) -> Section:
     """Seconds for 64 images by DDPM-1000, scaled from a few of its steps, and by DDIM-50, whole."""
-    contestants = {name: bench.build(name) for name in ("default", *bench.peers)}
+    contestants = {name: bench.build(name) for name in ("diffcli", *bench.peers)}
     chains = alternate({k: lambda c=c: chain_seconds(c) for k, c in contestants.items()}, bench.rounds, "DDPM")
     walks = alternate({k: lambda c=c: walk_seconds(c) for k, c in contestants.items()}, bench.rounds, "DDIM")
     rows = [
-        [c.name, *Spread.of(chains[name]).cells(), *Spread.of(walks[name]).cells()] for name, c in contestants.items()
+        [name, *Spread.of(chains[name]).cells(), *Spread.of(walks[name]).cells()] for name, c in contestants.items()
     ]
     lines = table([f"{DRAWN} images", f"DDPM-{LENGTH}, s", "range", f"DDIM-{SHORT}, s", "range"], rows)
     lines += ["", f"DDPM-{LENGTH} was timed over {CHAIN_STEPS} of its steps and scaled; DDIM-{SHORT} was run whole."]
@@ -188,133 +130,6 @@ def walk_seconds(contestant: Contestant) -> float:
     began = time.perf_counter()
     contestant.ddim(DRAWN)
     return time.perf_counter() - began
-
-
-# Processes
-
-
-def starting(bench: Bench) -> Section:
-    """The wall time of commands that compute nothing, and whether they import anything heavy."""
-    commands = {
-        "python -c pass": [sys.executable, "-c", "pass"],
-        'python -c "import diffcli.cli"': [sys.executable, "-c", "import diffcli.cli"],
-        "diffcli --help": [*diffcli(), "--help"],
-    }
-    seconds = alternate({name: lambda c=c: process_seconds(c) for name, c in commands.items()}, STARTS, "starting")
-    imports = {
-        'python -c "import diffcli.cli"': heavy_imports(["-c", "import diffcli.cli"]),
-        "diffcli --help": heavy_imports(["-m", "diffcli", "--help"]),
-    }
-    rows = [
-        [f"`{name}`", *Spread.of(s).cells(), ", ".join(imports.get(name, [])) or "-"] for name, s in seconds.items()
-    ]
-    goals = [
-        Goal(f"`{name}` imports neither of {', '.join(HEAVY)}", ", ".join(found) or "none", "none", not found)
-        for name, found in imports.items()
-    ]
-    lines = table(["process", "s", "range", "heavy imports"], rows)
-    return Section("Starting", lines, {"seconds": seconds, "heavy_imports": imports}, goals)
-
-
-def heavy_imports(arguments: list[str]) -> list[str]:
-    """Which heavy packages a Python process imports, by its own account."""
-    report = run([sys.executable, "-X", "importtime", *arguments]).stderr
-    imported = {line.rpartition("|")[2].strip() for line in report.splitlines()}
-    return [name for name in HEAVY if name in imported]
-
-
-def whole_sample(bench: Bench) -> Section:
-    """The wall time of `diffcli sample` from a run of the default recipe, start and all."""
-    asked = ["--ddim", "--steps", "20", "--count", str(DRAWN)]
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        note("training a run of 20 steps to sample from")
-        run([*diffcli(), "train", "--steps", "20", "--quiet", "--out", str(folder / "run")])
-        places = (str(folder / f"sample-{i}") for i in itertools.count())
-
-        def sample() -> float:
-            return process_seconds([*diffcli(), "sample", str(folder / "run"), *asked, "--out", next(places)])
-
-        seconds = alternate({"sample": sample}, bench.rounds, "diffcli sample")["sample"]
-    spread = Spread.of(seconds)
-    name = f"`diffcli sample RUN {' '.join(asked)}`"
-    goal = Goal(name, f"{number(spread.median)} s", "under 6 s", spread.median < 6)
-    lines = table(["process", "s", "range"], [[name, *spread.cells()]])
-    return Section("Sampling as a whole process", lines, {"seconds": seconds}, [goal])
-
-
-def memory(bench: Bench) -> Section:
-    """The peak memory of a process that takes a few training steps, one process per contestant."""
-    script = str(Path(__file__).with_name("contestants.py"))
-
-    def megabytes(name: str) -> float:
-        command = [sys.executable, script, name, str(bench.batches[name]), str(TRAIN_STEPS)]
-        return int(run(command).stdout) / 1e6
-
-    names = ["default", *bench.peers, "same_shape"]
-    peaks = alternate({n: lambda n=n: megabytes(n) for n in names}, min(bench.rounds, 3), "memory")
-    rows = [[n.replace("_", " "), str(bench.batches[n]), *Spread.of(peaks[n]).cells()] for n in names]
-    lines = table([f"{TRAIN_STEPS} training steps", "batch", "peak, MB", "range"], rows)
-    return Section("Memory", lines, {"megabytes": peaks, "batches": {n: bench.batches[n] for n in names}})
-
-
-def process_seconds(command: list[str]) -> float:
-    """The wall time of a process."""
-    began = time.perf_counter()
-    run(command)
-    return time.perf_counter() - began
-
-
-def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
-    """Run a process to its end, its output captured; leaves with its last line if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}: {last}")
-    return done
-
-
-def diffcli() -> list[str]:
-    """The installed command of this Python, or the package as a module where it is not installed."""
-    script = Path(sys.executable).with_name("diffcli")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "diffcli"]
-
-
-# Measuring and printing
-
-
-def alternate(turns: dict[Any, Callable[[], float]], rounds: int, title: str) -> dict[Any, list[float]]:
-    """Let everyone have a turn, round after round; the measurements of each, in the order of the rounds."""
-    measured: dict[Any, list[float]] = {name: [] for name in turns}
-    for i in range(rounds if turns else 0):
-        note(f"{title}: round {i + 1} of {rounds}")
-        for name, turn in turns.items():
-            measured[name].append(turn())
-    return measured
-
-
-def at_least(name: str, ours: list[float], theirs: list[float], wanted: float) -> Goal:
-    """The ratio of two contestants, taken round by round."""
-    ratio = Spread.of([a / b for a, b in zip(ours, theirs, strict=True)])
-    median, spread = ratio.cells()
-    return Goal(name, f"{median} ({spread})", f"at least {wanted:g}", ratio.median >= wanted)
-
-
-def number(value: float) -> str:
-    """Three significant digits, never an exponent."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A Markdown table, its columns aligned in plain text too."""
-    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines]
-
-
-def note(text: str) -> None:
-    """A line for whoever watches."""
-    print(text, file=sys.stderr, flush=True)
 
 
 # The run
@@ -403,7 +218,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     options = parse()
-    batches = {name: 16 if name in PACKAGES else OUR_BATCH for name in CONTESTANTS} | {"same_shape": 16}
+    batches = {name: 16 if name in PACKAGES else OUR_BATCH for name in CONTESTANTS} | {"diffcli-same-shape": 16}
     bench = Bench(options.rounds, options.seconds, present_peers(), batches)
     facts = surroundings(bench)
     sections = [measure(bench) for name, measure in PARTS.items() if name in options.only]

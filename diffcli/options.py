@@ -1,9 +1,11 @@
 """The options that commands share: the same name, the same meaning everywhere."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+
+from diffcli.recipes import Recipe
 
 Out = Annotated[Optional[Path], typer.Option("--out", help="Where to write. Default: a fresh place, named at the end.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of all randomness.", min=0)]
@@ -13,3 +15,8 @@ Data = Annotated[Optional[Path], typer.Option("--data", help="Folder to look for
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def recipe_option(key: str, text: str) -> Any:
+    """An option that replaces a key of the recipe; its help ends with the default recipe's value."""
+    return typer.Option(help=f"{text}  [{getattr(Recipe, key)}]")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion import exact
-from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, ddim, ddpm
 from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Level
 from diffcli.core.processes.gaussian import bridge, kl
@@ -26,9 +25,7 @@ def alpha_bars(steps: int) -> list[float]:
     return [table[round(1000 * k / steps) - 1] for k in range(steps, 0, -1)] + [1.0]
 
 
-def law(
-    sampler: str, steps: int, schedule: str = "linear", denoise: Denoise = GAUSSIAN, **options: object
-) -> tuple[float, float]:
+def law(sampler: str, steps: int, schedule: str = "linear", **options: object) -> tuple[float, float]:
     """Mean and variance of the result from x ~ N(0, 1), exactly: by the response to each source of noise."""
     levels = SCHEDULES[schedule].levels(steps)
     start = torch.hypot(*levels[0]).item()
@@ -42,7 +39,7 @@ def law(
         pulse[step + 2] = 1
         return pulse
 
-    *_, end = SAMPLERS[sampler](denoise, x, levels, noise=noise, **options)
+    *_, end = SAMPLERS[sampler](GAUSSIAN, x, levels, noise=noise, **options)
     response = end.x[1:] - end.x[0]
     return end.x[0].item(), response.square().sum().item()
 
@@ -114,7 +111,7 @@ def test_ddim_with_eta_one_is_ddpm_with_beta_tilde_step_by_step(schedule: str, s
 
 
 def test_ddpms_step_is_algorithm_2_line_4() -> None:
-    """x_{t-1} = (x_t - beta / sqrt(1 - alpha bar) eps) / sqrt(alpha) + sqrt(beta) z, the other way to write the mean."""
+    """x_{t-1} = (x_t - beta / sqrt(1 - alpha bar) eps) / sqrt(alpha) + sqrt(beta) z, the mean in its other form."""
     levels, a_bars = SCHEDULES["linear"].levels(1000), alpha_bars(1000)
     x, z = torch.randn(2, 4, dtype=torch.float64)
     for k in (0, 300, 998):

@@ -9,6 +9,7 @@ import typer
 
 from diffcli import options
 from diffcli.errors import DivergedProblem, UsageProblem
+from diffcli.options import recipe_option
 
 if TYPE_CHECKING:
     from diffcli.session import Session
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 def train(
     dataset: Annotated[Optional[str], typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = None,
-    minutes: Annotated[Optional[float], typer.Option(help="Time budget; the run ends with it.  [5]")] = None,
+    minutes: Annotated[Optional[float], recipe_option("minutes", "Time budget; the run ends with it.")] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, instead of --minutes.")] = None,
-    schedule: Annotated[Optional[str], typer.Option(help="Noise schedule, e.g. linear.  [cosine]")] = None,
-    predict: Annotated[Optional[str], typer.Option(help="What the network predicts, e.g. eps.  [v]")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Network.  [unet]")] = None,
-    batch: Annotated[Optional[int], typer.Option(help="Images per step.  [64]")] = None,
-    lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [0.002]")] = None,
+    schedule: Annotated[Optional[str], recipe_option("schedule", "Noise schedule, e.g. linear.")] = None,
+    predict: Annotated[Optional[str], recipe_option("predict", "What the network predicts, e.g. eps.")] = None,
+    model: Annotated[Optional[str], recipe_option("model", "Network.")] = None,
+    batch: Annotated[Optional[int], recipe_option("batch", "Images per step.")] = None,
+    lr: Annotated[Optional[float], recipe_option("lr", "Learning rate of AdamW.")] = None,
     recipe: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Where to start from.")] = "default",
     settings: Annotated[
         Optional[list[str]],
@@ -31,7 +32,7 @@ def train(
     ] = None,
     resume: Annotated[Optional[str], typer.Option(metavar="RUN", help="Go on with a run.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe, size and estimates; stop.")] = False,
-    seed: Annotated[Optional[int], typer.Option(help="Of all randomness.  [0]")] = None,
+    seed: Annotated[Optional[int], recipe_option("seed", "Of all randomness.")] = None,
     data: options.Data = None,
     device: options.Device = "auto",
     out: options.Out = None,

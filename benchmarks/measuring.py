@@ -1,0 +1,98 @@
+"""Turns, spreads and tables: what every measurement of speed.py is made of."""
+
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from contestants import CONTESTANTS, Contestant
+
+DRAWN = 64  # images per sampling
+
+
+class Spread(NamedTuple):
+    """The median of some measurements and the range they lie in."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+    def cells(self) -> list[str]:
+        """The median, and the range, as table cells."""
+        return [number(self.median), f"{number(self.least)} to {number(self.most)}"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was to be reached, what was measured, and whether it was."""
+
+    name: str
+    measured: str
+    wanted: str
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report. raw: all single measurements, for --json."""
+
+    title: str
+    lines: list[str]
+    raw: dict[str, Any]
+    goals: list[Goal] = field(default_factory=list)
+
+
+@dataclass
+class Bench:
+    """What all parts share. batches: images per training step, of a peer the best one once `training` has found it."""
+
+    rounds: int
+    seconds: float
+    peers: list[str]
+    batches: dict[str, int]
+
+    def build(self, name: str, batch: int | None = None) -> Contestant:
+        """A fresh contestant, warmed up by two training steps."""
+        contestant = CONTESTANTS[name](batch or self.batches[name])
+        contestant.train()
+        contestant.train()
+        return contestant
+
+
+def alternate(turns: dict[Any, Callable[[], float]], rounds: int, title: str) -> dict[Any, list[float]]:
+    """Let everyone have a turn, round after round; the measurements of each, in the order of the rounds."""
+    measured: dict[Any, list[float]] = {name: [] for name in turns}
+    for i in range(rounds if turns else 0):
+        note(f"{title}: round {i + 1} of {rounds}")
+        for name, turn in turns.items():
+            measured[name].append(turn())
+    return measured
+
+
+def at_least(name: str, ours: list[float], theirs: list[float], wanted: float) -> Goal:
+    """The ratio of two contestants, taken round by round."""
+    ratio = Spread.of([a / b for a, b in zip(ours, theirs, strict=True)])
+    median, spread = ratio.cells()
+    return Goal(name, f"{median} ({spread})", f"at least {wanted:g}", ratio.median >= wanted)
+
+
+def number(value: float) -> str:
+    """Three significant digits, never an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A Markdown table, its columns aligned in plain text too."""
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines]
+
+
+def note(text: str) -> None:
+    """A line for whoever watches."""
+    print(text, file=sys.stderr, flush=True)
