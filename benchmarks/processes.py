@@ -19,7 +19,7 @@ def starting(bench: Bench) -> Section:
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         'python -c "import diffcli.cli"': [sys.executable, "-c", "import diffcli.cli"],
-        "diffcli --help": [*diffcli(), "--help"],
+        "diffcli --help": [*command_line(), "--help"],
     }
     seconds = alternate({name: lambda c=c: process_seconds(c) for name, c in commands.items()}, STARTS, "starting")
     imports = {
@@ -50,11 +50,11 @@ def whole_sample(bench: Bench) -> Section:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         note("training a run of 20 steps to sample from")
-        run([*diffcli(), "train", "--steps", "20", "--quiet", "--out", str(folder / "run")])
+        run([*command_line(), "train", "--steps", "20", "--quiet", "--out", str(folder / "run")])
         places = (str(folder / f"sample-{i}") for i in itertools.count())
 
         def sample() -> float:
-            return process_seconds([*diffcli(), "sample", str(folder / "run"), *asked, "--out", next(places)])
+            return process_seconds([*command_line(), "sample", str(folder / "run"), *asked, "--out", next(places)])
 
         seconds = alternate({"sample": sample}, bench.rounds, "diffcli sample")["sample"]
     spread = Spread.of(seconds)
@@ -95,7 +95,7 @@ def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def diffcli() -> list[str]:
+def command_line() -> list[str]:
     """The installed command of this Python, or the package as a module where it is not installed."""
     script = Path(sys.executable).with_name("diffcli")
     return [str(script)] if script.exists() else [sys.executable, "-m", "diffcli"]

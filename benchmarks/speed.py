@@ -185,15 +185,24 @@ def installed(name: str) -> str:
         return "unknown version"
 
 
-def report(facts: dict[str, Any], sections: list[Section]) -> Iterator[str]:
-    """The lines of the report."""
-    yield ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
-    for section in sections:
-        yield from ("", f"### {section.title}", "", *section.lines)
-    goals = [goal for section in sections for goal in section.goals]
-    if goals:
-        rows = [[goal.name, goal.measured, goal.wanted, "yes" if goal.reached else "no"] for goal in goals]
-        yield from ("", "### Goals", "", *table(["goal", "measured", "wanted", "reached"], rows))
+def measured(bench: Bench, names: list[str]) -> Iterator[Section]:
+    """The parts of these names, each printed as soon as it is measured."""
+    for name, measure in PARTS.items():
+        if name in names:
+            section = measure(bench)
+            show(f"\n### {section.title}\n", *section.lines)
+            yield section
+
+
+def goal_table(sections: list[Section]) -> list[str]:
+    """All that was to be reached, as far as it was measured."""
+    rows = [[g.name, g.measured, g.wanted, "yes" if g.reached else "no"] for s in sections for g in s.goals]
+    return ["\n### Goals\n", *table(["goal", "measured", "wanted", "reached"], rows)] if rows else []
+
+
+def show(*lines: str) -> None:
+    """Part of the result."""
+    print("\n".join(lines), flush=True)
 
 
 def document(facts: dict[str, Any], sections: list[Section]) -> dict[str, Any]:
@@ -221,8 +230,9 @@ def main() -> None:
     batches = {name: 16 if name in PACKAGES else OUR_BATCH for name in CONTESTANTS} | {"diffcli-same-shape": 16}
     bench = Bench(options.rounds, options.seconds, present_peers(), batches)
     facts = surroundings(bench)
-    sections = [measure(bench) for name, measure in PARTS.items() if name in options.only]
-    print("\n".join(report(facts, sections)))
+    show(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items()))
+    sections = list(measured(bench, options.only))
+    show(*goal_table(sections))
     if options.json:
         options.json.write_text(json.dumps(document(facts, sections), indent=2) + "\n")
         note(f"{options.json}")

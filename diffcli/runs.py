@@ -129,7 +129,7 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
     tensors = {f"model/{k}": v for k, v in trainer.denoiser.state_dict().items()}
     tensors |= {f"ema/{k}": v for k, v in trainer.ema.state_dict().items()}
     tensors |= {f"optimizer/{k}": v for k, v in trainer.optimizer.state().items()}
-    path = folder / f"step-{trainer.step:07d}.safetensors"
+    path = folder / _name(trainer.step)
     plan = trainer.plan
     checkpoint.save(path, tensors, about | {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress]})
     for old in checkpoints(folder)[KEPT:]:
@@ -138,6 +138,11 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
 
 
 # Reading
+
+
+def _name(step: int) -> str:
+    """Of a checkpoint; names sort by step."""
+    return f"step-{step:09d}.safetensors"
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -186,6 +191,13 @@ def load(target: str | None, *, weights: str = "ema", device: torch.device) -> T
     fill(denoiser, tensors, folder, path)
     schedule = SCHEDULES[recipe.schedule]
     return Trained(denoiser.eval().requires_grad_(False), recipe, schedule, shape, classes, path, about, notes)
+
+
+def set_aside(folder: Path, after: int) -> None:
+    """Rename the checkpoints of steps that will be taken again (they are damaged), so that they are not the newest."""
+    for path in checkpoints(folder):
+        if path.name > _name(after):
+            path.rename(path.with_suffix(".damaged"))
 
 
 def restore(trainer: Trainer, path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

@@ -52,16 +52,17 @@ class Session:
     @classmethod
     def resumed(
         cls,
-        target: str,
+        folder: Path,
         changes: dict[str, Any],
         device: torch.device,
         data_folder: Path | None,
         began: float,
-    ) -> tuple["Session", Path, tuple[str, ...]]:
-        """The session that goes on with a run, the run's folder, and notes; only `steps` or `minutes` may change."""
-        found = runs.find(target)
-        folder = found.parent if found.is_file() else found
-        path, tensors, about, notes = runs.read(found)
+    ) -> tuple["Session", tuple[str, ...]]:
+        """The session that goes on with a run from its newest whole checkpoint, and notes.
+
+        Only `steps` or `minutes` may change; both count from the run's beginning.
+        """
+        path, tensors, about, notes = runs.read(folder)
         recipe, _, _ = runs.understood(path, about)
         if refused := sorted(set(changes) - {"steps", "minutes"}):
             raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
@@ -74,10 +75,11 @@ class Session:
         trainer = session.trainer
         if changes:
             trainer.plan = Plan(session.recipe.steps)
-        if 0 < trainer.plan.total <= trainer.step:
-            raise UsageProblem(f"{folder} is complete: {trainer.step} steps", "go further with --steps or --minutes")
-        _forget_rows(folder / "metrics.jsonl", after=trainer.step)
-        return session, folder, notes
+        spent = session.recipe.steps == 0 and session.used >= session.recipe.minutes * 60
+        if 0 < trainer.plan.total <= trainer.step or (changes and spent):
+            done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
+            raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
+        return session, notes
 
     def probe(self, steps: int = 3) -> float:
         """Seconds per step, from the fastest of a few on a copy that is thrown away."""
@@ -97,19 +99,22 @@ class Session:
     def run(self, folder: Path, stop: Callable[[], bool]) -> Iterator[Event]:
         """Train to the end of the plan, or until `stop`; each event is already on the disk. Raises Diverged."""
         trainer, clock = self.trainer, self.clock
+        runs.set_aside(folder, after=trainer.step)
+        _forget_rows(folder / "metrics.jsonl", after=trainer.step)
         for progress in self._fit(trainer):
             self.recent.append(progress.loss)
             saved = look = None
-            if clock.due(progress.step) or progress.step >= trainer.plan.total or stop():
+            stopping = stop()  # asked once: a signal that comes later is for the next step
+            if clock.due(progress.step) or progress.step >= trainer.plan.total or stopping:
                 trainer.plan = clock.revise(progress.step, trainer.plan)
-                if progress.step >= trainer.plan.total or (looks(clock.saves) and not stop()):
+                if progress.step >= trainer.plan.total or (looks(clock.saves) and not stopping):
                     look = self._look(folder)
                 saved = runs.save(folder, trainer, self._about())
                 clock.saved(progress.step, looked=look is not None)
             if progress.step % LOG_EVERY == 0 or look:
                 runs.log(folder, self._row(progress, look))
             yield Event(progress, saved, look)
-            if stop():
+            if stopping:
                 return
 
     @property
@@ -148,7 +153,7 @@ class Session:
     def _look(self, folder: Path) -> Look:
         self.look = look = self.preview.look(self.trainer.ema)
         picture = grid(look.images)
-        save_png(folder / "samples" / f"step-{self.trainer.step:07d}.png", picture, {"step": self.trainer.step})
+        save_png(folder / "samples" / f"step-{self.trainer.step:09d}.png", picture, {"step": self.trainer.step})
         return look
 
     def _about(self) -> dict[str, Any]:

@@ -608,7 +608,13 @@ def test_a_full_disk_leaves_nothing_behind(
 ) -> None:
     words = ("No space left", "free some space")
     refuses(cli, tmp_path, ENVIRONMENT, *writers(pictures)[command], "--out", "new", words=words)
-    refuses(cli, tmp_path, ENVIRONMENT, *writers(pictures)[command], words=words)
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "a/b/c")])
+def test_a_failed_command_leaves_no_empty_folders_above_its_place_either(
+    cli: Cli, pictures: Path, tmp_path: Path, full_disk: None, out: tuple[str, ...]
+) -> None:
+    refuses(cli, tmp_path, ENVIRONMENT, "visualize", "forward", "--dataset", pictures, *out)
 
 
 def test_a_full_disk_ends_training_before_it_begins(cli: Cli, pictures: Path, tmp_path: Path, full_disk: None) -> None:
@@ -650,9 +656,10 @@ def test_a_sample_that_fails_in_the_middle_leaves_nothing_behind(
     cli: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full_at(monkeypatch, "00001.png")
-    refuses(cli, tmp_path, ENVIRONMENT, "sample", "shapes-1", *FAST, "--each", "--array", "x.npy", "--animate")
+    command = ["sample", "shapes-1", *FAST, "--each", "--animate"]
+    refuses(cli, tmp_path, ENVIRONMENT, *command, "--array", "x.npy", "--out", "new")
     (tmp_path / "free").mkdir()
-    refuses(cli, tmp_path, ENVIRONMENT, "sample", "shapes-1", *FAST, "--each", "--out", "free")
+    refuses(cli, tmp_path, ENVIRONMENT, *command, "--out", "free")
 
 
 # The machine
@@ -660,12 +667,16 @@ def test_a_sample_that_fails_in_the_middle_leaves_nothing_behind(
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7", "mps", "meta", "cpu:7"])
 def test_a_device_that_is_not_there_is_named(
-    cli: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+    cli: Cli, run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    for command in (["train"], ["sample", "shapes-1"], ["visualize", "reverse", "shapes-1"]):
-        refuses(cli, tmp_path, ENVIRONMENT, *command, "--device", device, words=(device, "cpu"))
+    for command in (
+        [*TINY, "--dataset", pictures],
+        ["sample", "shapes-1", *FAST],
+        ["visualize", "reverse", "shapes-1"],
+    ):
+        refuses(cli, tmp_path, ENVIRONMENT, *command, "--device", device, words=(device, "--device cpu"))
 
 
 @pytest.mark.parametrize(
@@ -680,7 +691,7 @@ def test_memory_that_is_gone_is_said_in_a_line(
         raise error
 
     monkeypatch.setitem(SAMPLERS, "ddim", hungry)
-    refuses(cli, tmp_path, ENVIRONMENT, "sample", "shapes-1", *FAST, words=("out of memory", "--batch"))
+    refuses(cli, tmp_path, ENVIRONMENT, "sample", "shapes-1", *FAST, "--out", "new", words=("memory", "--batch"))
 
 
 def test_a_bug_has_its_own_code_and_a_traceback_only_with_debug(
@@ -692,7 +703,7 @@ def test_a_bug_has_its_own_code_and_a_traceback_only_with_debug(
         raise ZeroDivisionError("a bug\nin two lines")
 
     monkeypatch.setitem(SAMPLERS, "ddim", wrong)
-    refuses(cli, tmp_path, 70, "sample", "shapes-1", *FAST, words=("ZeroDivisionError", "--debug"))
+    refuses(cli, tmp_path, 70, "sample", "shapes-1", *FAST, "--out", "new", words=("ZeroDivisionError", "--debug"))
     assert "Traceback" in cli("sample", "shapes-1", *FAST, "--debug").err
 
 
@@ -702,13 +713,15 @@ def test_debug_shows_where_a_problem_comes_from(cli: Cli) -> None:
     assert "Traceback" in result.err
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "[/red]", "[bold]x"])
-def test_odd_names_are_shown_as_they_are_in_single_lines(cli: Cli, run: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name.replace("/", "-")).write_text("taken")
-    result = cli("sample", "shapes-1", *FAST, "--out", name.replace("/", "-"))
-    assert_refused(result, TAKEN, " ".join(name.replace("/", "-").split()))
-    result = cli(*TINY, "--out", name.replace("/", "-"))
-    assert_refused(result, TAKEN, " ".join(name.replace("/", "-").split()))
+@pytest.mark.parametrize("name", ["two\nlines", "[/red]", "[bold]x", "{name}", "%s"])
+def test_odd_names_are_shown_as_they_are_in_single_lines(
+    cli: Cli, run: Path, pictures: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("taken")
+    shown = " ".join(name.split())
+    assert_refused(cli("sample", "shapes-1", *FAST, "--out", name), TAKEN, shown)
+    assert_refused(cli(*TINY, "--dataset", pictures, "--out", name), TAKEN, shown)
 
 
 # Help, pipes

@@ -1,6 +1,7 @@
 """A resume goes on exactly where the run was."""
 
 import dataclasses
+import json
 import shutil
 import time
 from pathlib import Path
@@ -47,7 +48,8 @@ def test_ten_steps_and_ten_more_are_twenty_steps_bit_for_bit(tmp_path: Path, cha
     whole = train(recipe, tmp_path / "whole")
     half = train(recipe, tmp_path / "half", stop_at=10)
     assert checkpoint.load(half)[1]["step"] == 10
-    session, folder, _ = Session.resumed(str(tmp_path / "half"), {}, CPU, None, time.monotonic())
+    folder = tmp_path / "half"
+    session, _ = Session.resumed(folder, {}, CPU, None, time.monotonic())
     session.probe()
     assert same(whole, finish(session, folder))
 
@@ -70,18 +72,18 @@ def test_steps_lost_in_a_crash_are_taken_again_alike(tmp_path: Path) -> None:
     for progress, _, _ in session.run(folder, lambda: False):
         if progress.step == 20:
             break
-    assert [p.name for p in runs.checkpoints(folder)] == ["step-0000016.safetensors", "step-0000008.safetensors"]
-    again, folder, _ = Session.resumed(str(folder), {}, CPU, None, time.monotonic())
+    assert [p.name for p in runs.checkpoints(folder)] == ["step-000000016.safetensors", "step-000000008.safetensors"]
+    again, _ = Session.resumed(folder, {}, CPU, None, time.monotonic())
     assert again.trainer.step == 16
-    rows = (folder / "metrics.jsonl").read_text().splitlines()
-    assert all('"step": 20' not in row for row in rows), "the rows of lost steps are gone"
     assert same(whole, finish(again, folder))
+    steps = [json.loads(row)["step"] for row in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps)), "the rows of lost steps are not there twice"
 
 
 def test_a_run_by_the_clock_resumes_with_the_plan_of_its_checkpoint(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPES["tiny"], steps=0, minutes=5.0)
     about = checkpoint.load(train(recipe, tmp_path / "run", stop_at=15))[1]
-    session, _, _ = Session.resumed(str(tmp_path / "run"), {}, CPU, None, time.monotonic())
+    session, _ = Session.resumed(tmp_path / "run", {}, CPU, None, time.monotonic())
     plan = session.trainer.plan
     assert plan.total > plan.step == 15
     assert [plan.total, plan.step, plan.progress] == about["plan"]
@@ -91,7 +93,9 @@ def test_a_run_by_the_clock_resumes_with_the_plan_of_its_checkpoint(tmp_path: Pa
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path: Path) -> None:
-    train(dataclasses.replace(RECIPES["tiny"], steps=12, checkpoint_every=4), tmp_path / "run")
+    recipe = dataclasses.replace(RECIPES["tiny"], steps=12, checkpoint_every=4)
+    whole = train(recipe, tmp_path / "whole")
+    train(recipe, tmp_path / "run")
     newest, older = runs.checkpoints(tmp_path / "run")
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
@@ -99,20 +103,24 @@ def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path: Path) -> None
     trained = runs.load(str(tmp_path / "run"), device=CPU)
     assert trained.path == older
     assert "damaged" in trained.notes[0]
+    session, notes = Session.resumed(tmp_path / "run", {}, CPU, None, time.monotonic())
+    assert notes == trained.notes
+    assert same(whole, finish(session, tmp_path / "run"))
+    assert newest.with_suffix(".damaged").exists()
 
 
 def test_a_longer_resume_goes_on_to_the_new_end(tmp_path: Path) -> None:
     train(dataclasses.replace(RECIPES["tiny"], steps=5), tmp_path / "run")
     with pytest.raises(UsageProblem, match="complete"):
-        Session.resumed(str(tmp_path / "run"), {}, CPU, None, time.monotonic())
-    session, folder, _ = Session.resumed(str(tmp_path / "run"), {"steps": 9}, CPU, None, time.monotonic())
-    assert checkpoint.load(finish(session, folder))[1]["step"] == 9
+        Session.resumed(tmp_path / "run", {}, CPU, None, time.monotonic())
+    session, _ = Session.resumed(tmp_path / "run", {"steps": 9}, CPU, None, time.monotonic())
+    assert checkpoint.load(finish(session, tmp_path / "run"))[1]["step"] == 9
 
 
 def test_a_resume_changes_nothing_but_the_end(tmp_path: Path) -> None:
     train(dataclasses.replace(RECIPES["tiny"], steps=5), tmp_path / "run")
     with pytest.raises(UsageProblem, match="cannot change lr"):
-        Session.resumed(str(tmp_path / "run"), {"lr": 1.0}, CPU, None, time.monotonic())
+        Session.resumed(tmp_path / "run", {"lr": 1.0}, CPU, None, time.monotonic())
 
 
 def test_changed_data_are_noticed(tmp_path: Path) -> None:
@@ -125,7 +133,7 @@ def test_changed_data_are_noticed(tmp_path: Path) -> None:
     train(dataclasses.replace(RECIPES["tiny"], dataset=str(images), steps=2), tmp_path / "run")
     shutil.copy(images / "0.png", images / "9.png")
     with pytest.raises(DataProblem, match="changed"):
-        Session.resumed(str(tmp_path / "run"), {"steps": 4}, CPU, None, time.monotonic())
+        Session.resumed(tmp_path / "run", {"steps": 4}, CPU, None, time.monotonic())
 
 
 def test_sampling_weights_are_the_average_unless_raw_is_asked_for(tmp_path: Path) -> None:

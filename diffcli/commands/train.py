@@ -1,5 +1,6 @@
 """diffcli train"""
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from diffcli import options
-from diffcli.errors import DivergedProblem, UsageProblem
+from diffcli.errors import DivergedProblem, Problem, UsageProblem
 from diffcli.options import recipe_option
 
 if TYPE_CHECKING:
@@ -61,33 +62,37 @@ def train(
     if minutes is not None:
         changes["steps"] = 0
     where = devices.pick(device)
-    notes: tuple[str, ...] = ()
-    if resume is None:
-        session = Session(recipes.override(recipes.load(recipe), changes), where, data, began)
-        notes = session.dataset.notes
-    else:
-        if out is not None or recipe != "default":
-            raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
-        session, folder, notes = Session.resumed(resume, changes, where, data, began)
+    with contextlib.ExitStack() as held:
+        if resume is None:
+            session = Session(recipes.override(recipes.load(recipe), changes), where, data, began)
+            notes = session.dataset.notes
+        else:
+            if out is not None or recipe != "default":
+                raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
+            folder = runs.find(resume)
+            if folder.is_file():
+                raise UsageProblem(f"--resume takes a run, not a file: {resume}", f"try --resume {folder.parent}")
+            held.enter_context(runs.locked(folder))
+            session, notes = Session.resumed(folder, changes, where, data, began)
 
-    seconds_per_step = session.probe()
-    for line in (*notes, *_announce(session, seconds_per_step)):
-        show.note(line)
-    if dry_run:
-        _dry_run(session, seconds_per_step, show)
-        return
-    if resume is None:
-        folder = runs.create(out, session.recipe.dataset)
-    with runs.locked(folder):
+        seconds_per_step = session.probe()
+        for line in (*notes, *_announce(session, seconds_per_step)):
+            show.note(line)
+        if dry_run:
+            _dry_run(session, seconds_per_step, show)
+            return
+        if resume is None:
+            folder = runs.create(out, session.recipe.dataset)
+            held.enter_context(runs.locked(folder))
         runs.describe(folder, session.recipe, session.facts() | {"resumed_at": session.trainer.step or None})
         show.note(f"run: {folder}   (Ctrl-C saves and stops; diffcli train --resume {folder} goes on)")
-        session.prepare(seconds_per_step)
-        with Interrupts() as wish, show.progress("training", session.trainer.plan.total, "steps") as bar:
-            saved = _loop(session, folder, lambda: wish.code != 0, bar)
-        runs.set_status(folder, "interrupted" if wish.code else "complete")
-    if wish.code:
-        show.note(f"saved at step {session.trainer.step}; go on with: diffcli train --resume {folder}")
-        raise typer.Exit(wish.code)
+        with Interrupts() as wish:
+            session.prepare(seconds_per_step)
+            with show.progress("training", session.trainer.plan.total, "steps") as bar:
+                saved = _loop(session, folder, lambda: wish.code != 0, bar)
+        if wish.code:
+            show.note(f"saved at step {session.trainer.step}; go on with: diffcli train --resume {folder}")
+            raise typer.Exit(wish.code)
 
     steps_done, seconds = session.trainer.step, session.clock.used
     look = session.look
@@ -107,7 +112,7 @@ def train(
         f"{steps_done} steps in {duration(seconds)}, {session.images_per_second:.0f} images/s",
         f"validation loss {look.validation_loss:.4f}, best linear denoiser {look.linear_loss:.4f}",
         f"checkpoint: {saved}",
-        f"preview:    {folder / 'samples' / f'step-{steps_done:07d}.png'}",
+        f"preview:    {folder / 'samples' / f'step-{steps_done:09d}.png'}",
         f"next:       diffcli sample {folder} --ddim" + (" --class all" if session.dataset.classes else ""),
     ]
     show.result(document, lines)
@@ -119,7 +124,7 @@ def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar"
     from diffcli.metrics.health import line
     from diffcli.training import Diverged
 
-    saved = folder
+    saved, status = folder, "failed"
     start, first = time.monotonic(), session.trainer.step
     try:
         for progress, written, look in session.run(folder, stop):
@@ -131,15 +136,16 @@ def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar"
                     f"(best linear denoiser {look.linear_loss:.4f}); {line(look.brightness, session.preview.data)}"
                 )
             saved = written or saved
+        status = "interrupted" if stop() else "complete"
     except Diverged as error:
-        runs.set_status(folder, "diverged")
+        status = "diverged"
         kept = runs.checkpoints(folder)
-        hint = (
-            f"lower --lr or --set muon_lr; the last good checkpoint is {kept[0]}"
-            if kept
-            else "lower --lr or --set muon_lr"
-        )
-        raise DivergedProblem(f"training diverged at step {session.trainer.step}: {error}", hint) from error
+        whole = f"; the last good checkpoint is {kept[0]}" if kept else ""
+        message = f"training diverged at step {session.trainer.step}: {error}"
+        raise DivergedProblem(message, f"lower --lr or --set muon_lr=...{whole}") from error
+    finally:
+        with contextlib.suppress(Problem):  # a full disk has its own message by now
+            runs.set_status(folder, status)
     return saved
 
 
