@@ -24,7 +24,8 @@ from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.recipes import RECIPES, Recipe
 from diffcli.sampling import Job, last, ready
-from diffcli.training import Plan, fit
+from diffcli.session import fit_by
+from diffcli.training import Plan
 
 LENGTH = 1000  # steps of the DDPM chain
 SHORT = 50  # steps of DDIM
@@ -70,11 +71,7 @@ def _ours(recipe: Recipe, dataset: data.Dataset) -> Contestant:
     trainer, schedule = runs.trainer(recipe, denoiser), SCHEDULES[recipe.schedule]
     trainer.plan = Plan(ENDLESS)
     places, _ = dataset.holdout()
-    steps = fit(
-        trainer, data.stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip), schedule,
-        seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup, clip=recipe.clip, ema=recipe.ema,
-        label_drop=recipe.label_drop,
-    )  # fmt: skip
+    steps = fit_by(recipe, trainer, dataset, places)
 
     def job(sampler: str, length: int) -> Job:
         return Job(ready(trainer.ema), schedule.levels(length), SAMPLERS[sampler], dataset.shape)

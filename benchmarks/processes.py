@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from measuring import DRAWN, Bench, Goal, Section, Spread, alternate, note, number, table
@@ -21,7 +22,7 @@ def starting(bench: Bench) -> Section:
         'python -c "import diffcli.cli"': [sys.executable, "-c", "import diffcli.cli"],
         "diffcli --help": [*command_line(), "--help"],
     }
-    seconds = alternate({name: lambda c=c: process_seconds(c) for name, c in commands.items()}, STARTS, "starting")
+    seconds = alternate({name: partial(process_seconds, c) for name, c in commands.items()}, STARTS, "starting")
     imports = {
         'python -c "import diffcli.cli"': heavy_imports(["-c", "import diffcli.cli"]),
         "diffcli --help": heavy_imports(["-m", "diffcli", "--help"]),
@@ -73,7 +74,7 @@ def memory(bench: Bench) -> Section:
         return int(run(command).stdout) / 1e6
 
     names = ["diffcli", *bench.peers, "diffcli-same-shape"]
-    peaks = alternate({n: lambda n=n: megabytes(n) for n in names}, min(bench.rounds, 3), "memory")
+    peaks = alternate({n: partial(megabytes, n) for n in names}, min(bench.rounds, 3), "memory")
     rows = [[n, str(bench.batches[n]), *Spread.of(peaks[n]).cells()] for n in names]
     lines = table([f"{TRAIN_STEPS} training steps", "batch", "peak, MB", "range"], rows)
     return Section("Memory", lines, {"megabytes": peaks, "batches": {n: bench.batches[n] for n in names}})

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def training(bench: Bench) -> Section:
     searched = best_batches(bench)
     contestants = {name: bench.build(name) for name in ("diffcli", *bench.peers, "diffcli-same-shape")}
     rates = alternate(
-        {name: lambda c=c: images_per_second(c, bench.seconds) for name, c in contestants.items()},
+        {name: partial(images_per_second, c, bench.seconds) for name, c in contestants.items()},
         bench.rounds,
         "training",
     )
@@ -63,7 +64,7 @@ def best_batches(bench: Bench) -> dict[str, dict[int, list[float]]]:
     """The speed of every peer at each batch, in turns; the best batches are put into the bench."""
     candidates = {(name, batch): bench.build(name, batch) for name in bench.peers for batch in PEER_BATCHES}
     rates = alternate(
-        {key: lambda c=c: images_per_second(c, bench.seconds) for key, c in candidates.items()},
+        {key: partial(images_per_second, c, bench.seconds) for key, c in candidates.items()},
         min(bench.rounds, 3),
         "choosing the peers' batches",
     )
@@ -105,8 +106,8 @@ def images_per_second(contestant: Contestant, seconds: float) -> float:
 def sampling(bench: Bench) -> Section:
     """Seconds for 64 images by DDPM-1000, scaled from a few of its steps, and by DDIM-50, whole."""
     contestants = {name: bench.build(name) for name in ("diffcli", *bench.peers)}
-    chains = alternate({k: lambda c=c: chain_seconds(c) for k, c in contestants.items()}, bench.rounds, "DDPM")
-    walks = alternate({k: lambda c=c: walk_seconds(c) for k, c in contestants.items()}, bench.rounds, "DDIM")
+    chains = alternate({k: partial(chain_seconds, c) for k, c in contestants.items()}, bench.rounds, "DDPM")
+    walks = alternate({k: partial(walk_seconds, c) for k, c in contestants.items()}, bench.rounds, "DDIM")
     rows = [
         [name, *Spread.of(chains[name]).cells(), *Spread.of(walks[name]).cells()] for name, c in contestants.items()
     ]

@@ -143,12 +143,7 @@ class Session:
         return runs.build(self.recipe, self.dataset.shape, len(self.dataset.classes), self.device)
 
     def _fit(self, trainer: Trainer) -> Iterator[Progress]:
-        recipe = self.recipe
-        batches = data.stream(self.dataset, self.places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
-        return fit(
-            trainer, batches, self.schedule, seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup,
-            clip=recipe.clip, ema=recipe.ema, label_drop=recipe.label_drop,
-        )  # fmt: skip
+        return fit_by(self.recipe, trainer, self.dataset, self.places)
 
     def _look(self, folder: Path) -> Look:
         self.look = look = self.preview.look(self.trainer.ema)
@@ -186,6 +181,15 @@ class Session:
                 "data": self.preview.data._asdict(),
             }
         return row
+
+
+def fit_by(recipe: Recipe, trainer: Trainer, dataset: data.Dataset, places: torch.Tensor) -> Iterator[Progress]:
+    """`fit` with the settings of a recipe on some places of a data set."""
+    batches = data.stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
+    return fit(
+        trainer, batches, SCHEDULES[recipe.schedule], seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup,
+        clip=recipe.clip, ema=recipe.ema, label_drop=recipe.label_drop,
+    )  # fmt: skip
 
 
 def _forget_rows(path: Path, after: int) -> None:

@@ -55,6 +55,17 @@ def start(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str
     return subprocess.Popen(command, cwd=cwd, text=True, **pipes)
 
 
+def steps_kept(run: Path) -> list[int]:
+    """The steps of the checkpoints of a run."""
+    return sorted(int(p.stem.removeprefix("step-")) for p in run.glob("step-*.safetensors"))
+
+
+def checkpoint_of(run: Path, step: int) -> Path:
+    """The checkpoint of this step."""
+    (path,) = (p for p in run.glob("step-*.safetensors") if int(p.stem.removeprefix("step-")) == step)
+    return path
+
+
 def rewrite_about(path: Path, **changes: Any) -> None:
     """Write a checkpoint again with another description; its digest is right."""
     from diffcli import checkpoint

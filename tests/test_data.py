@@ -1,0 +1,354 @@
+"""Data sets: read rightly, split and streamed the same way every time, missing files named."""
+
+import gzip
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import SHAPES, Cli
+from PIL import Image
+
+from diffcli import data
+from diffcli.data import DATASETS, Dataset, Source, load, load_folder, stream, to_pixels, to_unit
+from diffcli.errors import DataProblem
+
+REAL_DATA = os.environ.get("DIFFCLI_DATA")
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (7, 3, 5), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2, 1], np.uint8)
+
+
+def idx(array: np.ndarray) -> bytes:
+    """As on Yann LeCun's page: 0, 0, 8 for uint8, the number of dimensions, big-endian sizes, the data."""
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return gzip.compress(head + array.tobytes(), mtime=0)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
+    """A made-up data set called `toy`; its files, which lie nowhere yet."""
+    files = {
+        f"{split}-{what}": idx(array)
+        for split in ("train", "t10k")
+        for what, array in (("images-idx3-ubyte.gz", IMAGES), ("labels-idx1-ubyte.gz", LABELS))
+    }
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", sha256=sums))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return files
+
+
+def put(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("below", ["Toy/raw", "Toy", "."])
+@pytest.mark.parametrize("by", ["option", "environment", "cache"])
+def test_idx_files_are_found_and_read(
+    toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str, by: str
+) -> None:
+    root = tmp_path / "some"
+    if by == "cache":
+        put(tmp_path / "cache" / "diffcli" / "Toy", toy)
+    else:
+        put(root / below, toy)
+    if by == "environment":
+        monkeypatch.setenv("DIFFCLI_DATA", str(root))
+    found = load("toy", data=root if by == "option" else None)
+    assert np.array_equal(found.storage[:, 0].numpy(), IMAGES)
+    assert found.labels is not None
+    assert found.labels.tolist() == LABELS.tolist()
+    assert found.classes == ("a", "b", "c")
+    assert found.shape == (1, 3, 5)
+
+
+def test_the_folder_that_is_named_comes_before_the_environment(
+    toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "good", toy)
+    put(tmp_path / "bad", dict.fromkeys(toy, b"damaged"))
+    monkeypatch.setenv("DIFFCLI_DATA", str(tmp_path / "bad"))
+    assert len(load("toy", data=tmp_path / "good")) == 7
+    monkeypatch.setenv("DIFFCLI_DATA", str(tmp_path / "good"))
+    with pytest.raises(DataProblem, match="bad"):
+        load("toy", data=tmp_path / "bad")
+
+
+def test_a_file_with_another_checksum_is_refused(toy: dict[str, bytes], tmp_path: Path) -> None:
+    put(tmp_path / "x", toy | {"train-labels-idx1-ubyte.gz": idx(LABELS[::-1].copy())})
+    with pytest.raises(DataProblem, match="train-labels-idx1-ubyte.gz is not the toy file it should be"):
+        load("toy", data=tmp_path / "x")
+
+
+def test_an_idx_file_of_another_kind_is_refused(
+    toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = idx(np.arange(64, dtype=np.uint8))
+    put(tmp_path / "x", toy | {"train-images-idx3-ubyte.gz": wrong})
+    sums = DATASETS["toy"].sha256 | {"train-images-idx3-ubyte.gz": hashlib.sha256(wrong).hexdigest()}
+    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", sha256=sums))
+    with pytest.raises(DataProblem, match="idx"):
+        load("toy", data=tmp_path / "x")
+
+
+# Downloads
+
+
+@pytest.fixture
+def shop(toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place to download `toy` from."""
+    put(tmp_path / "shop", toy)
+    url = (tmp_path / "shop").as_uri()
+    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", url, DATASETS["toy"].sha256))
+    return tmp_path / "shop"
+
+
+def test_a_download_is_made_once(shop: Path, tmp_path: Path) -> None:
+    first = load("toy")
+    assert np.array_equal(first.storage[:, 0].numpy(), IMAGES)
+    for path in shop.iterdir():
+        path.unlink()
+    assert load("toy").fingerprint == first.fingerprint
+    kept = {p.name for p in (tmp_path / "cache" / "diffcli" / "Toy").iterdir()}
+    assert kept == {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"}
+
+
+def test_a_download_of_something_else_is_thrown_away(shop: Path, tmp_path: Path) -> None:
+    (shop / "train-images-idx3-ubyte.gz").write_bytes(b"<html>not found</html>")
+    with pytest.raises(DataProblem, match="checksum"):
+        load("toy")
+    assert list((tmp_path / "cache" / "diffcli" / "Toy").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [TimeoutError("timed out"), ConnectionResetError("reset"), "incomplete"])
+def test_a_download_that_breaks_off_leaves_nothing(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
+    import http.client
+
+    reason = http.client.IncompleteRead(b"half") if error == "incomplete" else error
+    real = urllib.request.urlopen
+
+    def breaking(url: str, **options: Any) -> Any:
+        answer = real(url, **options)
+        whole, calls = answer.read, []
+
+        def read(size: int) -> bytes:
+            calls.append(size)
+            if len(calls) > 1:
+                raise reason
+            return whole(size)
+
+        answer.read = read
+        return answer
+
+    monkeypatch.setattr(urllib.request, "urlopen", breaking)
+    with pytest.raises(DataProblem, match="cannot download train-images"):
+        load("toy")
+    assert list((tmp_path / "cache" / "diffcli" / "Toy").iterdir()) == []
+
+
+def test_offline_the_missing_file_and_its_place_are_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    result = cli("train", "--dataset", "fashion-mnist")
+    assert result.code == 3
+    assert len(result.err.splitlines()) == 2
+    assert "train-images-idx3-ubyte.gz" in result.err
+    assert str(tmp_path / "cache" / "diffcli" / "FashionMNIST") in result.err
+    assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
+
+
+# The real ones
+
+
+def test_the_bundled_mnist_is_mnist() -> None:
+    """The counts per class and the statistics that the literature gives (mean 0.1307, spread 0.3081)."""
+    train, test = load("mnist"), load("mnist", "test")
+    assert train.shape == test.shape == (1, 28, 28)
+    assert train.labels is not None
+    assert test.labels is not None
+    assert train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert test.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    pixels = train.storage[:].double() / 255
+    assert pixels.mean().item() == pytest.approx(0.1307, abs=5e-5)
+    assert pixels.std().item() == pytest.approx(0.3081, abs=5e-5)
+    assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+
+
+@pytest.mark.skipif(not REAL_DATA, reason="DIFFCLI_DATA is not set")
+def test_fashion_mnist_is_fashion_mnist() -> None:
+    found = load("fashion-mnist", data=Path(str(REAL_DATA)))
+    assert found.labels is not None
+    assert found.labels.bincount().tolist() == [6000] * 10
+    assert (found.storage[:].double() / 255).mean().item() == pytest.approx(0.2860, abs=5e-5)
+    assert found.classes[found.labels[0]] == "boot"
+
+
+# Folders
+
+
+def test_a_sub_folder_is_a_class(pictures: Path) -> None:
+    found = load_folder(pictures)
+    assert found.classes == SHAPES
+    assert found.labels is not None
+    assert found.labels.bincount().tolist() == [20, 20, 20]
+    for place in (0, 25, 59):
+        name = SHAPES[int(found.labels[place])]
+        with Image.open(pictures / name / f"{place % 20:02d}.png") as image:
+            assert np.array_equal(found.storage[place][0].numpy(), np.asarray(image))
+
+
+def test_a_folder_without_sub_folders_has_no_classes(pictures: Path) -> None:
+    found = load_folder(pictures / "circle")
+    assert found.labels is None
+    assert found.classes == ()
+    assert len(found) == 20
+
+
+def test_images_deep_below_belong_to_the_class_on_top(tmp_path: Path) -> None:
+    for name in ("cat/a/1.png", "cat/b/2.png", "dog/c/d/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    found = load_folder(tmp_path)
+    assert found.classes == ("cat", "dog")
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 0, 1]
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png", "a/.3.png", ".thumbnails/4.png", "a/.cache/5.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    found = load_folder(tmp_path)
+    assert len(found) == 2
+    assert found.classes == ("a", "b")
+
+
+def test_the_fingerprint_changes_with_a_pixel_and_with_a_label(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    first = load_folder(tmp_path).fingerprint
+    assert load_folder(tmp_path).fingerprint == first
+    (tmp_path / "b/2.png").rename(tmp_path / "a/2.png")
+    Image.new("L", (4, 4)).save(tmp_path / "b/3.png")
+    (tmp_path / "a/1.png").unlink()  # the same pixels and classes, but once more of b
+    Image.new("L", (4, 4)).save(tmp_path / "b/4.png")
+    moved = load_folder(tmp_path).fingerprint
+    (tmp_path / "b/4.png").rename(tmp_path / "a/4.png")
+    assert load_folder(tmp_path).fingerprint != moved
+    image = Image.new("L", (4, 4))
+    image.putpixel((3, 3), 1)
+    image.save(tmp_path / "b/3.png")
+    assert load_folder(tmp_path).fingerprint not in (first, moved)
+
+
+# Ranges, splits, streams
+
+
+def test_every_pixel_value_survives_the_way_to_the_model_and_back() -> None:
+    values = torch.arange(256, dtype=torch.uint8)
+    unit = to_unit(values)
+    assert unit[0] == -1
+    assert unit[-1] == 1
+    assert torch.equal(to_pixels(unit), values)
+
+
+@pytest.mark.parametrize(("count", "held"), [(3, 3), (9, 9), (10, 1), (600, 60), (20_000, 512)])
+def test_a_tenth_is_held_out_at_most_512(count: int, held: int) -> None:
+    dataset = Dataset("x", torch.zeros(count, 1, 1, 1, dtype=torch.uint8), None, (1, 1, 1), (), "")
+    train, validation = dataset.holdout()
+    assert len(validation) == held
+    if held < count:
+        assert sorted([*train.tolist(), *validation.tolist()]) == list(range(count))
+    assert torch.equal(dataset.holdout()[1], validation)
+
+
+def numbered(count: int) -> Dataset:
+    """Image i is i everywhere but in its right half, which is 255, and has label i."""
+    pixels = torch.arange(count, dtype=torch.uint8).reshape(-1, 1, 1, 1).repeat(1, 1, 2, 2)
+    pixels[..., 1] = 255
+    return Dataset("x", pixels, torch.arange(count), (1, 2, 2), tuple(map(str, range(count))), "")
+
+
+def labels(dataset: Dataset, first: int, batches: int, **options: Any) -> list[int]:
+    taken = islice(stream(dataset, torch.arange(len(dataset)), **options)(first), batches)
+    return torch.cat([label for _, label in taken if label is not None]).tolist()
+
+
+def test_every_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
+    seen = labels(numbered(10), 0, 10, batch=3, seed=0)
+    epochs = [seen[i : i + 10] for i in (0, 10, 20)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+@pytest.mark.parametrize("first", [3, 9, 12, 30])
+def test_a_stream_entered_anywhere_is_the_tail_of_the_whole(first: int) -> None:
+    assert (
+        labels(numbered(10), 0, 20, batch=3, seed=1)[first:30]
+        == labels(numbered(10), first, 9, batch=3, seed=1)[: 30 - first]
+    )
+
+
+def test_a_batch_may_be_larger_than_the_data() -> None:
+    seen = labels(numbered(4), 0, 1, batch=10, seed=0)
+    assert sorted(seen[:4]) == sorted(seen[4:8]) == [0, 1, 2, 3]
+
+
+def test_the_order_depends_on_the_seed() -> None:
+    assert labels(numbered(30), 0, 1, batch=30, seed=0) != labels(numbered(30), 0, 1, batch=30, seed=1)
+
+
+def test_half_of_the_images_are_mirrored_the_same_ones_from_wherever() -> None:
+    dataset = numbered(200)
+    batches = stream(dataset, torch.arange(200), batch=50, seed=0, flip=True)
+    whole = torch.cat([images for images, _ in islice(batches(0), 8)])
+    mirrored = whole[:, 0, 0, 0] == 1
+    assert 0.4 < mirrored.float().mean() < 0.6
+    assert torch.equal(torch.cat([images for images, _ in islice(batches(150), 2)]), whole[150:250])
+    assert not torch.equal(mirrored[:200], mirrored[200:])
+
+
+def test_a_set_too_large_for_memory_streams_the_same_batches(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_memory = load_folder(pictures)
+    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    on_disk = load_folder(pictures)
+    assert not isinstance(on_disk.storage, torch.Tensor)
+    places, _ = in_memory.holdout()
+    for flip in (False, True):
+        pairs = [
+            list(islice(stream(dataset, places, batch=16, seed=3, flip=flip)(32), 5))
+            for dataset in (in_memory, on_disk)
+        ]
+        for (a, label_a), (b, label_b) in zip(*pairs, strict=True):
+            assert torch.equal(a, b)
+            assert label_a is not None
+            assert label_b is not None
+            assert torch.equal(label_a, label_b)
+
+
+def test_an_image_that_breaks_while_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    for i in range(4):
+        Image.effect_noise((8, 8), 50).save(tmp_path / f"{i}.png")
+    dataset = load_folder(tmp_path)
+    (tmp_path / "2.png").write_bytes(b"gone")
+    with pytest.raises(DataProblem, match=r"2\.png is not a readable image") as caught:
+        list(islice(stream(dataset, torch.arange(4), batch=2, seed=0)(0), 2))
+    assert caught.value.hint
