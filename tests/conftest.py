@@ -44,8 +44,9 @@ Cli = Callable[..., Result]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file and folder below, and what is in it."""
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in sorted(folder.rglob("*"))}
+    """Every file and folder below, and what is in it; but for locks, which are made to be left behind."""
+    found = sorted(p for p in folder.rglob("*") if p.name != ".lock")
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in found}
 
 
 def start(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:

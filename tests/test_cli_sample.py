@@ -15,6 +15,7 @@ from diffcli import runs
 from diffcli.core.diffusion import samplers
 from diffcli.core.diffusion.samplers import SAMPLERS, Step
 from diffcli.pictures.grid import GAP, best_columns
+from diffcli.sampling import to_labels
 
 KEYS = {
     "grid", "images", "array", "sampler", "steps", "evaluations", "seconds", "images_per_second", "mean", "std",
@@ -165,20 +166,11 @@ def test_all_gives_image_i_the_class_i_mod_k(cli: Cli, run: Path) -> None:
     assert np.abs(singles[0] - singles[1]).max() > PIXEL
 
 
-def test_a_class_called_by_a_number_is_that_class(cli: Cli, pictures: Path, tmp_path: Path) -> None:
-    """Sub-folders 1, 2, 3: the class `1` is the first one, not the one with index 1."""
-    import shutil
-
-    for name, number in zip(SHAPES, "123", strict=True):
-        shutil.copytree(pictures / name, tmp_path / "numbers" / number)
-    assert cli("train", "--recipe", "tiny", "--steps", 3, "--dataset", "numbers", "--out", "mine").code == 0
-    model = runs.load("mine", device=torch.device("cpu"))
-    assert model.classes == ("1", "2", "3")
-    every = draw(cli, "--class", "all", "--count", 3, run="mine")
-    one = draw(cli, "--class", "1", "--count", 3, run="mine")
-    three = draw(cli, "--class", "3", "--count", 3, run="mine")
-    assert np.abs(every[0] - one[0]).max() <= PIXEL / 2
-    assert np.abs(every[2] - three[2]).max() <= PIXEL / 2
+def test_a_class_called_by_a_number_is_that_class() -> None:
+    """Sub-folders 1, 2 and 30: the class `1` is the first one, not the one at index 1."""
+    names = ("1", "2", "30")
+    for place, name in enumerate(names):
+        assert to_labels(name, 2, names).tolist() == [place, place]  # type: ignore[union-attr]
 
 
 def test_guidance_0_is_no_class_and_1_is_the_class(cli: Cli, run: Path) -> None:

@@ -88,9 +88,17 @@ def test_the_figure_has_a_row_per_image_and_a_column_per_level(cli: Cli, picture
     def size(columns: int, count: int) -> tuple[int, int]:
         return open_both(forward(cli, "--dataset", pictures, "--columns", columns, "--count", count))[0].size
 
-    small, wide, tall = size(3, 1), size(6, 1), size(3, 4)
+    small, wide, tall = size(6, 1), size(9, 1), size(6, 4)
     assert wide[0] > small[0] + 2 * 100
     assert tall[1] > small[1] + 2 * 100
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("columns", [2, 3, 20])
+def test_figures_of_any_width_are_laid_out_without_a_warning(cli: Cli, run: Path, pictures: Path, columns: int) -> None:
+    open_both(forward(cli, "--dataset", pictures, "--columns", columns, "--count", 1))
+    result = cli("visualize", "reverse", "--steps", 30, "--count", 1, "--columns", columns)
+    assert result.code == 0, result.err
 
 
 def frame_of(path: str, number: int, shape: tuple[int, int], count: int) -> np.ndarray:
@@ -122,13 +130,13 @@ def test_the_animation_goes_from_the_image_to_its_noise(cli: Cli, tmp_path: Path
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P", "1"])
 def test_an_image_of_any_mode_is_shown(cli: Cli, tmp_path: Path, mode: str) -> None:
     Image.effect_noise((30, 20), 80).convert(mode).save(tmp_path / "x.png")
-    open_both(forward(cli, "--image", "x.png", "--columns", 2))
+    open_both(forward(cli, "--image", "x.png", "--columns", 4))
 
 
 def test_a_grey_image_of_16_bits_is_shown_in_grey(cli: Cli, tmp_path: Path) -> None:
     """In colour each channel would get noise of its own."""
     Image.fromarray(np.full((10, 10), 30_000, np.uint16)).save(tmp_path / "x.png")
-    document = forward(cli, "--image", "x.png", "--columns", 2)
+    document = forward(cli, "--image", "x.png", "--columns", 4)
     with Image.open(document["animation"]) as animation:
         animation.seek(animation.n_frames - 1)
         colours = np.asarray(animation.convert("RGB")).astype(int)
@@ -137,7 +145,7 @@ def test_a_grey_image_of_16_bits_is_shown_in_grey(cli: Cli, tmp_path: Path) -> N
 
 def test_a_large_image_is_made_smaller_in_its_proportions(cli: Cli, tmp_path: Path) -> None:
     Image.new("L", (2000, 500), 77).save(tmp_path / "x.png")
-    _, frames = open_both(document := forward(cli, "--image", "x.png", "--columns", 2))
+    _, frames = open_both(document := forward(cli, "--image", "x.png", "--columns", 4))
     with Image.open(document["animation"]) as animation:
         ratio = (animation.width - 2 * GAP) / (animation.height - 2 * GAP)
     assert frames > 1
@@ -162,7 +170,7 @@ def test_a_set_smaller_than_the_count_is_shown_whole(cli: Cli, tmp_path: Path) -
     (tmp_path / "pics").mkdir()
     for i in range(2):
         Image.effect_noise((8, 8), 80).save(tmp_path / "pics" / f"{i}.png")
-    open_both(forward(cli, "--dataset", "pics", "--count", 9, "--columns", 2))
+    open_both(forward(cli, "--dataset", "pics", "--count", 9, "--columns", 4))
 
 
 # Reverse
@@ -208,7 +216,7 @@ def test_reverse_takes_guidance_and_a_class(cli: Cli, run: Path) -> None:
 
 def test_results_name_files_and_next_commands(cli: Cli, run: Path, pictures: Path) -> None:
     for command in (["forward", "--dataset", pictures], ["reverse", "--steps", 2, "--count", 1]):
-        out = cli("visualize", *command, "--columns", 2).out
+        out = cli("visualize", *command, "--columns", 4).out
         files = [word for word in out.split() if word.endswith((".png", ".gif"))]
         assert len(files) == 2
         assert all(Path(name).is_file() for name in files)

@@ -320,6 +320,7 @@ def test_a_broken_image_is_named(cli: Cli, pictures: Path, tmp_path: Path, name:
     refuses(cli, tmp_path, DATA, "visualize", "forward", "--image", f"pics/{name}", words=(name,))
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", ["png", "jpeg", "gif", "tiff", "bmp", "webp"])
 def test_an_image_with_damaged_bytes_is_read_or_refused(tmp_path: Path, suffix: str) -> None:
     """Whatever Pillow makes of it, the outcome is an image of the right shape or a DataProblem."""

@@ -100,3 +100,8 @@ def test_channel_norm_normalises_each_pixel_alone() -> None:
     out = ChannelNorm(16)(3 + 5 * torch.randn(2, 16, 4, 4))
     torch.testing.assert_close(out.mean(1), torch.zeros(2, 4, 4), atol=1e-5, rtol=0)
     torch.testing.assert_close(out.var(1, correction=0), torch.ones(2, 4, 4), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("channels", [1, 7, 48, 112, 160])
+def test_attention_takes_any_number_of_channels(channels: int) -> None:
+    assert Attention(channels)(torch.randn(1, channels, 2, 3)).shape == (1, channels, 2, 3)

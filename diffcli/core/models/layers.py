@@ -59,7 +59,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, head_size: int = 32) -> None:
         super().__init__()
-        self.heads = max(1, channels // head_size)
+        self.heads = next(h for h in range(max(1, channels // head_size), 0, -1) if channels % h == 0)
         self.norm = nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = zeroed(nn.Linear(channels, channels))
