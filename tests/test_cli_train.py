@@ -293,7 +293,7 @@ def test_minutes_end_the_run_in_time_though_the_probe_was_too_fast(
     assert 7.2 * 0.5 < seconds < 7.2 + 6
     assert result.document["seconds"] == pytest.approx(seconds, abs=1)
     scales = [row["scale"] for row in rows(tmp_path / "mine")]
-    assert scales[-1] < 0.01  # the learning rate came down to the end, wherever the clock put it
+    assert scales[-1] < 0.05  # the learning rate came down to the end, wherever the clock put it
     assert all(a > b for a, b in zip(scales[1:], scales[2:], strict=False))
 
 
