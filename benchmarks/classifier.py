@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from diffcli import checkpoint, data
 from diffcli.core.randomness import keyed
+from diffcli.dataset import Dataset
 from diffcli.errors import CheckpointProblem, DataProblem
 
 KEPT = Path(__file__).resolve().parents[1] / "outputs" / "benchmarks" / "classifier.safetensors"
@@ -93,7 +94,7 @@ def kept() -> Classifier | None:
     return classifier.eval()
 
 
-def trained(dataset: data.Dataset) -> Classifier:
+def trained(dataset: Dataset) -> Classifier:
     """A classifier trained by AdamW on one cycle of the learning rate, each batch shifted by up to two pixels."""
     print("training the classifier, once: about two minutes on two cores", file=sys.stderr, flush=True)
     images, labels = everything(dataset)
@@ -122,7 +123,7 @@ def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
     return F.pad(images, (SHIFT,) * 4, value=-1.0)[..., down : down + height, right : right + width]
 
 
-def everything(dataset: data.Dataset) -> tuple[Tensor, Tensor]:
+def everything(dataset: Dataset) -> tuple[Tensor, Tensor]:
     """All images in [-1, 1] and their labels."""
     images, labels = dataset.take(range(len(dataset)))
     assert labels is not None

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from diffcli import data, runs
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.dataset import Dataset
 from diffcli.recipes import RECIPES, Recipe
 from diffcli.sampling import Job, last, ready
 from diffcli.session import fit_by
@@ -65,7 +66,7 @@ def same_shape(batch: int) -> Contestant:
     return _ours(recipe, unlabelled)
 
 
-def _ours(recipe: Recipe, dataset: data.Dataset) -> Contestant:
+def _ours(recipe: Recipe, dataset: Dataset) -> Contestant:
     """A recipe on a data set, trained through `fit`, drawn from without a class through `Job`."""
     denoiser = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
     trainer, schedule = runs.trainer(recipe, denoiser), SCHEDULES[recipe.schedule]
@@ -184,7 +185,7 @@ PACKAGES = {"diffusers": "diffusers", "lucidrains": "denoising_diffusion_pytorch
 
 
 @functools.cache
-def mnist() -> data.Dataset:
+def mnist() -> Dataset:
     """The bundled training set."""
     return data.load("mnist")
 

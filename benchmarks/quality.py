@@ -17,6 +17,7 @@ from measuring import note, number, table
 from torch import Tensor
 
 from diffcli import data, sampling
+from diffcli.dataset import to_pixels, to_unit
 from diffcli.errors import Problem, UsageProblem
 from diffcli.runs import Trained
 
@@ -36,7 +37,7 @@ def draw(run: str, count: int, guidance: float, steps: int, seed: int) -> tuple[
     for first in range(0, count, BATCH):
         parts.append(sampling.last(job.walk(range(first, min(count, first + BATCH)))))
         note(f"sampling: {min(count, first + BATCH)} of {count} images")
-    return data.to_unit(data.to_pixels(torch.cat(parts))), trained
+    return to_unit(to_pixels(torch.cat(parts))), trained
 
 
 def real(split: str, count: int) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointProblem(f"cannot read {path}: {error.strerror}") from None
-    if content[:2] == b"\x80\x02" or content[:4] == b"PK\x03\x04":
+    if content[8:9] != b"{" and (content[:1] == b"\x80" or content[:4] == b"PK\x03\x04"):
         raise CheckpointProblem(
             f"{path} is a pickle, not a safetensors file", "diffcli never loads pickles: they can run code"
         )
@@ -41,7 +41,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = header["__metadata__"]
         expected, version = metadata.pop("digest"), int(metadata["format"])
         about = json.loads(metadata["about"])
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointProblem(f"{path} is damaged or not a diffcli checkpoint") from error
     if _digest(header, data) != expected:
         raise CheckpointProblem(f"{path} is damaged: its content does not match its digest")

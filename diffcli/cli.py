@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = app(arguments, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout:  # None where it was closed
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except Problem as problem:
         _debug(arguments)
@@ -54,6 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as end:  # typer's own way to meet a broken pipe
+        if isinstance(end.__context__, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 0
+        raise
+    except OSError as error:
+        _debug(arguments)
+        return _fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""), "", 5)
     except MemoryError:
         return _fail("out of memory", "use a smaller --batch or --count", 5)
     except Exception as error:
@@ -73,6 +82,8 @@ def _terminated(_: int, __: FrameType | None) -> None:
 
 def _first_line(problem: Exception) -> str:
     text = problem.format_message() if hasattr(problem, "format_message") else str(problem)
+    if text.startswith("Usage:"):  # the whole help, where no command was given
+        return "no command given"
     return " ".join(text.split()) or "no command given"
 
 
@@ -84,7 +95,7 @@ def _debug(arguments: list[str]) -> None:
 def _fail(message: str, hint: str, code: int) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
     return code
 
 

@@ -7,7 +7,6 @@ from diffcli.training import Plan
 
 SAVE_EVERY = 30.0  # seconds
 FIRST_SAVE = 8.0  # seconds; the first seconds are slower than the rest, so the first plan is soon revised
-FEWEST = 10  # steps between saves
 
 
 class Clock:
@@ -43,7 +42,8 @@ class Clock:
         self.mark, self.mark_step = self.now(), step
         if plan.total == 0:
             plan = Plan(max(1, step + self._steps_left(seconds_per_step)))
-        self.next_save = self._next(step, plan, FIRST_SAVE / seconds_per_step)
+        pause = FIRST_SAVE if self.budget is None else min(FIRST_SAVE, max(0.0, self.budget - self.used) / 8)
+        self.next_save = self._next(step, plan, pause / seconds_per_step)
         return plan
 
     def due(self, step: int) -> bool:
@@ -58,7 +58,7 @@ class Clock:
         self.saving_since, self.saves = self.now(), self.saves + 1
         pause = SAVE_EVERY
         if self.budget is not None:  # look at the clock more often towards the end
-            pause = min(SAVE_EVERY, max(3.0, (self.budget - self.used) / 2))
+            pause = min(SAVE_EVERY, max(1.0, (self.budget - self.used) / 2))
         self.next_save = self._next(step, plan, pause / seconds_per_step)
         return plan
 
@@ -74,7 +74,7 @@ class Clock:
 
     def _next(self, step: int, plan: Plan, pace: float) -> int:
         """The step of the next checkpoint: as the recipe says; a run by the clock never looks away for longer."""
-        steps = max(FEWEST, int(pace))
+        steps = max(1, int(pace))
         if self.every:
             steps = self.every if self.budget is None else min(self.every, steps)
         return min(plan.total, step + steps)

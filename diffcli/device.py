@@ -14,7 +14,7 @@ def pick(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise UsageProblem(f"unknown device '{name}'", "known: auto, cpu, cuda, cuda:0, mps") from None
     present = {
-        "cpu": True,
+        "cpu": not device.index,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }

@@ -1,6 +1,7 @@
 """One file over https: to a `.part` beside it, checked against its checksum, then renamed."""
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,7 +21,8 @@ def fetch(url: str, path: Path, sha256: str, *, hint: str, timeout: float = 20.0
                 while block := answer.read(1 << 18):
                     file.write(block)
                     bar.update(file.tell())
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        part.unlink(missing_ok=True)
         reason = getattr(error, "reason", None) or error
         raise DataProblem(f"cannot download {path.name}: {reason}", hint) from error
     content = part.read_bytes()

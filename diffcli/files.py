@@ -54,6 +54,7 @@ def fresh_folder(folder: Path, hint: str = "choose another --out") -> Iterator[P
     """
     check_free(folder, hint)
     existed = folder.exists()
+    made = [p for p in folder.parents if not p.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,7 +64,10 @@ def fresh_folder(folder: Path, hint: str = "choose another --out") -> Iterator[P
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         if existed:
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
         raise
 
 
@@ -74,6 +78,22 @@ def check_free(path: Path, hint: str = "choose another --out") -> None:
             raise BusyProblem(f"{path} exists already", hint)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def is_file(path: Path) -> bool:
+    """Path.is_file, and False for what cannot be a path, a name too long for instance."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_dir(path: Path) -> bool:
+    """Path.is_dir, and False for what cannot be a path."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

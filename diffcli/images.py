@@ -12,6 +12,7 @@ from diffcli.errors import DataProblem
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")  # modes that one channel holds
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on the image lies on its side
 
 
@@ -50,11 +51,18 @@ def _flattened(image: Image.Image) -> Image.Image:
     """8 bits per channel and no transparency."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        return Image.fromarray((values / (257 if values.max() > 255 else 1)).round().clip(0, 255).astype(np.uint8))
+        sixteen = image.mode.startswith("I;16") or values.max() > 255
+        return Image.fromarray((values / (257 if sixteen else 1)).round().clip(0, 255).astype(np.uint8))
     if "A" in image.mode or "transparency" in image.info:
         over = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     return image
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether a palette has greys only, as that of a grey GIF."""
+    palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+    return "transparency" not in image.info and bool((palette == palette[:, :1]).all())
 
 
 def header(path: Path) -> tuple[str, tuple[int, int]]:
@@ -62,6 +70,9 @@ def header(path: Path) -> tuple[str, tuple[int, int]]:
     try:
         with Image.open(path) as image:
             turned = image.getexif().get(ORIENTATION, 1) >= 5
-            return image.mode, (image.height, image.width) if turned else image.size
+            mode = "L" if image.mode == "P" and _is_grey(image) else image.mode
+            return mode, (image.height, image.width) if turned else image.size
+    except FileNotFoundError:
+        raise DataProblem(f"no such image: {path}") from None
     except UNREADABLE as error:
         raise DataProblem(f"{path} is not a readable image: {error}", "repair or remove it") from error

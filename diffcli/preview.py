@@ -10,7 +10,7 @@ from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import covariance_spectrum
 from diffcli.core.diffusion.samplers import ddim
 from diffcli.core.diffusion.schedules import Schedule
-from diffcli.data import Dataset
+from diffcli.dataset import Dataset
 from diffcli.metrics.health import Brightness
 from diffcli.sampling import Job, last, ready
 from diffcli.training import Validation

@@ -30,7 +30,7 @@ class Recipe:
     model: str = key("unet", "network")
     widths: tuple[int, ...] = key((64, 128), "channels at each resolution", least=1, most=4096)
     blocks: int = key(1, "residual blocks at each resolution", least=1, most=16)
-    attention: tuple[int, ...] = key((1,), "resolutions with self-attention, 0 the finest", least=0)
+    attention: tuple[int, ...] = key((), "resolutions with self-attention beside the middle, 0 the finest", least=0)
     fold: int = key(2, "side of the pixel square folded into channels", least=1, most=16)
     dropout: float = key(0.0, "share of activations dropped", least=0, most=0.9)
 
@@ -87,16 +87,16 @@ def load(name: str) -> Recipe:
         values = tomllib.loads(Path(name).read_text())
     except OSError as error:
         raise DataProblem(f"cannot read {name}: {error.strerror}", f"named recipes: {', '.join(RECIPES)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # bad syntax, bytes that are no text, numbers without end
         raise DataProblem(f"{name} is not TOML: {error}", "lines look like: batch = 64") from None
     return override(Recipe(), values)
 
 
 def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """The recipe with some keys replaced."""
+    """The recipe with some keys replaced; `minutes` alone makes a recipe of steps one by the clock."""
     for name in values:
         one_of(name, [f.name for f in fields(Recipe)], "key of the recipe")
-    return replace(recipe, **values)
+    return replace(recipe, **({"steps": 0} if "minutes" in values else {}) | dict(values))
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             raise UsageProblem(f"--set {setting} has no value", "write --set key=value")
         try:
             values[name.strip()] = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all of them from ast
             values[name.strip()] = text
     return values
 
@@ -123,13 +123,13 @@ def _checked(f: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
     if kind == tuple[int, ...]:
         items = value if isinstance(value, tuple | list) else (value,)
         return tuple(_checked(f, int, item) for item in items)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300:
         value = float(value)
     if kind is not type(value):
         raise UsageProblem(f"{f.name} must be {_describe(kind)}, not {value!r}", f"{f.name}: {f.metadata['text']}")
     if kind in (int, float):
         least, most, above = (f.metadata[k] for k in ("least", "most", "above"))
-        if not (math.isfinite(value) and least <= value <= most and value > above):
+        if not (abs(value) < math.inf and least <= value <= most and value > above):
             raise UsageProblem(
                 f"{f.name} must be {_range(least, most, above)}, not {value}",
                 f"{f.name}: {f.metadata['text']}",
@@ -156,5 +156,5 @@ RECIPES: dict[str, Recipe] = {
         schedule="linear", predict="eps", fold=1, widths=(32, 64, 128), blocks=2, attention=(1,), dropout=0.1,
         optimizer="adamw", lr=2e-4, batch=128, ema=0.9999, steps=100_000, warmup=5000,
     ),
-    "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5, attention=()),
+    "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.schedules import SCHEDULES, Schedule
 from diffcli.core.models import MODELS
 from diffcli.device import use_bf16
-from diffcli.errors import BusyProblem, CheckpointProblem, UsageProblem, one_of
-from diffcli.files import cannot_write, check_free, numbered, write_atomically
+from diffcli.errors import BusyProblem, CheckpointProblem, EnvironmentProblem, UsageProblem, one_of
+from diffcli.files import cannot_write, check_free, is_dir, is_file, numbered, write_atomically
 from diffcli.optimizers import Optimizer
 from diffcli.recipes import Recipe
 from diffcli.show import finite
@@ -83,6 +84,17 @@ def create(out: Path | None, dataset: str) -> Path:
 
 
 @contextlib.contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove a fresh run whose training failed before its first checkpoint, for want of disk space perhaps."""
+    try:
+        yield
+    except EnvironmentProblem:
+        if not checkpoints(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run for this process; raises BusyProblem if another one does."""
     lock = filelock.FileLock(folder / ".lock")
@@ -120,8 +132,12 @@ def set_status(folder: Path, status: str) -> None:
 
 def log(folder: Path, row: dict[str, Any]) -> None:
     """Append one object to metrics.jsonl."""
-    with (folder / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(finite(row)) + "\n")
+    path = folder / "metrics.jsonl"
+    try:
+        with path.open("a") as file:
+            file.write(json.dumps(finite(row)) + "\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
@@ -158,12 +174,14 @@ def find(target: str | None) -> Path:
             raise CheckpointProblem("there is no trained model in checkpoints/", "train one: diffcli train")
         return max(runs.values(), key=lambda run: checkpoints(run)[0].stat().st_mtime)
     for path in (Path(target), ROOT / target):
-        if path.is_file() or (path.is_dir() and (path / "run.json").exists()):
+        if is_file(path) or (is_dir(path) and (path / "run.json").exists()):
             return path
-    if Path(target).is_dir():
+    if is_dir(Path(target)):
         raise CheckpointProblem(
             f"{target} is not a run: it has no run.json", "name the folder that diffcli train wrote"
         )
+    if not runs:
+        raise CheckpointProblem(f"unknown run '{target}'", "there is none in checkpoints/; train one: diffcli train")
     return ROOT / one_of(target, runs, "run", CheckpointProblem)
 
 
@@ -194,7 +212,12 @@ def load(target: str | None, *, weights: str = "ema", device: torch.device) -> T
 
 
 def set_aside(folder: Path, after: int) -> None:
-    """Rename the checkpoints of steps that will be taken again (they are damaged), so that they are not the newest."""
+    """Rename the checkpoints of steps that will be taken again (they are damaged), so that they are not the newest.
+
+    What a kill left half-written goes.
+    """
+    for part in folder.glob(".*.part"):
+        part.unlink()
     for path in checkpoints(folder):
         if path.name > _name(after):
             path.rename(path.with_suffix(".damaged"))
@@ -217,6 +240,8 @@ def understood(path: Path, about: dict[str, Any]) -> tuple[Recipe, tuple[int, in
         recipe = Recipe(**about["recipe"])
         recipe.check_core()
         channels, height, width = about["shape"]
+        if not all(isinstance(n, int) and n > 0 for n in about["shape"]):
+            raise ValueError(f"images of shape {about['shape']}")
         return recipe, (channels, height, width), tuple(about["classes"])
     except (KeyError, TypeError, ValueError, UsageProblem) as error:
         raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error

@@ -20,6 +20,8 @@ from diffcli.core.randomness import image_noise, walk_noise
 from diffcli.errors import UsageProblem, one_of
 from diffcli.runs import Trained
 
+MOST_STEPS = 100_000
+
 
 def chosen(name: str, **options: Any) -> Callable[..., Iterator[Step]]:
     """The sampler with its options, None meaning the default; refuses an option of another sampler."""
@@ -57,6 +59,8 @@ def prepare(
     walker = chosen(sampler, **options)
     where = devices.pick(device)
     trained = runs.load(run, weights=weights, device=where)
+    if steps > MOST_STEPS:
+        raise UsageProblem(f"--steps must be at most {MOST_STEPS}", "use fewer")
     try:
         levels = trained.schedule.levels(steps)
     except ValueError as error:
@@ -76,9 +80,8 @@ def to_labels(label: str | None, count: int, classes: tuple[str, ...]) -> Tensor
         raise UsageProblem("this model has no classes", "leave --class out")
     if label == "all":
         return torch.arange(count) % len(classes)
-    if label.isdigit() and int(label) < len(classes):
-        return torch.full((count,), int(label))
-    return torch.full((count,), classes.index(one_of(label, classes, "class")))
+    places = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}  # names win
+    return torch.full((count,), places[one_of(label, places, "class")])
 
 
 def ready(denoiser: Denoise, *, guidance: float = 1.0, clip: bool = True) -> Denoise:

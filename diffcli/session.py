@@ -15,11 +15,13 @@ import torch
 from diffcli import data, runs
 from diffcli.clock import Clock, looks
 from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.dataset import Dataset, stream
 from diffcli.device import use_bf16
 from diffcli.errors import DataProblem, UsageProblem
+from diffcli.files import write_atomically
 from diffcli.pictures.grid import grid, save_png
 from diffcli.preview import Look, Preview
-from diffcli.recipes import Recipe, to_dict
+from diffcli.recipes import Recipe, override, to_dict
 from diffcli.training import Plan, Progress, Trainer, fit
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
@@ -67,7 +69,7 @@ class Session:
         if refused := sorted(set(changes) - {"steps", "minutes"}):
             raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
         torch.set_num_threads(about["threads"])
-        session = cls(dataclasses.replace(recipe, **changes), device, data_folder, began)
+        session = cls(override(recipe, changes), device, data_folder, began)
         if session.dataset.fingerprint != about["data"]:
             raise DataProblem(f"{recipe.dataset} has changed since the run began", "start a new run")
         runs.restore(session.trainer, path, tensors, about)
@@ -76,7 +78,7 @@ class Session:
         if changes:
             trainer.plan = Plan(session.recipe.steps)
         spent = session.recipe.steps == 0 and session.used >= session.recipe.minutes * 60
-        if 0 < trainer.plan.total <= trainer.step or (changes and spent):
+        if session.complete or (changes and spent):
             done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
             raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
         return session, notes
@@ -105,7 +107,8 @@ class Session:
             self.recent.append(progress.loss)
             saved = look = None
             stopping = stop()  # asked once: a signal that comes later is for the next step
-            if clock.due(progress.step) or progress.step >= trainer.plan.total or stopping:
+            due = clock.due(progress.step) and not progress.refused  # two refused steps must not push out good ones
+            if due or progress.step >= trainer.plan.total or stopping:
                 trainer.plan = clock.revise(progress.step, trainer.plan)
                 if progress.step >= trainer.plan.total or (looks(clock.saves) and not stopping):
                     look = self._look(folder)
@@ -116,6 +119,11 @@ class Session:
             yield Event(progress, saved, look)
             if stopping:
                 return
+
+    @property
+    def complete(self) -> bool:
+        """Whether the plan has come to its end."""
+        return 0 < self.trainer.plan.total <= self.trainer.step
 
     @property
     def images_per_second(self) -> float:
@@ -183,9 +191,9 @@ class Session:
         return row
 
 
-def fit_by(recipe: Recipe, trainer: Trainer, dataset: data.Dataset, places: torch.Tensor) -> Iterator[Progress]:
+def fit_by(recipe: Recipe, trainer: Trainer, dataset: Dataset, places: torch.Tensor) -> Iterator[Progress]:
     """`fit` with the settings of a recipe on some places of a data set."""
-    batches = data.stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
+    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
     return fit(
         trainer, batches, SCHEDULES[recipe.schedule], seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup,
         clip=recipe.clip, ema=recipe.ema, label_drop=recipe.label_drop,
@@ -195,5 +203,13 @@ def fit_by(recipe: Recipe, trainer: Trainer, dataset: data.Dataset, places: torc
 def _forget_rows(path: Path, after: int) -> None:
     """Drop the rows of steps that will be taken again."""
     if path.exists():
-        rows = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= after]
-        path.write_text("".join(row + "\n" for row in rows))
+        rows = [line for line in path.read_text().splitlines() if _step(line) <= after]
+        write_atomically(path, "".join(row + "\n" for row in rows).encode())
+
+
+def _step(row: str) -> float:
+    """The step of a row; infinite where it is half-written."""
+    try:
+        return json.loads(row)["step"]
+    except ValueError:
+        return math.inf

@@ -11,6 +11,7 @@ from conftest import Cli
 from PIL import Image
 
 from diffcli.core.randomness import image_noise
+from diffcli.dataset import to_pixels
 from diffcli.pictures.grid import GAP, best_columns
 
 KEYS = {"figure", "animation", "schedule", "levels", "terminal_snr", "prior_kl_bits_per_dim"}
@@ -160,7 +161,7 @@ def test_a_class_of_each_comes_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     mnist = data.load("mnist")
     assert isinstance(mnist.storage, torch.Tensor)
     labels = []
-    for image in data.to_pixels(shown):
+    for image in to_pixels(shown):
         (place,) = (mnist.storage == image).flatten(1).all(1).nonzero()[0].tolist()
         labels.append(int(mnist.labels[place]))  # type: ignore[index]
     assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))

@@ -16,7 +16,8 @@ from conftest import SHAPES, Cli
 from PIL import Image
 
 from diffcli import data
-from diffcli.data import DATASETS, Dataset, Source, load, load_folder, stream, to_pixels, to_unit
+from diffcli.data import DATASETS, Source, load, load_folder
+from diffcli.dataset import Dataset, stream, to_pixels, to_unit
 from diffcli.errors import DataProblem
 
 REAL_DATA = os.environ.get("DIFFCLI_DATA")

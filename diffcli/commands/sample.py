@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from diffcli import options
-from diffcli.errors import UsageProblem
+from diffcli.errors import BusyProblem, EnvironmentProblem, UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ def sample(
 ) -> None:
     """Draw images from a trained model."""
     from diffcli import sampling
-    from diffcli.files import check_free, fresh_folder, numbered
+    from diffcli.files import fresh_folder, numbered
     from diffcli.metrics.health import Brightness
     from diffcli.pictures.grid import grid, save_array, save_gif, save_png, single
     from diffcli.show import Show, duration
@@ -65,7 +65,10 @@ def sample(
     if array is not None:
         if array.suffix != ".npy":
             raise UsageProblem(f"--array must end in .npy, not {array.name}")
-        check_free(array, "choose another --array")
+        if array.exists():
+            raise BusyProblem(f"{array} exists already", "choose another --array")
+        if not array.parent.is_dir() and array.parent != out:
+            raise EnvironmentProblem(f"there is no folder {array.parent}", "make it, or choose another --array")
     steps = steps or DEFAULT_STEPS.get(name, 1000)
     job, trained = sampling.prepare(
         run, sampler=name, steps=steps, eta=eta, variance=variance, label=label, guidance=guidance, clip=clip,

@@ -45,6 +45,7 @@ def train(
     began = time.monotonic()
     from diffcli import device as devices
     from diffcli import recipes, runs
+    from diffcli.files import check_free
     from diffcli.interrupts import Interrupts
     from diffcli.session import Session
     from diffcli.show import Show, duration
@@ -57,11 +58,11 @@ def train(
     changes = recipes.parse_settings(settings or []) | {k: v for k, v in given.items() if v is not None}
     if minutes is not None and steps is not None:
         raise UsageProblem("--minutes and --steps exclude each other", "give one of them")
-    if steps == 0:
+    if changes.get("steps", 1) == 0 and "minutes" not in changes:
         raise UsageProblem("--steps must be at least 1", "or give --minutes")
-    if minutes is not None:
-        changes["steps"] = 0
     where = devices.pick(device)
+    if resume is None and out is not None:
+        check_free(out, f"go on with --resume {out}, or choose another --out")
     with contextlib.ExitStack() as held:
         if resume is None:
             session = Session(recipes.override(recipes.load(recipe), changes), where, data, began)
@@ -84,13 +85,14 @@ def train(
         if resume is None:
             folder = runs.create(out, session.recipe.dataset)
             held.enter_context(runs.locked(folder))
+            held.enter_context(runs.removed_if_empty(folder))
         runs.describe(folder, session.recipe, session.facts() | {"resumed_at": session.trainer.step or None})
         show.note(f"run: {folder}   (Ctrl-C saves and stops; diffcli train --resume {folder} goes on)")
         with Interrupts() as wish:
             session.prepare(seconds_per_step)
             with show.progress("training", session.trainer.plan.total, "steps") as bar:
                 saved = _loop(session, folder, lambda: wish.code != 0, bar)
-        if wish.code:
+        if not session.complete:
             show.note(f"saved at step {session.trainer.step}; go on with: diffcli train --resume {folder}")
             raise typer.Exit(wish.code)
 
@@ -136,7 +138,7 @@ def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar"
                     f"(best linear denoiser {look.linear_loss:.4f}); {line(look.brightness, session.preview.data)}"
                 )
             saved = written or saved
-        status = "interrupted" if stop() else "complete"
+        status = "complete" if session.complete else "interrupted"
     except Diverged as error:
         status = "diverged"
         kept = runs.checkpoints(folder)

@@ -99,17 +99,18 @@ def _images(dataset: str, image: Path | None, count: int, seed: int, data: Path 
 
     from diffcli import data as datasets
     from diffcli.core.randomness import keyed
-    from diffcli.images import header, read_image
+    from diffcli.dataset import to_unit
+    from diffcli.images import GREY, header, read_image
 
     if image is not None:
         mode, (width, height) = header(image)
         factor = min(1.0, LARGEST / max(width, height))
         shape = (
-            1 if mode in ("1", "L") else 3,
+            1 if mode in GREY else 3,
             max(1, round(height * factor)),
             max(1, round(width * factor)),
         )
-        return datasets.to_unit(read_image(image, shape)).unsqueeze(0)
+        return to_unit(read_image(image, shape)).unsqueeze(0)
     found = datasets.load(dataset, data=data)
     order = torch.randperm(len(found), generator=keyed(seed, "show"))[: max(1000, count)]
     if found.labels is not None:  # one of each class first, then the second of each

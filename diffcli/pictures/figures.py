@@ -33,7 +33,7 @@ def forward_figure(
     columns:  for each time, images [N, C, H, W]
     """
     rows, wide = len(columns[0]), len(columns)
-    figure = Figure(figsize=(CELL * wide + 0.6, CELL * rows + 3.1), layout="constrained")
+    figure = Figure(figsize=(max(5.0, CELL * wide + 0.6), CELL * rows + 3.1), layout="constrained")
     images, curves = cast(
         "tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[CELL * rows + 0.8, 2.3])
     )
@@ -62,7 +62,7 @@ def forward_figure(
 def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str) -> None:
     """For each image two rows, where the walk stands and its clean estimate, over columns of levels."""
     count = len(columns[0][1].x)
-    figure = Figure(figsize=(CELL * len(columns) + 1.0, 2 * CELL * count + 0.8), layout="constrained")
+    figure = Figure(figsize=(max(7.5, CELL * len(columns) + 1.0), 2 * CELL * count + 0.8), layout="constrained")
     figure.suptitle(title)
     rows, names = [], []
     for i in range(count):

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from diffcli.data import to_pixels
+from diffcli.dataset import to_pixels
 from diffcli.files import write_atomically
 
 GAP = 2  # pixels between images, before enlarging

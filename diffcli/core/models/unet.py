@@ -16,7 +16,7 @@ class UNet(nn.Module):
     classes:    number of classes; label `classes` (or None) is the null label, "no class given"
     widths:     channels at each resolution, each half the one before
     blocks:     residual blocks per resolution on the way down, one more on the way up
-    attention:  resolutions (indices into widths) whose blocks are followed by self-attention
+    attention:  resolutions (indices into widths) whose blocks are followed by self-attention; the middle always is
     fold:       side of the square of pixels folded into channels first: 2 makes [C, 28, 28] into [4 C, 14, 14]
     bf16:       compute in bfloat16 (the output is float32 all the same)
 
@@ -30,7 +30,7 @@ class UNet(nn.Module):
         *,
         widths: Sequence[int] = (64, 128),
         blocks: int = 2,
-        attention: Sequence[int] = (1,),
+        attention: Sequence[int] = (),
         fold: int = 2,
         dropout: float = 0.0,
         bf16: bool = False,

@@ -1,0 +1,141 @@
+"""A set of images with labels, and the stream of batches that training takes from it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+from torch.utils import data
+
+from diffcli.core.randomness import keyed
+from diffcli.errors import Problem
+
+WORKERS = 2  # processes that read images which are not in memory
+
+
+class Storage(Protocol):
+    """Where images live: in memory or on disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Tensor:
+        """One image, uint8 [C, H, W]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with optional labels, in one split.
+
+    storage:      uint8 [N, C, H, W] in memory, or a reader of files
+    labels:       int64 [N], or None
+    shape:        (C, H, W)
+    classes:      a name per label
+    fingerprint:  a digest of all that is in it
+    notes:        what was done to the images, for the user to know
+    """
+
+    name: str
+    storage: Storage
+    labels: Tensor | None
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.storage)
+
+    def take(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor | None]:
+        """The images at these places in [-1, 1], float32 [B, C, H, W], and their labels [B]."""
+        places = torch.as_tensor(indices)
+        if isinstance(self.storage, Tensor):
+            pixels = self.storage[places]
+        else:
+            pixels = torch.stack([self.storage[int(i)] for i in places])
+        return to_unit(pixels), None if self.labels is None else self.labels[places]
+
+    def holdout(self, most: int = 512) -> tuple[Tensor, Tensor]:
+        """Places for training and for validation: a tenth is held out, at most `most`; the same for every seed.
+
+        A set of fewer than ten images is validated on itself.
+        """
+        order = torch.randperm(len(self), generator=keyed(0, "holdout"))
+        count = min(most, len(self) // 10)
+        return (order[count:], order[:count]) if count else (order, order)
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """uint8 0 ... 255 -> float32 in [-1, 1]."""
+    return pixels.float() / 127.5 - 1
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Values in [-1, 1] (others are clipped) -> uint8, the inverse of `to_unit` on its range."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def stream(
+    dataset: Dataset, places: Tensor, *, batch: int, seed: int, flip: bool = False
+) -> Callable[[int], Iterator[tuple[Tensor, Tensor | None]]]:
+    """The endless stream of training batches, from any place in it: `stream(...)(first)`.
+
+    Image j of the stream is in epoch j // N, whose order has its own key; batches run across epochs.
+    With `flip`, half of the images are mirrored left to right, image j by its own key.
+    """
+
+    def indices(first: int) -> Iterator[Tensor]:
+        epoch, order = -1, places
+        while True:
+            chosen = []
+            for j in range(first, first + batch):
+                if j // len(places) != epoch:
+                    epoch = j // len(places)
+                    order = places[torch.randperm(len(places), generator=keyed(seed, "order", epoch))]
+                chosen.append(order[j % len(places)])
+            first += batch
+            yield torch.stack(chosen)
+
+    def batches(first: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        taken = (
+            map(dataset.take, indices(first)) if isinstance(dataset.storage, Tensor) else _load(dataset, indices(first))
+        )
+        for images, labels in taken:
+            if flip:
+                mirrored = [bool(torch.rand((), generator=keyed(seed, "flip", first + i)) < 0.5) for i in range(batch)]
+                images = torch.where(torch.tensor(mirrored).reshape(-1, 1, 1, 1), images.flip(-1), images)
+            first += batch
+            yield images, labels
+
+    return batches
+
+
+def _load(dataset: Dataset, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Batches read from disk by worker processes, in the order asked for."""
+    loader: data.DataLoader[Any] = data.DataLoader(
+        cast(data.Dataset[Any], _Reader(dataset.storage)),
+        batch_sampler=([int(i) for i in chosen] for chosen in indices),
+        num_workers=WORKERS,
+        collate_fn=list,
+    )
+    for items in loader:
+        for _, item in items:
+            if isinstance(item, Problem):
+                raise item
+        places = torch.tensor([place for place, _ in items])
+        images = to_unit(torch.stack([item for _, item in items]))
+        yield images, None if dataset.labels is None else dataset.labels[places]
+
+
+@dataclass
+class _Reader:
+    """A storage for worker processes; a problem travels as a value, because an exception would lose its hint."""
+
+    storage: Storage
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor | Problem]:
+        try:
+            return index, self.storage[index]
+        except Problem as problem:
+            return index, problem
