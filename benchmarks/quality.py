@@ -26,8 +26,8 @@ REFERENCE = 10_000  # training images that samples are compared with
 BATCH = 250  # images drawn at once
 
 
-def draw(run: str, count: int, guidance: float, steps: int, seed: int) -> tuple[Tensor, Trained]:
-    """Images [count, 1, 28, 28] by DDIM, image i of class i mod 10, as a PNG would hold them; and their model."""
+def draw(run: str, count: int, guidance: float | None, steps: int, seed: int) -> tuple[Tensor, float, Trained]:
+    """Images [count, 1, 28, 28] by DDIM, image i of class i mod 10, as a PNG would hold them; guidance; model."""
     job, trained = sampling.prepare(
         run, sampler="ddim", steps=steps, label="all", guidance=guidance, count=count, seed=seed, device="cpu"
     )
@@ -37,7 +37,7 @@ def draw(run: str, count: int, guidance: float, steps: int, seed: int) -> tuple[
     for first in range(0, count, BATCH):
         parts.append(sampling.last(job.walk(range(first, min(count, first + BATCH)))))
         note(f"sampling: {min(count, first + BATCH)} of {count} images")
-    return to_unit(to_pixels(torch.cat(parts))), trained
+    return to_unit(to_pixels(torch.cat(parts))), job.guidance, trained
 
 
 def real(split: str, count: int) -> tuple[Tensor, Tensor]:
@@ -78,7 +78,7 @@ def judged(reading: Reading, asked: Tensor, reference: Tensor) -> dict[str, Any]
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything there is to report. The samples come first, because what was asked for may be refused."""
-    images, trained = draw(options.run, options.count, options.guidance, options.steps, options.seed)
+    images, guidance, trained = draw(options.run, options.count, options.guidance, options.steps, options.seed)
     classifier, accuracy = prepared()
     reference = read(classifier, real("train", REFERENCE)[0]).features
     tests, labels = real("test", options.count)
@@ -86,7 +86,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "checkpoint": str(trained.path),
         "sampler": "ddim",
         "steps": options.steps,
-        "guidance": options.guidance,
+        "guidance": guidance,
         "seed": options.seed,
         "classifier_accuracy": accuracy,
         "reference_images": REFERENCE,
@@ -123,7 +123,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Judge the samples of a run on MNIST by a classifier.")
     parser.add_argument("run", metavar="RUN", help="a run or a checkpoint")
     parser.add_argument("--count", type=int, default=1000, help="images to draw (default 1000)")
-    parser.add_argument("--guidance", type=float, default=1.0, help="1 is none (default 1)")
+    parser.add_argument("--guidance", type=float, help="1 is none (default: the recipe's, as in `diffcli sample`)")
     parser.add_argument("--steps", type=int, default=50, help="of DDIM (default 50)")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (default 0)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")

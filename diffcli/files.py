@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from diffcli.errors import BusyProblem, EnvironmentProblem
 
@@ -69,6 +70,34 @@ def fresh_folder(folder: Path, hint: str = "choose another --out") -> Iterator[P
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
+
+
+class Place(NamedTuple):
+    """Where a command puts its pictures; `singles` is a folder."""
+
+    picture: Path
+    animation: Path
+    singles: Path
+
+
+@contextlib.contextmanager
+def fresh_place(out: Path | None, name: str, picture: str, animation: str) -> Iterator[Place]:
+    """The place for a command's pictures: `out` as a folder or as the PNG file itself, else outputs/<name>-<number>.
+
+    Raises as `fresh_folder` does.
+    """
+    if out is None or out.suffix.lower() != ".png":
+        with fresh_folder(out or numbered(Path("outputs"), name)) as folder:
+            yield Place(folder / picture, folder / animation, folder)
+        return
+    place = Place(out, out.with_suffix(".gif"), out.with_suffix(""))
+    for path in place[:2]:
+        check_free(path)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    yield place
 
 
 def check_free(path: Path, hint: str = "choose another --out") -> None:

@@ -7,7 +7,8 @@ import typer
 
 from diffcli.recipes import Recipe
 
-Out = Annotated[Optional[Path], typer.Option("--out", help="Where to write. Default: a fresh place, named at the end.")]
+Out = Annotated[Optional[Path], typer.Option("--out", help="Folder to write to.  [a fresh one, named at the end]")]
+Picture = Annotated[Optional[Path], typer.Option("--out", help="Folder, or FILE.png.  [a fresh one in outputs/]")]
 Seed = Annotated[int, typer.Option("--seed", help="Of all randomness.", min=0)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 Count = Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=100_000)]

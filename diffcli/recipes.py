@@ -45,6 +45,7 @@ class Recipe:
     clip: float = key(1.0, "longest gradient", above=0)
     ema: float = key(0.995, "decay of the averaged weights", least=0, most=0.99999)
     label_drop: float = key(0.1, "share of images trained without their class", least=0, most=1)
+    guidance: float = key(1.5, "how strongly `sample` follows a class unless told; 1 is none", least=0, most=100)
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
 
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
@@ -154,7 +155,7 @@ RECIPES: dict[str, Recipe] = {
     "default": Recipe(),
     "ddpm": Recipe(
         schedule="linear", predict="eps", fold=1, widths=(32, 64, 128), blocks=2, attention=(1,), dropout=0.1,
-        optimizer="adamw", lr=2e-4, batch=128, ema=0.9999, steps=100_000, warmup=5000,
+        optimizer="adamw", lr=2e-4, batch=128, ema=0.9999, steps=100_000, warmup=5000, guidance=1.0,
     ),
     "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5),
 }  # fmt: skip

@@ -42,7 +42,7 @@ def prepare(
     sampler: str,
     steps: int,
     label: str | None = None,
-    guidance: float = 1.0,
+    guidance: float | None = None,
     clip: bool = True,
     count: int,
     seed: int,
@@ -50,7 +50,10 @@ def prepare(
     weights: str = "ema",
     **options: Any,
 ) -> tuple["Job", Trained]:
-    """The job that the options of a command ask for, all of them checked, and the model it draws from."""
+    """The job that the options of a command ask for, all of them checked, and the model it draws from.
+
+    Without `guidance` images of a class take the recipe's, others none.
+    """
     for option, value, most in (("eta", options.get("eta"), 1), ("guidance", guidance, 100)):
         if value is not None and not 0 <= value <= most:
             raise UsageProblem(f"--{option} must be from 0 to {most}, not {value}")
@@ -66,10 +69,12 @@ def prepare(
     except ValueError as error:
         raise UsageProblem(str(error), "use fewer --steps") from None
     labels = to_labels(label, count, trained.classes)
+    if guidance is None:
+        guidance = 1.0 if labels is None else trained.recipe.guidance
     if guidance != 1 and labels is None:
         raise UsageProblem("--guidance needs a class to guide towards", "add --class all")
     denoise = ready(trained.denoiser, guidance=guidance, clip=clip)
-    return Job(denoise, levels, walker, trained.shape, seed, labels, where), trained
+    return Job(denoise, levels, walker, trained.shape, seed, labels, where, guidance), trained
 
 
 def to_labels(label: str | None, count: int, classes: tuple[str, ...]) -> Tensor | None:
@@ -102,6 +107,13 @@ class Job:
     labels: Tensor | None = None
     """The class of every image of the job, [N], or None."""
     device: torch.device | str = "cpu"
+    guidance: float = 1.0
+    """What `denoise` was guided with, for the record."""
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations per image."""
+        return (len(self.levels) - 1) * (1 if self.guidance in (0, 1) else 2)
 
     def walk(self, images: Sequence[int]) -> Iterator[Step]:
         """The steps of these images, by number, each with its own start and noise whatever else is drawn with it."""

@@ -126,7 +126,7 @@ def test_without_options_ddpm_takes_a_thousand_steps_and_ddim_fifty(cli: Cli, ru
 
 
 def test_one_step_of_ddim_is_the_clean_estimate(cli: Cli, run: Path, starts: list[torch.Tensor]) -> None:
-    images = draw(cli, "--steps", 1, "--count", 4, "--class", "cross")
+    images = draw(cli, "--steps", 1, "--count", 4, "--class", "cross", "--guidance", 1)
     trained = runs.load("shapes-1", device=torch.device("cpu"))
     with torch.no_grad():
         level = trained.schedule(torch.ones((), dtype=torch.float64))
@@ -173,10 +173,13 @@ def test_a_class_called_by_a_number_is_that_class() -> None:
         assert to_labels(name, 2, names).tolist() == [place, place]  # type: ignore[union-attr]
 
 
-def test_guidance_0_is_no_class_and_1_is_the_class(cli: Cli, run: Path) -> None:
+def test_guidance_0_is_no_class_and_the_default_is_the_recipes(cli: Cli, run: Path) -> None:
     none, given = draw(cli, "--count", 3), draw(cli, "--count", 3, "--class", "cross")
     assert np.array_equal(none, draw(cli, "--count", 3, "--class", "cross", "--guidance", 0))
-    assert np.array_equal(given, draw(cli, "--count", 3, "--class", "cross", "--guidance", 1))
+    usual = runs.load("shapes-1", device=torch.device("cpu")).recipe.guidance
+    assert usual > 1
+    assert np.array_equal(given, draw(cli, "--count", 3, "--class", "cross", "--guidance", usual))
+    assert not np.array_equal(given, draw(cli, "--count", 3, "--class", "cross", "--guidance", 1))
 
 
 def test_guidance_goes_from_no_class_through_the_class_and_beyond(cli: Cli, run: Path) -> None:
@@ -376,3 +379,15 @@ def test_sampling_builds_no_optimizer(run: Path, tmp_path: Path) -> None:
     document, heavy = done.stdout.splitlines()
     assert set(json.loads(document)) == KEYS
     assert json.loads(heavy) == []
+
+
+@pytest.mark.usefixtures("run")
+def test_out_may_name_the_grid_itself(cli: Cli) -> None:
+    result = cli("sample", "shapes-1", "--ddim", "--steps", 2, "--count", 2, "--each", "--animate", "--out", "a/b.png")
+    assert result.code == 0, result.err
+    assert sorted(str(p) for p in Path("a").rglob("*.*")) == ["a/b.gif", "a/b.png", "a/b/00000.png", "a/b/00001.png"]
+    again = cli("sample", "shapes-1", "--ddim", "--steps", 2, "--out", "a/b.png")
+    assert (again.code, again.out) == (6, "")
+    assert cli("visualize", "forward", "--count", 1, "--columns", 2, "--out", "a/f.png").code == 0
+    assert Path("a/f.png").exists()
+    assert Path("a/f.gif").exists()

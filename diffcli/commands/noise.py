@@ -6,7 +6,7 @@ from diffcli.commands.visualize import forward
 
 def noise(
     seed: options.Seed = 0,
-    out: options.Out = None,
+    out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from diffcli.sampling import Job
     from diffcli.show import Show
 
+GUIDANCE = "Of --class: 1 is none, 0 ignores the class; the papers' w is this minus 1.  [the recipe's]"
 DEFAULT_STEPS = {"ddim": 50}  # other samplers take the 1000 steps of DDPM
 FRAMES = 40  # of the animation
 SLOW = 20.0  # seconds from which on a faster way is suggested
@@ -34,9 +35,7 @@ def sample(
         Optional[str],
         typer.Option("--class", help="A class by number or name, or all: image i gets class i mod K."),
     ] = None,
-    guidance: Annotated[
-        float, typer.Option(help="1 is none, 0 ignores the class; the papers' w is this minus 1.")
-    ] = 1.0,
+    guidance: Annotated[Optional[float], typer.Option(help=GUIDANCE)] = None,
     clip: Annotated[bool, typer.Option(help="Hold clean estimates to the range of images.")] = True,
     count: options.Count = 20,
     batch: Annotated[int, typer.Option(help="Images at once.", min=1)] = 64,
@@ -48,14 +47,14 @@ def sample(
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
-    out: options.Out = None,
+    out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Draw images from a trained model."""
     from diffcli import sampling
-    from diffcli.files import fresh_folder, numbered
+    from diffcli.files import check_free, fresh_place
     from diffcli.metrics.health import Brightness
     from diffcli.pictures.grid import grid, save_array, save_gif, save_png, single
     from diffcli.show import Show, duration
@@ -77,23 +76,28 @@ def sample(
     for note in trained.notes:
         show.note(f"note: {note}")
 
-    with fresh_folder(out or numbered(Path("outputs"), "sample")) as folder:
-        show.note(f"{trained.path}: {count} images by {name} in {steps} steps, {weights} weights")
+    with fresh_place(out, "sample", "grid.png", "walk.gif") as place:
+        if each:
+            check_free(place.singles)
+        guided = "" if job.labels is None else f", guidance {job.guidance:g}"
+        show.note(f"{trained.path}: {count} images by {name} in {steps} steps, {weights} weights{guided}")
         began = time.monotonic()
         images, frames = _draw(job, count, batch, animate, show, fast=name == "ddim")
         seconds = time.monotonic() - began
 
         settings = {
             "checkpoint": trained.path, "sampler": name, "steps": steps, "eta": eta, "variance": variance,
-            "guidance": guidance, "class": label, "clip": clip, "weights": weights, "seed": seed, "count": count,
+            "guidance": job.guidance, "class": label, "clip": clip, "weights": weights, "seed": seed, "count": count,
         }  # fmt: skip
         facts = {f"diffcli {k}": v for k, v in settings.items() if v is not None}
-        written = [folder / "grid.png"]
+        written = [place.picture]
         save_png(written[0], grid(images), facts)
         if animate:
-            written.append(folder / "walk.gif")
+            written.append(place.animation)
             save_gif(written[-1], [grid(frame, width=400) for frame in frames])
-        singles = [folder / f"{i:05d}.png" for i in range(count)] if each else []
+        singles = [place.singles / f"{i:05d}.png" for i in range(count)] if each else []
+        if each:
+            place.singles.mkdir(exist_ok=True)
         for path, image in zip(singles, images, strict=False):
             save_png(path, single(image), facts)
         if array:
@@ -107,14 +111,14 @@ def sample(
         "array": str(array) if array else None,
         "sampler": name,
         "steps": steps,
-        "evaluations": steps * (1 if guidance in (0, 1) else 2),
+        "evaluations": job.evaluations,
         "seconds": seconds,
         "images_per_second": count / seconds,
         "mean": brightness.mean,
         "std": brightness.std,
     }
     lines = [f"{count} images in {duration(seconds)}, {count / seconds:.1f} images/s", *map(str, written)]
-    lines += [f"{folder}/00000.png ... {count:05d} files"] if each else []
+    lines += [f"{singles[0]} ... {singles[-1]}"] if singles else []
     show.result(document, [*lines, f"next: diffcli visualize reverse {trained.path.parent}"])
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from diffcli import options
+from diffcli.commands.sample import GUIDANCE
 from diffcli.errors import one_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def forward(
     columns: Columns = 9,
     seed: options.Seed = 0,
     data: options.Data = None,
-    out: options.Out = None,
+    out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -38,7 +39,7 @@ def forward(
     from diffcli.core.diffusion.exact import prior_kl
     from diffcli.core.diffusion.schedules import SCHEDULES
     from diffcli.core.randomness import image_noise
-    from diffcli.files import fresh_folder, numbered
+    from diffcli.files import fresh_place
     from diffcli.pictures.figures import forward_figure
     from diffcli.pictures.grid import grid, save_gif
     from diffcli.show import Show
@@ -53,8 +54,7 @@ def forward(
     bits = prior_kl(x0.double(), end).mean().item()
     snr = (end.alpha / end.sigma).square().item()
 
-    with fresh_folder(out or numbered(Path("outputs"), "forward")) as folder:
-        figure, gif = folder / "forward.png", folder / "forward.gif"
+    with fresh_place(out, "forward", "forward.png", "forward.gif") as (figure, gif, _):
         forward_figure(figure, [level.noised(x0, eps) for level in levels], times, levels, law, schedule)
         moving = [law(t).noised(x0, eps) for t in torch.linspace(0, 1, FRAMES, dtype=torch.float64)]
         save_gif(gif, [grid(x, width=600) for x in moving])
@@ -129,12 +129,12 @@ def reverse(
     sampler: Annotated[str, typer.Option(help="ddim or ddpm.")] = "ddim",
     steps: Annotated[int, typer.Option(help="Steps of the walk.", min=1)] = 50,
     label: Annotated[Optional[str], typer.Option("--class", help="A class by number or name, or all.")] = None,
-    guidance: Annotated[float, typer.Option(help="1 is none, 0 ignores the class.")] = 1.0,
+    guidance: Annotated[Optional[float], typer.Option(help=GUIDANCE)] = None,
     count: Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=10)] = 3,
     columns: Columns = 9,
     seed: options.Seed = 0,
     device: options.Device = "auto",
-    out: options.Out = None,
+    out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -142,7 +142,7 @@ def reverse(
     """The reverse process: where the walk stands (x_t) and what it believes (the clean estimate), step by step."""
     import torch
 
-    from diffcli.files import fresh_folder, numbered
+    from diffcli.files import fresh_place
     from diffcli.pictures.figures import reverse_figure
     from diffcli.pictures.grid import grid, save_gif
     from diffcli.sampling import prepare, spread
@@ -161,9 +161,8 @@ def reverse(
     )
     for note in trained.notes:
         show.note(f"note: {note}")
-    with fresh_folder(out or numbered(Path("outputs"), "reverse")) as folder:
+    with fresh_place(out, "reverse", "reverse.png", "reverse.gif") as (figure, gif, _):
         walk = list(job.walk(range(count)))
-        figure, gif = folder / "reverse.png", folder / "reverse.gif"
         columns_at = spread(steps, columns)
         title = f"{sampler} in {steps} steps: above x_t, below the clean estimate made one step before"
         reverse_figure(figure, [(job.levels[i + 1], walk[i]) for i in columns_at], title)
