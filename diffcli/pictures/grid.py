@@ -38,10 +38,11 @@ def grid(images: Tensor, columns: int = 0, width: int = 800) -> Image.Image:
 
 
 def best_columns(count: int) -> int:
-    """Columns of a nearly square grid; ten where the count is a multiple of ten, so classes line up."""
+    """Columns of a nearly square grid, a full one if there is one; ten for multiples of ten, so classes line up."""
     if count % 10 == 0 and count <= 200:
         return 10
-    return math.ceil(math.sqrt(count))
+    side = math.ceil(math.sqrt(count))
+    return next((columns for columns in range(side, 2 * side) if count % columns == 0), side)
 
 
 def save_png(path: Path, image: Image.Image, facts: dict[str, Any] | None = None) -> None:
