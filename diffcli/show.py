@@ -82,12 +82,12 @@ class _PlainBar(Bar):
 
 def _rich_progress() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     description, text = (TextColumn("{task." + key + "}", markup=False) for key in ("description", "fields[text]"))
     bar = BarColumn(bar_width=None)
     return Progress(
-        description, bar, TaskProgressColumn(), text, TimeRemainingColumn(compact=True),
+        description, bar, MofNCompleteColumn(), text, TimeRemainingColumn(compact=True),
         console=Console(stderr=True), expand=True,
     )  # fmt: skip
 
