@@ -15,7 +15,7 @@ TARGETS: dict[str, Callable[[Tensor, Tensor], Pair]] = {
     "x0": lambda alpha, sigma: (1.0, 0.0),
     "eps": lambda alpha, sigma: (0.0, 1.0),  # Ho et al. 2020, eq. 14
     "v": lambda alpha, sigma: (-sigma, alpha),  # Salimans & Ho 2022, appendix D
-    "flow": lambda alpha, sigma: (-1.0, 1.0),  # Lipman et al. 2023, eq. 9, time turned round
+    "flow": lambda alpha, sigma: (-1.0, 1.0),  # Lipman et al. 2023, eq. 23, time turned round
     "score": lambda alpha, sigma: (0.0, -1 / sigma),  # Song et al. 2021, eq. 7
 }
 

@@ -29,7 +29,7 @@ def guided(denoise: Denoise, scale: float, **null: Any) -> Denoise:
 
 
 def clipped(denoise: Denoise, limit: float = 1.0) -> Denoise:
-    """The clean estimate held to [-limit, limit], and the noise that then explains x (Ho et al. 2020, section 3.2)."""
+    """The clean estimate held to [-limit, limit], and the noise that then explains x, as in DDPM's own code."""
 
     def held(x: Tensor, level: Level, **cond: Any) -> Prediction:
         x0 = denoise(x, level, **cond).x0.clamp(-limit, limit)

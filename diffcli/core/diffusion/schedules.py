@@ -76,7 +76,7 @@ class Schedule(ABC):
     def sde(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Drift factor f and squared diffusion g² of dx = f x dt + g dw with these marginals (Song et al. 2021, eq. 5).
 
-        f = alpha' / alpha and g² = (sigma²)' - 2 f sigma² (Kingma et al. 2021, eq. 4 differentiated).
+        f = alpha' / alpha and g² = (sigma²)' - 2 f sigma² (Lu et al. 2022, section 2.1).
         """
         level, (alpha_rate, sigma_rate) = self(t), self.rates(t)
         f = alpha_rate / level.alpha
