@@ -140,6 +140,11 @@ def log(folder: Path, row: dict[str, Any]) -> None:
         raise cannot_write(path, error) from error
 
 
+def _name(step: int) -> str:
+    """Of a checkpoint; names sort by step."""
+    return f"step-{step:09d}.safetensors"
+
+
 def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
     """Write a checkpoint of everything a resume needs; only then delete all but the newest two."""
     tensors = {f"model/{k}": v for k, v in trainer.denoiser.state_dict().items()}
@@ -154,11 +159,6 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
 
 
 # Reading
-
-
-def _name(step: int) -> str:
-    """Of a checkpoint; names sort by step."""
-    return f"step-{step:09d}.safetensors"
 
 
 def checkpoints(folder: Path) -> list[Path]:

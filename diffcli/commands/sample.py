@@ -55,7 +55,7 @@ def sample(
     """Draw images from a trained model."""
     from diffcli import sampling
     from diffcli.files import check_free, fresh_place
-    from diffcli.metrics.health import Brightness
+    from diffcli.metrics.health import Brightness, line
     from diffcli.pictures.grid import grid, save_array, save_gif, save_png, single
     from diffcli.show import Show, duration
 
@@ -105,6 +105,7 @@ def sample(
             save_array(array, images)
 
     brightness = Brightness.of(images)
+    show.note(line(brightness, Brightness(*trained.about["brightness"])))
     document = {
         "grid": str(written[0]),
         "images": [str(path) for path in singles],
@@ -141,7 +142,7 @@ def _draw(
     shown = spread(steps, FRAMES) if animate else [steps - 1]
     parts: list[list[Tensor]] = []
     total = steps * count
-    began, told = time.monotonic(), False
+    began = time.monotonic()
     with show.progress("sampling", total) as bar:
         for first in range(0, count, batch):
             images = range(first, min(count, first + batch))
@@ -151,9 +152,8 @@ def _draw(
                 done = steps * first + (i + 1) * len(images)
                 bar.update(done)
                 left = (time.monotonic() - began) * (total / done - 1)
-                if i == 2 and not told and not fast and left > SLOW:
+                if (first, i) == (0, 2) and not fast and left > SLOW:
                     bar.note(f"this takes about {left:.0f} s; --ddim takes {left * 50 / steps:.0f} s")
-                told = told or i >= 2
             parts.append(kept)
     frames = [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
     return frames[-1], frames
