@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffcli import data, runs
+from diffcli import data, runs, specs
+from diffcli.core.diffusion.grids import levels
+from diffcli.core.diffusion.guidance import clipped
 from diffcli.core.diffusion.samplers import SAMPLERS
-from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.dataset import Dataset
 from diffcli.recipes import RECIPES, Recipe
-from diffcli.sampling import Job, last, ready
+from diffcli.sampling import Job, last
 from diffcli.session import fit_by
 from diffcli.training import Plan
 
@@ -69,13 +70,13 @@ def same_shape(batch: int) -> Contestant:
 def _ours(recipe: Recipe, dataset: Dataset) -> Contestant:
     """A recipe on a data set, trained through `fit`, drawn from without a class through `Job`."""
     denoiser = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
-    trainer, schedule = runs.trainer(recipe, denoiser), SCHEDULES[recipe.schedule]
+    trainer, schedule = runs.trainer(recipe, denoiser), specs.schedule(recipe.schedule)
     trainer.plan = Plan(ENDLESS)
     places, _ = dataset.holdout()
     steps = fit_by(recipe, trainer, dataset, places)
 
     def job(sampler: str, length: int) -> Job:
-        return Job(ready(trainer.ema), schedule.levels(length), SAMPLERS[sampler], dataset.shape)
+        return Job(clipped(trainer.ema), levels(schedule, length), SAMPLERS[sampler], dataset.shape)
 
     return Contestant(
         recipe.batch,

@@ -81,8 +81,10 @@ class Place(NamedTuple):
 
 
 @contextlib.contextmanager
-def fresh_place(out: Path | None, name: str, picture: str, animation: str) -> Iterator[Place]:
+def fresh_place(out: Path | None, name: str, picture: str, animation: str = "") -> Iterator[Place]:
     """The place for a command's pictures: `out` as a folder or as the PNG file itself, else outputs/<name>-<number>.
+
+    animation:  name of its GIF, if it writes one
 
     Raises as `fresh_folder` does.
     """
@@ -91,7 +93,7 @@ def fresh_place(out: Path | None, name: str, picture: str, animation: str) -> It
             yield Place(folder / picture, folder / animation, folder)
         return
     place = Place(out, out.with_suffix(".gif"), out.with_suffix(""))
-    for path in place[:2]:
+    for path in place[: 2 if animation else 1]:
         check_free(path)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

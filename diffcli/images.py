@@ -40,6 +40,8 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> Tensor:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
             flat = _flattened(upright).convert("L" if channels == 1 else "RGB")
+    except FileNotFoundError:
+        raise DataProblem(f"no such image: {path}") from None
     except UNREADABLE as error:
         raise DataProblem(f"{path} is not a readable image: {error}", "repair or remove it") from error
     if flat.size != (width, height):

@@ -13,6 +13,32 @@ Seed = Annotated[int, typer.Option("--seed", help="Of all randomness.", min=0)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 Count = Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=100_000)]
 Data = Annotated[Optional[Path], typer.Option("--data", help="Folder to look for data sets in first.")]
+Schedule = Annotated[
+    Optional[str],
+    typer.Option("--schedule", metavar="NAME[,KEY=VALUE...]", help="Another noise schedule.  [the model's]"),
+]
+Grid = Annotated[
+    Optional[str],
+    typer.Option(
+        "--grid", help="trailing, leading, linspace, quadratic, karras or log-snr.  [trailing; heun, edm: karras]"
+    ),
+]
+Label = Annotated[
+    Optional[str], typer.Option("--class", help="A class by number or name, or all: image i gets class i mod K.")
+]
+Guidance = Annotated[
+    Optional[float],
+    typer.Option(
+        "--guidance", help="Of --class: 1 is none, 0 ignores the class; the papers' w is this minus 1.  [the recipe's]"
+    ),
+]
+Target = Annotated[
+    Optional[str],
+    typer.Argument(
+        metavar="[RUN|FILE|exact:...]", help="A run, a checkpoint or an exact model; default the newest run."
+    ),
+]
+Columns = Annotated[int, typer.Option("--columns", help="Levels to show.", min=2, max=20)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -8,11 +8,13 @@ from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import covariance_spectrum
+from diffcli.core.diffusion.grids import levels
+from diffcli.core.diffusion.guidance import clipped
 from diffcli.core.diffusion.samplers import ddim
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.dataset import Dataset
 from diffcli.metrics.health import Brightness
-from diffcli.sampling import Job, last, ready
+from diffcli.sampling import Job, last
 from diffcli.training import Validation
 
 STEPS = 20
@@ -48,6 +50,6 @@ class Preview:
     def look(self, denoiser: Denoiser) -> Look:
         """Sample with DDIM from the same noise and classes as ever, and take the validation loss."""
         device = next(denoiser.parameters()).device
-        job = Job(ready(denoiser), self.schedule.levels(STEPS), ddim, self.shape, self.seed, self.labels, device)
+        job = Job(clipped(denoiser), levels(self.schedule, STEPS), ddim, self.shape, self.seed, self.labels, device)
         images = last(job.walk(self.numbers)).cpu()
         return Look(images, Brightness.of(images), self.validation.loss(denoiser), self.linear_loss)

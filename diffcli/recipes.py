@@ -61,14 +61,14 @@ class Recipe:
     def check_core(self) -> None:
         """Check the names that belong to the core, and that schedule and target go together. Imports torch."""
         from diffcli.core.diffusion.denoiser import TARGETS, check_pair
-        from diffcli.core.diffusion.schedules import SCHEDULES
         from diffcli.core.models import MODELS
+        from diffcli.specs import schedule
 
-        one_of(self.schedule, SCHEDULES, "schedule")
+        law = schedule(self.schedule)
         one_of(self.predict, TARGETS, "prediction")
         one_of(self.model, MODELS, "model")
         try:
-            check_pair(SCHEDULES[self.schedule], self.predict)
+            check_pair(law, self.predict)
         except ValueError as error:
             raise UsageProblem(
                 f"{self.schedule} and {self.predict} do not go together: {error}", "use --predict v"

@@ -16,9 +16,9 @@ import tomli_w
 import torch
 from torch import Tensor
 
-from diffcli import checkpoint, recipes
+from diffcli import checkpoint, recipes, specs
 from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.core.diffusion.schedules import SCHEDULES, Schedule
+from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.models import MODELS
 from diffcli.device import use_bf16
 from diffcli.errors import BusyProblem, CheckpointProblem, EnvironmentProblem, UsageProblem, one_of
@@ -207,7 +207,7 @@ def load(target: str | None, *, weights: str = "ema", device: torch.device) -> T
     recipe, shape, classes = understood(path, about)
     denoiser = build(recipe, shape, len(classes), device)
     fill(denoiser, tensors, folder, path)
-    schedule = SCHEDULES[recipe.schedule]
+    schedule = specs.schedule(recipe.schedule)
     return Trained(denoiser.eval().requires_grad_(False), recipe, schedule, shape, classes, path, about, notes)
 
 

@@ -1,26 +1,42 @@
-"""From a trained model and a wish to walks: what `sample`, `visualize` and the previews of `train` share."""
+"""From a model and a wish to walks: what `sample`, `visualize` and the previews of `train` share."""
 
 import inspect
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from diffcli import device as devices
-from diffcli import runs
-from diffcli.core.diffusion.denoiser import Denoise
-from diffcli.core.diffusion.guidance import clipped, guided
+from diffcli import models
+from diffcli.core.diffusion import grids
+from diffcli.core.diffusion.denoiser import Denoise, Prediction
+from diffcli.core.diffusion.guidance import clipped, guided, thresholded
 from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, Step
 from diffcli.core.diffusion.schedules import Level
-from diffcli.core.randomness import image_noise, walk_noise
+from diffcli.core.randomness import SMALL, image_noise, walk_noise
 from diffcli.errors import UsageProblem, one_of
-from diffcli.runs import Trained
+from diffcli.models import Model
 
 MOST_STEPS = 100_000
+STEPS = {
+    "ddpm": 1000, "predictor-corrector": 500, "euler-ancestral": 100, "heun": 18, "edm": 18,
+    "dpmpp-2m": 20, "dpmpp-sde": 25, "unipc": 20,
+}  # fmt: skip
+USUAL_STEPS = 50  # of the other samplers
+GRID = {"heun": "karras", "edm": "karras"}  # their papers' own; on others the first steps may be too long for them
+USUAL_GRID = "trailing"
+
+RANGES = {
+    # Least and most of each option that is a number.
+    "eta": (0, 1), "guidance": (0, 100), "guidance_rescale": (0, 1), "threshold": (0.5, 1), "strength": (0, 1),
+    "churn": (0, 1e6), "churn_min": (0, 1e6), "churn_max": (0, 1e6), "churn_noise": (0, 10), "snr": (0, 10),
+    "corrections": (0, 100),
+}  # fmt: skip
 
 
 def chosen(name: str, **options: Any) -> Callable[..., Iterator[Step]]:
@@ -28,53 +44,118 @@ def chosen(name: str, **options: Any) -> Callable[..., Iterator[Step]]:
     walk = SAMPLERS[one_of(name, SAMPLERS, "sampler")]
     given = {k: v for k, v in options.items() if v is not None}
     for option in given:
-        takers = [k for k, f in SAMPLERS.items() if option in inspect.signature(f).parameters]
+        takers = [k for k, f in SAMPLERS.items() if option in _free(f)]
         if name not in takers:
             raise UsageProblem(
-                f"--{option} does not belong to the sampler {name}", f"it belongs to {', '.join(takers)}"
+                f"{flag(option)} does not belong to the sampler {name}", f"it belongs to {', '.join(takers)}"
             )
     return partial(walk, **given)
 
 
-def prepare(
-    run: str | None,
-    *,
-    sampler: str,
-    steps: int,
-    label: str | None = None,
-    guidance: float | None = None,
-    clip: bool = True,
-    count: int,
-    seed: int,
-    device: str,
-    weights: str = "ema",
-    **options: Any,
-) -> tuple["Job", Trained]:
-    """The job that the options of a command ask for, all of them checked, and the model it draws from.
+def _free(sampler: Callable[..., Iterator[Step]]) -> set[str]:
+    """The options of a sampler that it does not set itself."""
+    fixed = sampler.keywords if isinstance(sampler, partial) else {}
+    return set(inspect.signature(sampler).parameters) - set(fixed)
 
-    Without `guidance` images of a class take the recipe's, others none.
+
+def flag(option: str) -> str:
+    """churn_min -> --churn-min"""
+    return f"--{option.replace('_', '-')}"
+
+
+def check_ranges(**options: float | None) -> None:
+    """Raise UsageProblem for an option out of its range; None is always allowed."""
+    for option, value in options.items():
+        least, most = RANGES.get(option, (-float("inf"), float("inf")))
+        if value is not None and not least <= value <= most:
+            raise UsageProblem(f"{flag(option)} must be from {least} to {most:g}, not {value}")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the options of a command ask for; None is the default of the sampler or the model.
+
+    options:  those of one sampler
     """
-    for option, value, most in (("eta", options.get("eta"), 1), ("guidance", guidance, 100)):
-        if value is not None and not 0 <= value <= most:
-            raise UsageProblem(f"--{option} must be from 0 to {most}, not {value}")
-    if options.get("variance") is not None:
-        one_of(options["variance"], VARIANCES, "variance")
-    walker = chosen(sampler, **options)
-    where = devices.pick(device)
-    trained = runs.load(run, weights=weights, device=where)
+
+    sampler: str = "ddpm"
+    steps: int | None = None
+    grid: str | None = None
+    schedule: str | None = None
+    label: str | None = None
+    guidance: float | None = None
+    guidance_interval: str | None = None
+    guidance_rescale: float | None = None
+    clip: bool | None = None
+    threshold: float | None = None
+    count: int = 20
+    seed: int = 0
+    device: str = "auto"
+    weights: str = "ema"
+    data: Path | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
+    """The job that a wish asks for, everything about it checked, and the model that it draws from."""
+    numbers = {k: v for k, v in wish.options.items() if k != "variance"}
+    check_ranges(guidance=wish.guidance, guidance_rescale=wish.guidance_rescale, threshold=wish.threshold, **numbers)
+    if wish.options.get("variance") is not None:
+        one_of(wish.options["variance"], VARIANCES, "variance")
+    walker = chosen(wish.sampler, **wish.options)
+    grid = one_of(wish.grid or GRID.get(wish.sampler, USUAL_GRID), grids.GRIDS, "grid")
+    interval = _interval(wish.guidance_interval)
+    where = devices.pick(wish.device)
+    model = models.load(target, weights=wish.weights, device=where, schedule=wish.schedule, data=wish.data)
+    where = torch.device("cpu") if model.exact else where
+    steps = wish.steps or STEPS.get(wish.sampler, USUAL_STEPS)
     if steps > MOST_STEPS:
         raise UsageProblem(f"--steps must be at most {MOST_STEPS}", "use fewer")
     try:
-        levels = trained.schedule.levels(steps)
+        times = grids.times(model.schedule, steps, grid)
+        levels = grids.levels(model.schedule, steps, grid)
     except ValueError as error:
-        raise UsageProblem(str(error), "use fewer --steps") from None
-    labels = to_labels(label, count, trained.classes)
+        raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
+    labels = to_labels(wish.label, wish.count, model.classes)
+    guidance = wish.guidance
     if guidance is None:
-        guidance = 1.0 if labels is None else trained.recipe.guidance
+        guidance = 1.0 if labels is None else model.guidance
     if guidance != 1 and labels is None:
         raise UsageProblem("--guidance needs a class to guide towards", "add --class all")
-    denoise = ready(trained.denoiser, guidance=guidance, clip=clip)
-    return Job(denoise, levels, walker, trained.shape, seed, labels, where, guidance), trained
+    for option, value in (("guidance_interval", wish.guidance_interval), ("guidance_rescale", wish.guidance_rescale)):
+        if value is not None and guidance == 1:
+            raise UsageProblem(f"{flag(option)} changes nothing at guidance 1", "add --class and --guidance")
+    clip = model.clip if wish.clip is None else wish.clip
+
+    def steered(denoise: Denoise) -> Denoise:
+        rescale = wish.guidance_rescale or 0.0
+        return _bounded(guided(denoise, guidance, interval=interval, rescale=rescale, label=None), clip, wish.threshold)
+
+    job = Job(
+        model.denoise, levels, walker, model.shape, wish.seed, labels, where, guidance,
+        steered=steered, times=(*times.tolist(), 0.0), grid=grid,
+    )  # fmt: skip
+    return job, model
+
+
+def _interval(text: str | None) -> tuple[float, float]:
+    """ "0.3,5" -> the noise levels between which guidance acts."""
+    if text is None:
+        return 0.0, float("inf")
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not 0 <= low < high:
+        raise UsageProblem(f"--guidance-interval must be two rising noise levels, as in 0.3,5; not {text}")
+    return low, high
+
+
+def _bounded(denoise: Denoise, clip: bool, threshold: float | None) -> Denoise:
+    """The denoiser with its clean estimate held to the range of images, in one way or the other."""
+    if threshold is not None:
+        return thresholded(denoise, threshold)
+    return clipped(denoise) if clip else denoise
 
 
 def to_labels(label: str | None, count: int, classes: tuple[str, ...]) -> Tensor | None:
@@ -89,38 +170,64 @@ def to_labels(label: str | None, count: int, classes: tuple[str, ...]) -> Tensor
     return torch.full((count,), places[one_of(label, places, "class")])
 
 
-def ready(denoiser: Denoise, *, guidance: float = 1.0, clip: bool = True) -> Denoise:
-    """The denoiser as sampling uses it: guided, and its clean estimate held to the range of images."""
-    denoise = guided(denoiser, guidance, label=None)
-    return clipped(denoise) if clip else denoise
+def start_noise(seed: int, images: Sequence[int], shape: Sequence[int], level: Level) -> Tensor:
+    """Where the walks of these images begin: noise of the spread that unit data have at the level, on the CPU."""
+    return torch.hypot(*level).item() * image_noise(seed, "start", images, shape)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A sampling job: everything but which images of it are drawn now."""
+    """A sampling job: everything but which images of it are drawn now.
 
-    denoise: Denoise
+    network:   the model, and `steered` what makes of it the denoiser to walk with: guided, clipped
+    labels:    the class of every image of the job, [N], or None
+    guidance:  what it is guided with; this, times and grid are for the record
+    begin:     where the walks of some images start at levels[0]; None is pure noise
+    """
+
+    network: Denoise
     levels: Sequence[Level]
     sampler: Callable[..., Iterator[Step]]
     shape: Sequence[int]
     seed: int = 0
     labels: Tensor | None = None
-    """The class of every image of the job, [N], or None."""
     device: torch.device | str = "cpu"
     guidance: float = 1.0
-    """What `denoise` was guided with, for the record."""
+    steered: Callable[[Denoise], Denoise] = lambda denoise: denoise
+    times: Sequence[float] = ()
+    grid: str = USUAL_GRID
+    begin: Callable[[Sequence[int]], Tensor] | None = None
 
     @property
-    def evaluations(self) -> int:
-        """Network evaluations per image."""
-        return (len(self.levels) - 1) * (1 if self.guidance in (0, 1) else 2)
+    def batch(self) -> int:
+        """How many items to draw at once: images by the dozen, points by the thousand."""
+        return 64 if torch.Size(self.shape).numel() > SMALL else 16384
 
     def walk(self, images: Sequence[int]) -> Iterator[Step]:
         """The steps of these images, by number, each with its own start and noise whatever else is drawn with it."""
-        length = torch.hypot(*self.levels[0]).item()
-        x = length * image_noise(self.seed, "start", images, self.shape).to(self.device)
+        x = self.begin(images) if self.begin else start_noise(self.seed, images, self.shape, self.levels[0])
+        x = x.to(self.device)
         labels = None if self.labels is None else self.labels[list(images)].to(self.device)
-        return self.sampler(self.denoise, x, self.levels, noise=walk_noise(self.seed, images, x), label=labels)
+        noise = walk_noise(self.seed, images, x)
+        return self.sampler(self.steered(self.network), x, self.levels, noise=noise, label=labels)
+
+    def cost(self) -> tuple[int, int]:
+        """Evaluations of the network and draws of noise per image, counted with a network that does nothing."""
+        evaluations = draws = 0
+        nothing = torch.zeros(1, *self.shape)
+
+        def network(x: Tensor, level: Level, **_: Any) -> Prediction:
+            nonlocal evaluations
+            evaluations += 1
+            return Prediction(x, x)
+
+        def noise(_: int) -> Tensor:
+            nonlocal draws
+            draws += 1
+            return nothing
+
+        deque(self.sampler(self.steered(network), nothing, self.levels, noise=noise, label=None), maxlen=0)
+        return evaluations, draws
 
 
 def last(steps: Iterator[Step]) -> Tensor:

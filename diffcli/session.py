@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from diffcli import data, runs
+from diffcli import data, runs, specs
 from diffcli.clock import Clock, looks
-from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.dataset import Dataset, stream
 from diffcli.device import use_bf16
 from diffcli.errors import DataProblem, UsageProblem
@@ -45,7 +44,7 @@ class Session:
         self.dataset = data.load(recipe.dataset, data=data_folder, size=recipe.size)
         if recipe.dataset not in data.DATASETS:
             recipe = dataclasses.replace(recipe, dataset=str(Path(recipe.dataset).expanduser().resolve()))
-        self.recipe, self.schedule = recipe, SCHEDULES[recipe.schedule]
+        self.recipe, self.schedule = recipe, specs.schedule(recipe.schedule)
         self.places, self.held = self.dataset.holdout()
         self.trainer = runs.trainer(recipe, self._build())
         self.recent: deque[float] = deque(maxlen=RECENT)
@@ -195,7 +194,7 @@ def fit_by(recipe: Recipe, trainer: Trainer, dataset: Dataset, places: torch.Ten
     """`fit` with the settings of a recipe on some places of a data set."""
     batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
     return fit(
-        trainer, batches, SCHEDULES[recipe.schedule], seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup,
+        trainer, batches, specs.schedule(recipe.schedule), seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup,
         clip=recipe.clip, ema=recipe.ema, label_drop=recipe.label_drop,
     )  # fmt: skip
 

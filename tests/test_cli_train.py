@@ -125,7 +125,7 @@ def test_the_linear_denoiser_is_the_one_of_the_validation_images(digits_run: Pat
     places, held = dataset.holdout()
     x = dataset.take(places[:10_000])[0].flatten(1).double()
     spectrum = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).clamp(min=0)
-    level = SCHEDULES["cosine"](((torch.arange(len(held)).double() + 0.5) / len(held) * 1000).ceil() / 1000)
+    level = SCHEDULES["cosine"]()(((torch.arange(len(held)).double() + 0.5) / len(held) * 1000).ceil() / 1000)
     alpha2, sigma2 = (level.alpha**2).unsqueeze(1), (level.sigma**2).unsqueeze(1)
     # v = (alpha x - x0) / sigma given x, so its error is that of x0 over sigma²
     error = (spectrum / (alpha2 * spectrum + sigma2)).mean()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diffcli.core.diffusion import exact
+from diffcli.core.diffusion import exact, grids
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, Prediction, check_pair
 from diffcli.core.diffusion.guidance import clipped, guided
 from diffcli.core.diffusion.schedules import SCHEDULES, Level, Schedule
@@ -45,7 +45,7 @@ class Oracle(nn.Module):
 def test_every_target_gives_back_the_same_x0_and_eps(schedule: str, target: str, t: float) -> None:
     generator = torch.Generator().manual_seed(1)
     x0, eps = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
-    level = SCHEDULES[schedule](torch.tensor(t, dtype=torch.float64))
+    level = SCHEDULES[schedule]()(torch.tensor(t, dtype=torch.float64))
     found = Denoiser(Oracle(target, x0, eps), target)(level.noised(x0, eps), level)
     torch.testing.assert_close(found.x0, x0, rtol=1e-4, atol=1e-4)  # log-SNR reaches the network in float32
     torch.testing.assert_close(found.eps, eps, rtol=1e-4, atol=1e-4)
@@ -58,7 +58,7 @@ def test_prediction_always_explains_x(schedule: str, target: str) -> None:
             return torch.sin(7 * x) + log_snr.reshape(-1, 1)
 
     x = torch.randn(4, 6, dtype=torch.float64)
-    for level in SCHEDULES[schedule].levels(9)[:-1]:
+    for level in grids.levels(SCHEDULES[schedule](), 9)[:-1]:
         found = Denoiser(Anything(), target)(x, level)
         torch.testing.assert_close(level.noised(found.x0, found.eps), x, rtol=1e-9, atol=1e-9)
 
@@ -66,7 +66,7 @@ def test_prediction_always_explains_x(schedule: str, target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_loss_is_zero_for_the_truth_and_the_papers_loss_for_zero(target: str) -> None:
     x0, eps = torch.randn(2, 3, 1, 4, 4, dtype=torch.float64)
-    level = Level(*(p.reshape(3, 1, 1, 1) for p in SCHEDULES["cosine"](torch.tensor([0.2, 0.5, 0.9]).double())))
+    level = Level(*(p.reshape(3, 1, 1, 1) for p in SCHEDULES["cosine"]()(torch.tensor([0.2, 0.5, 0.9]).double())))
     assert Denoiser(Oracle(target, x0, eps), target).loss(x0, level, eps).max() < 1e-9
 
     class Zero(nn.Module):
@@ -88,7 +88,7 @@ def test_network_sees_scaled_input_and_log_snr_not_the_schedule() -> None:
             return x
 
     x = torch.randn(2, 3, dtype=torch.float64)
-    level = SCHEDULES["flow"](torch.tensor(0.3, dtype=torch.float64))
+    level = SCHEDULES["flow"]()(torch.tensor(0.3, dtype=torch.float64))
     Denoiser(Spy(), "v")(x, level)
     length = (0.7**2 + 0.3**2) ** 0.5
     torch.testing.assert_close(seen[0][0], x / length)
@@ -104,7 +104,7 @@ def test_a_model_trained_under_one_schedule_denoises_alike_under_another() -> No
             return network(x) * log_snr.reshape(-1, 1).double()
 
     x, t = torch.randn(2, 3, dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64)
-    flow = SCHEDULES["flow"](t)
+    flow = SCHEDULES["flow"]()(t)
     length = torch.hypot(*flow)
     preserving = Level(flow.alpha / length, flow.sigma / length)
     for target in ("x0", "eps", "v", "flow", "score"):
@@ -115,16 +115,16 @@ def test_a_model_trained_under_one_schedule_denoises_alike_under_another() -> No
 @pytest.mark.parametrize("target", ["eps", "score"])
 def test_targets_that_cannot_tell_x0_from_pure_noise_are_refused(target: str) -> None:
     with pytest.raises(ValueError, match="alpha"):
-        check_pair(SCHEDULES["flow"], target)
-    check_pair(SCHEDULES["cosine"], target)
+        check_pair(SCHEDULES["flow"](), target)
+    check_pair(SCHEDULES["cosine"](), target)
     for fine in ("x0", "v", "flow"):
-        check_pair(SCHEDULES["flow"], fine)
+        check_pair(SCHEDULES["flow"](), fine)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("target", ["x0", "v", "flow"])
 def test_pure_noise_gives_finite_predictions(name: str, target: str) -> None:
-    schedule: Schedule = SCHEDULES[name]
+    schedule: Schedule = SCHEDULES[name]()
     level = schedule(torch.ones((), dtype=torch.float64))
     found = Denoiser(Oracle("x0", torch.ones(2, 2), torch.ones(2, 2)), target)(torch.randn(2, 2), level)
     assert found.x0.isfinite().all()
@@ -142,15 +142,15 @@ def exact_for(label: Tensor | None) -> Prediction:
 @pytest.mark.parametrize(("scale", "x0", "eps"), [(0, 2, 3), (1, 5, 1), (3, 2 + 3 * 3, 3 - 3 * 2)])
 def test_guidance_scale_one_is_none_zero_is_unconditional(scale: float, x0: float, eps: float) -> None:
     denoise = guided(lambda x, level, label=None: exact_for(label), scale, label=None)
-    found = denoise(torch.zeros(2, 1), SCHEDULES["cosine"](torch.tensor(0.5)), label=torch.tensor([1, 1]))
+    found = denoise(torch.zeros(2, 1), SCHEDULES["cosine"]()(torch.tensor(0.5)), label=torch.tensor([1, 1]))
     assert found.x0.tolist() == [[x0]] * 2
     assert found.eps.tolist() == [[eps]] * 2
 
 
 def test_guidance_of_exact_gaussians_is_the_papers_combination_of_scores() -> None:
     """Ho & Salimans 2022, eq. 6: eps = (1 + w) eps_c - w eps, with w = scale - 1."""
-    level = SCHEDULES["cosine"](torch.tensor(0.6, dtype=torch.float64))
-    given, null = exact.gaussian(0.5, 0.2), exact.gaussian(-0.1, 0.8)
+    level = SCHEDULES["cosine"]()(torch.tensor(0.6, dtype=torch.float64))
+    given, null = exact.Gaussian(0.5, 0.2), exact.Gaussian(-0.1, 0.8)
     x, w = torch.randn(7, 2, dtype=torch.float64), 2.5
     denoise = guided(lambda x, level, label: (null if label is None else given)(x, level), 1 + w, label=None)
     found = denoise(x, level, label=0)
@@ -159,11 +159,11 @@ def test_guidance_of_exact_gaussians_is_the_papers_combination_of_scores() -> No
 
 
 def test_clipping_holds_x0_and_still_explains_x() -> None:
-    level = SCHEDULES["cosine"](torch.tensor(0.4, dtype=torch.float64))
+    level = SCHEDULES["cosine"]()(torch.tensor(0.4, dtype=torch.float64))
     x = torch.tensor([[-5.0, 0.1, 5.0]], dtype=torch.float64)
-    found = clipped(exact.gaussian(0.0, 3.0))(x, level)
+    found = clipped(exact.Gaussian(0.0, 3.0))(x, level)
     assert found.x0[0, 0] == -1
     assert found.x0[0, 2] == 1
-    free = exact.gaussian(0.0, 3.0)(x, level)
+    free = exact.Gaussian(0.0, 3.0)(x, level)
     assert found.x0[0, 1] == free.x0[0, 1]
     torch.testing.assert_close(level.noised(found.x0, found.eps), x)

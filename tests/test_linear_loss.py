@@ -17,7 +17,7 @@ def test_linear_loss_is_that_of_least_squares(target: str, schedule: str) -> Non
     x0 = (torch.rand(count, 3, generator=generator, dtype=torch.float64) - 0.3) @ mix.T
     eps = torch.randn(count, 3, generator=generator, dtype=torch.float64)
     spectrum = exact.covariance_spectrum(x0)
-    level = SCHEDULES[schedule](torch.tensor(0.45, dtype=torch.float64))
+    level = SCHEDULES[schedule]()(torch.tensor(0.45, dtype=torch.float64))
     length = torch.hypot(*level)
     level = Level(level.alpha / length, level.sigma / length)
     a, b = TARGETS[target](*level)
@@ -36,14 +36,14 @@ def test_on_gaussian_data_nothing_beats_it_and_the_exact_denoiser_meets_it(targe
         def forward(self, x: torch.Tensor, log_snr: torch.Tensor) -> torch.Tensor:
             alpha2 = torch.sigmoid(log_snr.double()).reshape(-1, 1)
             here = Level(alpha2.sqrt(), (1 - alpha2).sqrt())
-            x0, eps = exact.gaussian(0.3, 0.5)(x, here)
+            x0, eps = exact.Gaussian(0.3, 0.5)(x, here)
             a, b = TARGETS[target](*here)
             return (a * x0 + b * eps) / (a**2 + b**2) ** 0.5
 
     generator = torch.Generator().manual_seed(0)
     x0 = 0.3 + 0.5 * torch.randn(200_000, 1, generator=generator, dtype=torch.float64)
     eps = torch.randn(200_000, 1, generator=generator, dtype=torch.float64)
-    level = SCHEDULES["cosine"](torch.tensor(0.5, dtype=torch.float64))
+    level = SCHEDULES["cosine"]()(torch.tensor(0.5, dtype=torch.float64))
     level = Level(level.alpha.reshape(1, 1), level.sigma.reshape(1, 1))
     measured = Denoiser(Exact(), target).loss(x0, level, eps).mean().item()
     expected = exact.linear_loss(torch.tensor([0.25]).double(), 1, level, target).item()
@@ -61,7 +61,7 @@ def test_spectrum_from_few_images_is_the_spectrum_from_their_covariance() -> Non
 def test_each_image_may_have_its_own_level() -> None:
     spectrum = torch.tensor([0.1, 0.4], dtype=torch.float64)
     t = torch.tensor([0.2, 0.7], dtype=torch.float64)
-    both = SCHEDULES["cosine"](t.reshape(2, 1, 1, 1))
+    both = SCHEDULES["cosine"]()(t.reshape(2, 1, 1, 1))
     found = exact.linear_loss(spectrum, 4, both, "v").flatten()
-    singly = [exact.linear_loss(spectrum, 4, SCHEDULES["cosine"](each), "v").item() for each in t]
+    singly = [exact.linear_loss(spectrum, 4, SCHEDULES["cosine"]()(each), "v").item() for each in t]
     assert found.tolist() == pytest.approx(singly)

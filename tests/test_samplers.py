@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffcli.core.diffusion import exact
+from diffcli.core.diffusion import exact, grids
 from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, ddim, ddpm
 from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Level
 from diffcli.core.processes.gaussian import bridge, kl
 
 MEAN, STD = 0.3, 0.5
-GAUSSIAN = exact.gaussian(MEAN, STD)
+GAUSSIAN = exact.Gaussian(MEAN, STD)
 
 
 def alpha_bars(steps: int) -> list[float]:
@@ -27,7 +27,7 @@ def alpha_bars(steps: int) -> list[float]:
 
 def law(sampler: str, steps: int, schedule: str = "linear", **options: object) -> tuple[float, float]:
     """Mean and variance of the result from x ~ N(0, 1), exactly: by the response to each source of noise."""
-    levels = SCHEDULES[schedule].levels(steps)
+    levels = grids.levels(SCHEDULES[schedule](), steps)
     start = torch.hypot(*levels[0]).item()
 
     # Run many walks at once: the zero walk, one started at 1, and one per step with noise 1 at that step only.
@@ -98,7 +98,7 @@ def test_ddims_error_falls_in_proportion_to_the_step(schedule: str) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("steps", [1, 7, 50, 1000])
 def test_ddim_with_eta_one_is_ddpm_with_beta_tilde_step_by_step(schedule: str, steps: int) -> None:
-    levels = SCHEDULES[schedule].levels(steps)
+    levels = grids.levels(SCHEDULES[schedule](), steps)
     x = torch.randn(5, 3, dtype=torch.float64)
     noises = torch.randn(steps, 5, 3, dtype=torch.float64)
     for a, b in zip(
@@ -112,7 +112,7 @@ def test_ddim_with_eta_one_is_ddpm_with_beta_tilde_step_by_step(schedule: str, s
 
 def test_ddpms_step_is_algorithm_2_line_4() -> None:
     """x_{t-1} = (x_t - beta / sqrt(1 - alpha bar) eps) / sqrt(alpha) + sqrt(beta) z, the mean in its other form."""
-    levels, a_bars = SCHEDULES["linear"].levels(1000), alpha_bars(1000)
+    levels, a_bars = grids.levels(SCHEDULES["linear"](), 1000), alpha_bars(1000)
     x, z = torch.randn(2, 4, dtype=torch.float64)
     for k in (0, 300, 998):
         a, b = a_bars[k], a_bars[k + 1]
@@ -128,14 +128,14 @@ def test_ddpms_step_is_algorithm_2_line_4() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 10, 50, 1000])
 def test_every_walk_is_finite_and_ends_at_its_clean_estimate(sampler: str, schedule: str, steps: int) -> None:
     x = torch.randn(4, 2)
-    *_, end = SAMPLERS[sampler](GAUSSIAN, x, SCHEDULES[schedule].levels(steps))
+    *_, end = SAMPLERS[sampler](GAUSSIAN, x, grids.levels(SCHEDULES[schedule](), steps))
     assert end.x.isfinite().all()
     assert end.x.dtype == torch.float32
     assert torch.equal(end.x, end.x0.float())
 
 
 def test_the_last_step_adds_no_noise_even_with_the_large_variance() -> None:
-    levels = SCHEDULES["linear"].levels(10)[-2:]
+    levels = grids.levels(SCHEDULES["linear"](), 10)[-2:]
     calls: list[int] = []
 
     def noise(step: int) -> Tensor:
@@ -150,7 +150,7 @@ def test_the_last_step_adds_no_noise_even_with_the_large_variance() -> None:
 def test_the_forward_process_step_by_step_equals_the_jump(schedule: str) -> None:
     """q(x_t | x_s) chained from clean data: factors multiply and variances add up to alpha and sigma² of each level."""
     factor, variance = 1.0, 0.0
-    for t, s in pairwise(SCHEDULES[schedule].levels(1000)[::-1]):
+    for t, s in pairwise(grids.levels(SCHEDULES[schedule](), 1000)[::-1]):
         step = bridge(s, t)  # from the cleaner level t to s
         ratio = (s.alpha / t.alpha).item()
         factor, variance = factor * ratio, ratio**2 * variance + step.forward_variance.item()
@@ -159,7 +159,7 @@ def test_the_forward_process_step_by_step_equals_the_jump(schedule: str) -> None
 
 
 def test_the_forward_step_of_the_table_is_beta() -> None:
-    levels = SCHEDULES["linear"].levels(1000)[::-1]
+    levels = grids.levels(SCHEDULES["linear"](), 1000)[::-1]
     betas = [bridge(s, t).forward_variance.item() for t, s in pairwise(levels)]
     assert betas == pytest.approx([1e-4 + i * (0.02 - 1e-4) / 999 for i in range(1000)], rel=1e-9)
 
@@ -167,7 +167,7 @@ def test_the_forward_step_of_the_table_is_beta() -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_bridge_is_bayes_rule(schedule: str) -> None:
     """Condition the joint Gaussian of (x_s, x_t) given x0 on x_t, with its covariance alpha_t / alpha_s sigma_s²."""
-    levels = SCHEDULES[schedule].levels(10)
+    levels = grids.levels(SCHEDULES[schedule](), 10)
     x0, x = 0.7, -0.4
     for t, s in pairwise(levels):
         covariance = t.alpha / s.alpha * s.sigma**2
@@ -185,10 +185,10 @@ def test_the_exact_gaussian_is_the_regression_of_x0_on_x(mean: float, std: float
     generator = torch.Generator().manual_seed(0)
     x0, eps = torch.randn(2, 200_000, generator=generator, dtype=torch.float64)
     x0 = mean + std * x0
-    level = SCHEDULES["flow"](torch.tensor(0.4, dtype=torch.float64))
+    level = SCHEDULES["flow"]()(torch.tensor(0.4, dtype=torch.float64))
     x = level.noised(x0, eps)
     slope = ((x - x.mean()) * (x0 - x0.mean())).mean() / x.var()
-    found = exact.gaussian(mean, std)(x, level)
+    found = exact.Gaussian(mean, std)(x, level)
     torch.testing.assert_close(found.x0, x0.mean() + slope * (x - x.mean()), rtol=0.02, atol=0.02 * std)
     torch.testing.assert_close(level.noised(found.x0, found.eps), x)
 

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Table, cosine_betas, linear_betas
 
 T = 1000
@@ -33,7 +34,7 @@ def cosine_paper() -> list[float]:
 def test_table_is_the_papers_product_of_one_minus_beta(name: str, betas: list[float]) -> None:
     times = torch.arange(1, T + 1, dtype=torch.float64) / T
     alpha_bar = torch.tensor(paper_alpha_bar(betas), dtype=torch.float64)
-    level = SCHEDULES[name](times)
+    level = SCHEDULES[name]()(times)
     torch.testing.assert_close(level.alpha**2, alpha_bar, rtol=1e-10, atol=0)
     torch.testing.assert_close(level.sigma**2, 1 - alpha_bar, rtol=1e-10, atol=1e-15)
 
@@ -51,28 +52,28 @@ def test_cosine_table_is_clipped_at_its_end_only() -> None:
 
 def test_flow_is_the_straight_line() -> None:
     t = torch.linspace(0, 1, 11, dtype=torch.float64)
-    level = SCHEDULES["flow"](t)
+    level = SCHEDULES["flow"]()(t)
     assert torch.equal(level.alpha, 1 - t)
     assert torch.equal(level.sigma, t)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_time_zero_is_clean(name: str) -> None:
-    level = SCHEDULES[name](torch.zeros((), dtype=torch.float64))
+    level = SCHEDULES[name]()(torch.zeros((), dtype=torch.float64))
     assert (level.alpha.item(), level.sigma.item()) == (1, 0)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_snr_falls_all_the_way(name: str) -> None:
-    log_snr = SCHEDULES[name](torch.linspace(0.001, 0.999, 999, dtype=torch.float64)).log_snr
+    log_snr = SCHEDULES[name]()(torch.linspace(0.001, 0.999, 999, dtype=torch.float64)).log_snr
     assert (log_snr.diff() < 0).all()
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 30, 50, 333, 1000])
 def test_a_walk_starts_in_noise_ends_clean_and_never_turns(name: str, steps: int) -> None:
-    levels = SCHEDULES[name].levels(steps)
-    end = SCHEDULES[name](torch.ones((), dtype=torch.float64))
+    levels = grids.levels(SCHEDULES[name](), steps)
+    end = SCHEDULES[name]()(torch.ones((), dtype=torch.float64))
     assert len(levels) == steps + 1
     assert levels[-1] == CLEAN
     assert levels[0] == end
@@ -83,20 +84,20 @@ def test_a_walk_starts_in_noise_ends_clean_and_never_turns(name: str, steps: int
 
 def test_the_full_walk_is_the_papers_chain() -> None:
     alpha_bar = torch.tensor(paper_alpha_bar(linear_paper()), dtype=torch.float64).flip(0)
-    walked = torch.stack([level.alpha for level in SCHEDULES["linear"].levels(T)[:-1]])
+    walked = torch.stack([level.alpha for level in grids.levels(SCHEDULES["linear"](), T)[:-1]])
     torch.testing.assert_close(walked**2, alpha_bar, rtol=1e-10, atol=0)
 
 
 def test_fifty_steps_are_the_trailing_grid() -> None:
-    times = SCHEDULES["linear"].times(50) * T
+    times = grids.times(SCHEDULES["linear"](), 50) * T
     assert times.tolist() == pytest.approx(list(range(1000, 0, -20)))
 
 
 def test_more_steps_than_the_table_has_are_refused() -> None:
     with pytest.raises(ValueError, match="1000 steps"):
-        SCHEDULES["linear"].levels(1001)
+        grids.levels(SCHEDULES["linear"](), 1001)
     with pytest.raises(ValueError, match="at least 1"):
-        SCHEDULES["flow"].levels(0)
+        grids.levels(SCHEDULES["flow"](), 0)
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, -0.1, math.nan])
@@ -109,7 +110,7 @@ def test_impossible_betas_are_refused(beta: float) -> None:
 @settings(max_examples=30, deadline=None)
 @given(t=st.floats(0.01, 0.98))
 def test_rates_are_the_derivatives(name: str, t: float) -> None:
-    schedule = SCHEDULES[name]
+    schedule = SCHEDULES[name]()
     # Stay inside one cell of the tables, where alpha is smooth.
     middle = torch.tensor((math.floor(t * T) + 0.5) / T, dtype=torch.float64)
     h = 1e-5
@@ -123,7 +124,7 @@ def test_the_linear_tables_sde_is_the_vp_sde() -> None:
     """f = -T b / 2 and g² = T b, with b = -log(1 - beta) constant in each cell (Song et al. 2021, eq. 11)."""
     index = torch.tensor([0, 1, 10, 500, 999])
     rate = -torch.log1p(-linear_betas()[index]) * T
-    f, g2 = SCHEDULES["linear"].sde((index.double() + 0.5) / T)
+    f, g2 = SCHEDULES["linear"]().sde((index.double() + 0.5) / T)
     torch.testing.assert_close(f, -rate / 2, rtol=1e-9, atol=0)
     torch.testing.assert_close(g2, rate, rtol=1e-7, atol=0)
 
@@ -131,7 +132,7 @@ def test_the_linear_tables_sde_is_the_vp_sde() -> None:
 def test_flows_sde_in_closed_form() -> None:
     """alpha = 1 - t, sigma = t: f = -1 / (1 - t) and g² = 2 t / (1 - t)."""
     t = torch.linspace(0.05, 0.95, 10, dtype=torch.float64)
-    f, g2 = SCHEDULES["flow"].sde(t)
+    f, g2 = SCHEDULES["flow"]().sde(t)
     torch.testing.assert_close(f, -1 / (1 - t))
     torch.testing.assert_close(g2, 2 * t / (1 - t))
 
@@ -139,7 +140,7 @@ def test_flows_sde_in_closed_form() -> None:
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_variance_equation_of_the_sde_gives_the_marginals(name: str) -> None:
     """d var / dt = 2 f var + g² for data of variance v must be solved by alpha² v + sigma²."""
-    schedule, v, h = SCHEDULES[name], 0.37, 1e-6
+    schedule, v, h = SCHEDULES[name](), 0.37, 1e-6
     t = (torch.tensor([100, 400, 800]) + 0.5).double() / T
 
     def variance(at: torch.Tensor) -> torch.Tensor:
@@ -153,7 +154,7 @@ def test_the_variance_equation_of_the_sde_gives_the_marginals(name: str) -> None
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_drawn_times_are_uniform_and_spread_within_a_batch(name: str) -> None:
-    schedule, generator = SCHEDULES[name], torch.Generator().manual_seed(0)
+    schedule, generator = SCHEDULES[name](), torch.Generator().manual_seed(0)
     batch, draws = 8, 4000
     drawn = torch.cat([schedule.draw(torch.zeros(batch, 1, 2, 2), generator).sigma for _ in range(draws)])
     assert drawn.shape == (batch * draws, 1, 1, 1)

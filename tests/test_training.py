@@ -54,17 +54,17 @@ def batches(size: int = 8) -> Any:
 @pytest.mark.parametrize(("name", "lr"), [("adamw", 0.02), ("muon", 0.02)])
 def test_training_on_a_gaussian_reaches_the_exact_denoiser(name: str, lr: float) -> None:
     run = trainer(400, name, lr)
-    list(fit(run, batches(256), SCHEDULES["cosine"], **FIT | {"ema": 0.99, "batch": 256}))
+    list(fit(run, batches(256), SCHEDULES["cosine"](), **FIT | {"ema": 0.99, "batch": 256}))
     x = torch.linspace(-1.5, 1.5, 13).reshape(-1, 1, 1, 1)
     for t in (0.2, 0.5, 0.8):
-        level = SCHEDULES["cosine"](torch.tensor(t, dtype=torch.float64))
+        level = SCHEDULES["cosine"]()(torch.tensor(t, dtype=torch.float64))
         found, truth = run.ema(x, level).x0, gaussian(0.3, 0.5)(x, level).x0
         assert (found - truth).abs().max() < 0.05
 
 
 def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
     x0 = 0.3 + 0.5 * torch.randn(4000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
-    validation = Validation.fixed(x0, None, SCHEDULES["cosine"], seed=0)
+    validation = Validation.fixed(x0, None, SCHEDULES["cosine"](), seed=0)
     line = validation.linear_loss(covariance_spectrum(x0), "v")
 
     class Exact(nn.Module):
@@ -84,14 +84,14 @@ def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
 
 def test_labels_are_dropped_at_the_asked_rate_to_the_null_label() -> None:
     run = trainer(200)
-    list(fit(run, batches(), SCHEDULES["cosine"], **FIT | {"label_drop": 0.25}))
+    list(fit(run, batches(), SCHEDULES["cosine"](), **FIT | {"label_drop": 0.25}))
     seen = torch.cat([label for label in run.denoiser.network.seen if label is not None])  # type: ignore[union-attr]
     assert (seen == 3).float().mean().item() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 1600))
 
 
 def test_learning_rate_rises_then_falls_to_zero() -> None:
     run = trainer(100)
-    scales = [p.scale for p in fit(run, batches(), SCHEDULES["cosine"], **FIT | {"warmup": 10})]
+    scales = [p.scale for p in fit(run, batches(), SCHEDULES["cosine"](), **FIT | {"warmup": 10})]
     assert scales[0] == pytest.approx(0.1, rel=0.01)
     assert max(scales) > 0.95
     assert scales[-1] < 0.001
@@ -101,7 +101,7 @@ def test_learning_rate_rises_then_falls_to_zero() -> None:
 def test_average_follows_its_formula_with_warm_up() -> None:
     run = trainer(6)
     expected = [p.clone() for p in run.ema.parameters()]
-    for n, _ in enumerate(fit(run, batches(), SCHEDULES["cosine"], **FIT)):
+    for n, _ in enumerate(fit(run, batches(), SCHEDULES["cosine"](), **FIT)):
         decay = min(0.9, (1 + n) / (10 + n))
         expected = [decay * e + (1 - decay) * p for e, p in zip(expected, run.denoiser.parameters(), strict=True)]
         for e, p in zip(expected, run.ema.parameters(), strict=True):
@@ -125,7 +125,7 @@ def test_nan_changes_no_weight_and_three_in_a_row_stop(name: str) -> None:
 
     before: list[Tensor] = []
     with pytest.raises(Diverged):
-        for progress in fit(run, poisoned, SCHEDULES["cosine"], **FIT):
+        for progress in fit(run, poisoned, SCHEDULES["cosine"](), **FIT):
             after = [p.detach().clone() for p in run.denoiser.parameters()]
             if progress.refused:
                 assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
@@ -156,7 +156,7 @@ def test_muon_steps_along_an_orthogonal_matrix_and_adamw_takes_the_rest() -> Non
 def test_optimizer_state_survives_a_round_trip_exactly(name: str) -> None:
     def walk(run: Trainer, steps: int) -> None:
         run.plan = Plan(10)
-        stream = fit(run, batches(), SCHEDULES["cosine"], **FIT)
+        stream = fit(run, batches(), SCHEDULES["cosine"](), **FIT)
         for _ in range(steps):
             next(stream)
 

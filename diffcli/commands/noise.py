@@ -1,7 +1,7 @@
 """diffcli noise"""
 
 from diffcli import options
-from diffcli.commands.visualize import forward
+from diffcli.commands.visualize.forward import forward
 
 
 def noise(

@@ -14,9 +14,18 @@ def keyed(seed: int, stream: str, *index: int) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
+SMALL = 16  # numbers; items of no more share a generator by the block, or a hundred thousand points would take long
+BLOCK = 1024
+
+
 def image_noise(seed: int, stream: str, images: Sequence[int], shape: Sequence[int], step: int = 0) -> Tensor:
     """Standard normal [len(images), *shape] on the CPU; an image's depends on (seed, stream, image, step) only."""
-    return torch.stack([torch.randn(*shape, generator=keyed(seed, stream, i, step)) for i in images])
+    if torch.Size(shape).numel() > SMALL:
+        return torch.stack([torch.randn(*shape, generator=keyed(seed, stream, i, step)) for i in images])
+    places = torch.as_tensor(images)
+    blocks, inverse = (places // BLOCK).unique(return_inverse=True)
+    drawn = [torch.randn(BLOCK, *shape, generator=keyed(seed, stream, int(block), step)) for block in blocks]
+    return torch.stack(drawn)[inverse, places % BLOCK]
 
 
 def walk_noise(seed: int, images: Sequence[int], like: Tensor) -> Callable[[int], Tensor]:

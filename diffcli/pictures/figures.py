@@ -73,6 +73,27 @@ def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str
     _write(figure, path)
 
 
+def inversion_figure(
+    path: Path, image: Tensor, latent: Tensor, back: Sequence[Tensor], errors: Sequence[tuple[int, float]]
+) -> None:
+    """An image, its noise, and what came back for each number of steps, above the error over the steps."""
+    images = [image[0], latent[0] / latent.abs().max(), *(picture[0] for picture in back)]
+    wide = len(images)
+    figure = Figure(figsize=(max(6.0, 1.2 * wide), 5.0), layout="constrained")
+    top, bottom = cast("tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[1.9, 3.0]))
+    top.suptitle("DDIM inversion: image → noise → image")
+    titles = ["image", f"noise\n{errors[-1][0]} steps", *(f"back\n{n} steps\n{e:.2g}" for n, e in errors)]
+    _mosaic(top, [images], titles)
+    axes = bottom.subplots()
+    axes.loglog([n for n, _ in errors], [e for _, e in errors], marker="o")
+    axes.set_xlabel("steps each way")
+    axes.set_ylabel("squared error per value\n(black 0, white 1)")
+    axes.set_xticks([n for n, _ in errors], [str(n) for n, _ in errors])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    _write(figure, path)
+
+
 def _mosaic(figure: FigureBase, rows: list[list[Tensor]], titles: list[str], names: Sequence[str] = ()) -> None:
     """Images in rows and columns, titles above the columns, names left of the rows."""
     for r, row in enumerate(rows):

@@ -8,22 +8,40 @@ from diffcli.core.diffusion.denoiser import Denoise, Prediction
 from diffcli.core.diffusion.schedules import Level
 
 
-def guided(denoise: Denoise, scale: float, **null: Any) -> Denoise:
+def guided(
+    denoise: Denoise,
+    scale: float,
+    *,
+    interval: tuple[float, float] = (0.0, float("inf")),
+    rescale: float = 0.0,
+    **null: Any,
+) -> Denoise:
     """Classifier-free guidance: null + scale * (conditional - null).
 
-    scale:  1 is the conditional model, 0 the unconditional one. The paper's w is scale - 1
-            (Ho & Salimans 2022, eq. 6).
-    null:   the condition that means "none", e.g. label=None.
+    scale:     1 is the conditional model, 0 the unconditional one. The paper's w is scale - 1
+               (Ho & Salimans 2022, eq. 6).
+    interval:  noise levels sigma / alpha, above the first and up to the second, outside of which there is no
+               guidance (Kynkäänniemi et al. 2024, eq. 5)
+    rescale:   phi in [0, 1]: how far the spread of each clean estimate is brought back to the conditional one's
+               (Lin et al. 2024, eq. 15-16)
+    null:      the condition that means "none", e.g. label=None
     """
     if scale == 1:
         return denoise
+    low, high = interval
 
     def mixed(x: Tensor, level: Level, **cond: Any) -> Prediction:
+        if not low < level.sigma / level.alpha <= high:
+            return denoise(x, level, **cond)
         without = denoise(x, level, **{**cond, **null})
         if scale == 0:
             return without
         given = denoise(x, level, **cond)
-        return Prediction(*(u + scale * (c - u) for u, c in zip(without, given, strict=True)))
+        x0, eps = (u + scale * (c - u) for u, c in zip(without, given, strict=True))
+        if rescale == 0:
+            return Prediction(x0, eps)
+        x0 = x0 * (1 - rescale + rescale * _spread(given.x0) / _spread(x0))
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma)
 
     return mixed
 
@@ -36,3 +54,26 @@ def clipped(denoise: Denoise, limit: float = 1.0) -> Denoise:
         return Prediction(x0, (x - level.alpha * x0) / level.sigma)
 
     return held
+
+
+def thresholded(denoise: Denoise, share: float = 0.995, limit: float = 1.0) -> Denoise:
+    """Dynamic thresholding: values beyond an image's own quantile are cut, and the rest shrunk until it fits.
+
+    An image whose quantile of |x0| is s > limit is held to [-s, s] and multiplied by limit / s; others are clipped
+    (Saharia et al. 2022, section 2.3).
+
+    share:  the quantile, in (0, 1]
+    """
+
+    def held(x: Tensor, level: Level, **cond: Any) -> Prediction:
+        x0 = denoise(x, level, **cond).x0
+        bound = x0.flatten(1).abs().quantile(share, dim=1).clamp(min=limit).reshape(-1, *[1] * (x0.dim() - 1))
+        x0 = x0.clamp(-bound, bound) * (limit / bound)
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma)
+
+    return held
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Standard deviation over each image's values, [B, 1, ..., 1]."""
+    return x.flatten(1).std(1).reshape(-1, *[1] * (x.dim() - 1))

@@ -1,7 +1,9 @@
 """Noise levels, and schedules: two functions of time from data (t = 0) to noise (t = 1)."""
 
+import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -32,6 +34,12 @@ CLEAN = Level(torch.tensor(1.0, dtype=torch.float64), torch.tensor(0.0, dtype=to
 class Schedule(ABC):
     """How signal and noise change over t in [0, 1]. A subclass gives `alpha` and `sigma`; the rest is derived."""
 
+    length: int | None = None
+    """The number of entries of a discrete schedule, at t = 1 / length ... 1; None for a continuous one."""
+
+    first: float = 1e-3
+    """The least noisy time of a walk, from which it goes to the data (Song et al. 2021, appendix C)."""
+
     @abstractmethod
     def alpha(self, t: Tensor) -> Tensor:
         """The factor of the data at time t; like t."""
@@ -43,15 +51,14 @@ class Schedule(ABC):
     def __call__(self, t: Tensor) -> Level:
         return Level(self.alpha(t), self.sigma(t))
 
-    def times(self, steps: int) -> Tensor:
-        """The times of a walk of `steps` steps from noise to data, without its clean end; [steps], float64."""
-        if steps < 1:
-            raise ValueError(f"a walk needs at least 1 step, not {steps}")
-        return torch.arange(steps, 0, -1, dtype=torch.float64) / steps
-
-    def levels(self, steps: int) -> list[Level]:
-        """The walk from noise to data: steps + 1 levels, the last is CLEAN. 0-dim float64 on the CPU."""
-        return [self(t) for t in self.times(steps)] + [CLEAN]
+    def time(self, log_snr: Tensor) -> Tensor:
+        """The time in [0, 1] at which the log-SNR is as given, to 1e-16 by bisection; like log_snr, float64."""
+        early, late = torch.zeros_like(log_snr), torch.ones_like(log_snr)
+        for _ in range(60):
+            middle = (early + late) / 2
+            noisier = self(middle).log_snr < log_snr
+            early, late = torch.where(noisier, early, middle), torch.where(noisier, middle, late)
+        return (early + late) / 2
 
     def draw(self, x0: Tensor, generator: torch.Generator | None = None) -> Level:
         """A level for each image of x0 [B, ...], uniform over (0, 1] in t; each part [B, 1, ..., 1].
@@ -94,6 +101,7 @@ class Table(Schedule):
         if not (betas > 0).logical_and(betas < 1).all():
             raise ValueError("each beta must lie strictly between 0 and 1")
         self.betas = betas.double()
+        self.length, self.first = len(betas), 1 / len(betas)
         log_alpha2 = torch.log1p(-self.betas).cumsum(0)
         self.log_alpha2 = torch.cat([torch.zeros(1, dtype=torch.float64), log_alpha2])
 
@@ -102,13 +110,6 @@ class Table(Schedule):
 
     def sigma(self, t: Tensor) -> Tensor:
         return torch.expm1(self._interpolate(t)).abs().sqrt()
-
-    def times(self, steps: int) -> Tensor:
-        """As in `Schedule`, rounded to entries of the table, so a walk over all T steps is the paper's chain."""
-        length = len(self.betas)
-        if steps > length:
-            raise ValueError(f"this schedule has {length} steps; a walk cannot take {steps}")
-        return (super().times(steps) * length).round() / length
 
     def trained(self, t: Tensor) -> Tensor:
         """The entry of the table at or after t, so each is drawn equally often (Ho et al. 2020, algorithm 1)."""
@@ -131,9 +132,131 @@ class Flow(Schedule):
         return t
 
 
-def linear_betas(steps: int = 1000) -> Tensor:
-    """DDPM's table (Ho et al. 2020, section 4): 1e-4 ... 0.02; [steps], float64."""
-    return torch.linspace(1e-4, 0.02, steps, dtype=torch.float64)
+class Sigmoid(Schedule):
+    """alpha² falls along a sigmoid from 1 to 0 (Jabri et al. 2023, appendix B; Chen 2023, algorithm 1).
+
+    start, end:   the part of the sigmoid's axis that t runs over
+    temperature:  above 1 flatter, below 1 steeper
+    """
+
+    def __init__(self, start: float = -3.0, end: float = 3.0, temperature: float = 1.0) -> None:
+        if not (start < end and temperature > 0):
+            raise ValueError("sigmoid needs start < end and temperature > 0")
+        self.start, self.end, self.temperature = start, end, temperature
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return self._share(1 - t).sqrt()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return (1 - self._share(1 - t)).sqrt()
+
+    def _share(self, s: Tensor) -> Tensor:
+        """The rise of the mirrored sigmoid from 0 at s = 0 to 1 at s = 1."""
+        low, high = (torch.tensor(-v / self.temperature, dtype=s.dtype).sigmoid() for v in (self.end, self.start))
+        here = -(self.end + s * (self.start - self.end)) / self.temperature
+        return (here.sigmoid() - low) / (high - low)
+
+
+class VP(Schedule):
+    """The variance-preserving SDE with linear beta (Song et al. 2021, eq. 11 and appendix C)."""
+
+    def __init__(self, beta_min: float = 0.1, beta_max: float = 20.0) -> None:
+        if not 0 < beta_min <= beta_max:
+            raise ValueError("beta_min and beta_max must have 0 < beta_min <= beta_max")
+        self.beta_min, self.beta_max = beta_min, beta_max
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return (self._log_alpha2(t) / 2).exp()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return (-torch.expm1(self._log_alpha2(t))).sqrt()
+
+    def _log_alpha2(self, t: Tensor) -> Tensor:
+        """Minus the integral of beta from 0 to t."""
+        return -(self.beta_min * t + (self.beta_max - self.beta_min) * t**2 / 2)
+
+
+class SubVP(VP):
+    """The sub-VP SDE: the signal of VP with the square of its noise (Song et al. 2021, eq. 12 and appendix C)."""
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return -torch.expm1(self._log_alpha2(t))
+
+
+class VE(Schedule):
+    """The variance-exploding SDE: a geometric range of noise upon the data (Song et al. 2021, eq. 9 and appendix C)."""
+
+    first = 0.0
+
+    def __init__(self, sigma_min: float = 0.01, sigma_max: float = 50.0) -> None:
+        if not 0 < sigma_min < sigma_max:
+            raise ValueError("sigma_min and sigma_max must have 0 < sigma_min < sigma_max")
+        self.sigma_min, self.sigma_max = sigma_min, sigma_max
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return self.sigma_min * (self.sigma_max / self.sigma_min) ** t
+
+
+class EDM(VE):
+    """sigma^(1/rho) is linear in t (Karras et al. 2022, eq. 5), so equal steps of t are that paper's grid."""
+
+    def __init__(self, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> None:
+        super().__init__(sigma_min, sigma_max)
+        if not rho > 0:
+            raise ValueError("rho must be positive")
+        self.rho = rho
+
+    def sigma(self, t: Tensor) -> Tensor:
+        low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
+        return (low + t * (high - low)) ** self.rho
+
+    def trained(self, t: Tensor) -> Tensor:
+        """The time at which log sigma has the share t of N(-1.2, 1.2²) below it (Karras et al. 2022, table 1)."""
+        sigma = (1.2 * torch.special.ndtri(t) - 1.2).exp().clamp(self.sigma_min, self.sigma_max)
+        low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
+        return (sigma ** (1 / self.rho) - low) / (high - low)
+
+
+class ZeroTerminal(Schedule):
+    """A variance-preserving schedule whose signal is shifted and stretched to end at exactly 0.
+
+    The first entry of a table stays as it is (Lin et al. 2024, algorithm 1). A network must not predict eps or
+    the score then: see `check_pair`.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.base, self.length, self.first = schedule, schedule.length, schedule.first
+        start, end = (torch.tensor(t, dtype=torch.float64) for t in (schedule.first if schedule.length else 0.0, 1.0))
+        if abs(torch.hypot(*schedule(end)) - 1) > 1e-9:
+            raise ValueError("zero-snr needs a schedule with alpha² + sigma² = 1")
+        self.start, self.top, self.rest = start, schedule.alpha(start), schedule.alpha(end)
+
+    def alpha(self, t: Tensor) -> Tensor:
+        alpha = self.base.alpha(t)
+        stretched = ((alpha - self.rest) * self.top / (self.top - self.rest)).to(t.dtype)
+        return torch.where(t <= self.start, alpha, stretched)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return (1 - self.alpha(t) ** 2).sqrt()
+
+    def trained(self, t: Tensor) -> Tensor:
+        return self.base.trained(t)
+
+
+def linear_betas(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Tensor:
+    """DDPM's table (Ho et al. 2020, section 4): 1e-4 ... 0.02; [steps], float64.
+
+    For other numbers of steps than 1000 the betas are scaled by 1000 / steps, so that the chain ends in the same noise.
+    """
+    return torch.linspace(first, last, steps, dtype=torch.float64) * (1000 / steps)
+
+
+def scaled_linear_betas(steps: int = 1000, first: float = 0.00085, last: float = 0.012) -> Tensor:
+    """The table of latent diffusion, linear in sqrt(beta) (code of Rombach et al. 2022), scaled as `linear_betas`."""
+    return torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2 * (1000 / steps)
 
 
 def cosine_betas(steps: int = 1000, offset: float = 0.008, limit: float = 0.999) -> Tensor:
@@ -143,8 +266,27 @@ def cosine_betas(steps: int = 1000, offset: float = 0.008, limit: float = 0.999)
     return (1 - alpha2[1:] / alpha2[:-1]).clamp(max=limit)
 
 
-SCHEDULES: dict[str, Schedule] = {
-    "linear": Table(linear_betas()),
-    "cosine": Table(cosine_betas()),
-    "flow": Flow(),
+def _table(betas: Callable[..., Tensor]) -> Callable[..., Schedule]:
+    """A table of these betas, with their parameters."""
+
+    @functools.wraps(betas)
+    def make(steps: int = 1000, **options: float) -> Schedule:
+        if steps < 1:
+            raise ValueError("a table needs at least 1 step")
+        return Table(betas(steps, **options))
+
+    return make
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    # Each makes a schedule, its parameters having the papers' defaults.
+    "linear": _table(linear_betas),
+    "scaled-linear": _table(scaled_linear_betas),
+    "cosine": _table(cosine_betas),
+    "sigmoid": Sigmoid,
+    "vp": VP,
+    "sub-vp": SubVP,
+    "ve": VE,
+    "edm": EDM,
+    "flow": Flow,
 }

@@ -1,4 +1,4 @@
-"""diffcli visualize"""
+"""diffcli visualize forward"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -6,26 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from diffcli import options
-from diffcli.commands.sample import GUIDANCE
-from diffcli.errors import one_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-app = typer.Typer(help="Draw what a diffusion model does.", no_args_is_help=True, rich_markup_mode=None)
-
-Columns = Annotated[int, typer.Option("--columns", help="Levels to show.", min=2, max=20)]
 FRAMES = 40  # of the animations
 LARGEST = 256  # pixels of the longer side of --image
 
 
-@app.command()
 def forward(
     dataset: Annotated[str, typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = "mnist",
     image: Annotated[Optional[Path], typer.Option(metavar="FILE", help="One image, instead of a data set.")] = None,
-    schedule: Annotated[str, typer.Option(help="Noise schedule, e.g. linear or flow.")] = "cosine",
+    schedule: Annotated[str, typer.Option(metavar="NAME[,KEY=VALUE...]", help="Noise schedule, e.g. flow.")] = "cosine",
     count: Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=20)] = 4,
-    columns: Columns = 9,
+    columns: options.Columns = 9,
     seed: options.Seed = 0,
     data: options.Data = None,
     out: options.Picture = None,
@@ -37,15 +31,15 @@ def forward(
     import torch
 
     from diffcli.core.diffusion.exact import prior_kl
-    from diffcli.core.diffusion.schedules import SCHEDULES
     from diffcli.core.randomness import image_noise
     from diffcli.files import fresh_place
     from diffcli.pictures.figures import forward_figure
     from diffcli.pictures.grid import grid, save_gif
     from diffcli.show import Show
+    from diffcli.specs import schedule as make
 
     show = Show(as_json=as_json, quiet=quiet)
-    law = SCHEDULES[one_of(schedule, SCHEDULES, "schedule")]
+    law = make(schedule)
     x0 = _images(dataset, image, count, seed, data)
     eps = image_noise(seed, "start", range(len(x0)), x0.shape[1:])
     times = torch.linspace(0, 1, columns, dtype=torch.float64)
@@ -118,55 +112,3 @@ def _images(dataset: str, image: Path | None, count: int, seed: int, data: Path 
         rank = torch.nn.functional.one_hot(labels).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
         order = order[rank.argsort(stable=True)]
     return found.take(order[:count])[0]
-
-
-@app.command()
-def reverse(
-    run: Annotated[
-        Optional[str],
-        typer.Argument(metavar="[RUN|FILE]", help="A run or a checkpoint; default the newest run."),
-    ] = None,
-    sampler: Annotated[str, typer.Option(help="ddim or ddpm.")] = "ddim",
-    steps: Annotated[int, typer.Option(help="Steps of the walk.", min=1)] = 50,
-    label: Annotated[Optional[str], typer.Option("--class", help="A class by number or name, or all.")] = None,
-    guidance: Annotated[Optional[float], typer.Option(help=GUIDANCE)] = None,
-    count: Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=10)] = 3,
-    columns: Columns = 9,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    out: options.Picture = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
-) -> None:
-    """The reverse process: where the walk stands (x_t) and what it believes (the clean estimate), step by step."""
-    import torch
-
-    from diffcli.files import fresh_place
-    from diffcli.pictures.figures import reverse_figure
-    from diffcli.pictures.grid import grid, save_gif
-    from diffcli.sampling import prepare, spread
-    from diffcli.show import Show
-
-    show = Show(as_json=as_json, quiet=quiet)
-    job, trained = prepare(
-        run,
-        sampler=sampler,
-        steps=steps,
-        label=label,
-        guidance=guidance,
-        count=count,
-        seed=seed,
-        device=device,
-    )
-    for note in trained.notes:
-        show.note(f"note: {note}")
-    with fresh_place(out, "reverse", "reverse.png", "reverse.gif") as (figure, gif, _):
-        walk = list(job.walk(range(count)))
-        columns_at = spread(steps, columns)
-        title = f"{sampler} in {steps} steps: above x_t, below the clean estimate made one step before"
-        reverse_figure(figure, [(job.levels[i + 1], walk[i]) for i in columns_at], title)
-        moving = [torch.stack([walk[i].x, walk[i].x0], 1).flatten(0, 1) for i in spread(steps, FRAMES)]
-        save_gif(gif, [grid(pairs, columns=2, width=300) for pairs in moving])
-    document = {"figure": str(figure), "animation": str(gif), "sampler": sampler, "steps": steps}
-    show.result(document, [str(figure), str(gif), f"next: diffcli sample {trained.path.parent} --ddim --animate"])

@@ -1,0 +1,61 @@
+"""diffcli sample --invert"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffcli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from diffcli.sampling import Wish
+    from diffcli.show import Show
+
+LADDER = (10, 20, 50, 100, 200, 500, 1000)  # Song et al. 2021 (DDIM), table 2
+
+
+def run(target: str | None, wish: "Wish", image: Path, out: Path | None, array: Path | None, show: "Show") -> None:
+    """An image to its noise and back by DDIM, for each number of steps; picture, latent and errors."""
+    from diffcli.core.diffusion.editing import invert
+    from diffcli.editing import picture
+    from diffcli.files import fresh_place
+    from diffcli.pictures.figures import inversion_figure
+    from diffcli.pictures.grid import save_array
+    from diffcli.sampling import last, prepare
+
+    if wish.sampler not in ("ddim", "euler") or wish.options.get("eta"):
+        raise UsageProblem("--invert goes the way of DDIM with eta 0", "leave --sampler and --eta out")
+    wish = replace(wish, guidance=1.0 if wish.guidance is None else wish.guidance, clip=wish.clip or False, count=1)
+    if wish.guidance != 1:
+        show.note(f"note: with guidance {wish.guidance:g} an image does not come back; 1 inverts best")
+    rows: list[dict[str, Any]] = []
+    pictures = []
+    ladder = (wish.steps,) if wish.steps else LADDER
+    with show.progress("inverting", 2 * sum(ladder)) as bar:
+        done = 0
+        for steps in ladder:
+            job, model = prepare(target, replace(wish, steps=steps))
+            x0 = picture(image, job).to(job.device)
+            denoise = job.steered(job.network)
+            labels = None if job.labels is None else job.labels.to(job.device)
+            latent = last(invert(denoise, x0, job.levels, label=labels))
+            bar.update(done := done + steps)
+            back = last(job.sampler(denoise, latent, job.levels, label=labels))
+            bar.update(done := done + steps)
+            error = ((back - x0) / 2).square().mean().item()
+            rows.append(
+                {"steps": steps, "error": error, "latent_mean": latent.mean().item(), "latent_std": latent.std().item()}
+            )
+            pictures.append(back.cpu())
+    with fresh_place(out, "invert", "inversion.png") as place:
+        inversion_figure(place.picture, x0.cpu(), latent.cpu(), pictures, [(r["steps"], r["error"]) for r in rows])
+        if array:
+            save_array(array, latent)
+    document = {"figure": str(place.picture), "array": str(array) if array else None, "errors": rows}
+    lines = [
+        "error per value after the way to noise and back, in units where black is 0 and white is 1 (DDIM, table 2)"
+    ]
+    lines += [f"{'steps':>6}   {'squared error':>13}   {'latent mean':>11}   {'latent std':>10}"]
+    lines += [
+        f"{r['steps']:>6}   {r['error']:>13.3g}   {r['latent_mean']:>11.3f}   {r['latent_std']:>10.3f}" for r in rows
+    ]
+    show.result(document, [*lines, str(place.picture), *([str(array)] if array else [])])

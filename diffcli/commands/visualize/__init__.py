@@ -1,0 +1,9 @@
+"""diffcli visualize"""
+
+import typer
+
+from diffcli.commands.visualize import forward, reverse
+
+app = typer.Typer(help="Draw what a diffusion model does.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(forward.forward)
+app.command()(reverse.reverse)

@@ -1,0 +1,71 @@
+"""Jobs that begin at an image: what `sample --from`, `--inpaint` and `--interpolate` do to a job."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffcli.core.diffusion.editing import inpainting, slerp
+from diffcli.core.randomness import image_noise
+from diffcli.dataset import to_unit
+from diffcli.errors import DataProblem, UsageProblem
+from diffcli.images import read_image
+from diffcli.sampling import Job, start_noise
+
+ONE_LEVEL = ("ddpm", "ddim", "euler", "euler-ancestral")
+DETERMINISTIC = "use ddim, euler, heun, dpmpp-2m or unipc, without noise of their own"
+
+
+def picture(path: Path, job: Job) -> Tensor:
+    """An image file as the model sees images, [1, C, H, W] in [-1, 1]."""
+    if len(job.shape) != 3:
+        raise UsageProblem("this model has points, not images", "name a model of images")
+    channels, height, width = job.shape
+    return to_unit(read_image(path, (channels, height, width))).unsqueeze(0)
+
+
+def mask(path: Path, job: Job) -> Tensor:
+    """A black-and-white image file, [1, 1, H, W]: 1 (white) is to be painted, 0 (black) is known."""
+    _, height, width = job.shape
+    found = (read_image(path, (1, height, width)) > 127).float().unsqueeze(0)
+    if not found.any():
+        raise DataProblem(f"{path} is black everywhere: there is nothing to paint", "white is painted, black is kept")
+    return found
+
+
+def from_image(job: Job, path: Path, strength: float) -> Job:
+    """The job begun at an image with noise on it: the last share `strength` of its steps (Meng et al. 2022)."""
+    image = picture(path, job)
+    steps = len(job.levels) - 1
+    taken = round(strength * steps)
+    if taken == 0:
+        raise UsageProblem(f"--strength {strength:g} of {steps} steps is no step", "raise --strength or --steps")
+    first = steps - taken
+    level = job.levels[first]
+
+    def begin(images: Sequence[int]) -> Tensor:
+        return level.noised(image, image_noise(job.seed, "start", images, job.shape)).float()
+
+    return replace(job, levels=job.levels[first:], times=job.times[first:], begin=begin)
+
+
+def inpaint(job: Job, name: str, path: Path, mask_path: Path, resample: int) -> Job:
+    """The job that paints the white part of a mask and keeps the rest of the image."""
+    if name not in ONE_LEVEL:
+        raise UsageProblem(f"--inpaint does not work with {name}, which looks back", f"use {', '.join(ONE_LEVEL)}")
+    known, where = (part.to(job.device) for part in (picture(path, job), mask(mask_path, job)))
+    return replace(job, sampler=inpainting(job.sampler, known, where, resample=resample))
+
+
+def interpolate(job: Job, count: int) -> Job:
+    """The job whose images lie between the noises of images 0 and 1."""
+    if count < 2:
+        raise UsageProblem("--interpolate needs --count 2 or more")
+    ends = start_noise(job.seed, (0, 1), job.shape, job.levels[0])
+
+    def begin(images: Sequence[int]) -> Tensor:
+        return torch.stack([slerp(ends[0], ends[1], i / (count - 1)) for i in images]).float()
+
+    return replace(job, begin=begin)

@@ -1,0 +1,78 @@
+"""What can be sampled: a trained model or an exact one, read by its name into one shape."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from diffcli import exact_models, runs, specs
+from diffcli.core.diffusion.denoiser import Denoise
+from diffcli.core.diffusion.exact import Exact
+from diffcli.core.diffusion.schedules import Schedule
+from diffcli.metrics.health import Brightness
+from diffcli.runs import Trained
+
+EXACT_SCHEDULE = "linear"  # of exact models, unless told
+
+
+@dataclass(frozen=True)
+class Model:
+    """A denoiser with all that sampling needs to know.
+
+    name:        what to call it by, on the command line too
+    shape:       of one item, (C, H, W) or (D,)
+    guidance:    that of images of a class, unless told
+    clip:        whether clean estimates are held to the range of images, unless told
+    brightness:  of the data, where they are images
+    exact:       the law, where it is known
+    trained:     the checkpoint, where there is one
+    """
+
+    name: str
+    denoise: Denoise
+    schedule: Schedule
+    schedule_name: str
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    guidance: float = 1.0
+    clip: bool = False
+    brightness: Brightness | None = None
+    notes: tuple[str, ...] = ()
+    exact: Exact | None = None
+    trained: Trained | None = None
+
+    @property
+    def target(self) -> str:
+        """How a next command names it: the run rather than one of its checkpoints."""
+        return str(self.trained.path.parent) if self.trained else self.name
+
+
+def load(
+    target: str | None,
+    *,
+    device: torch.device,
+    weights: str = "ema",
+    schedule: str | None = None,
+    data: Path | None = None,
+) -> Model:
+    """The model called `target`: exact:..., a run, or a checkpoint file; None is the newest run.
+
+    schedule:  another than the one it was trained under
+    """
+    if target is not None and target.startswith(exact_models.PREFIX):
+        law, name = exact_models.load(target, data), schedule or EXACT_SCHEDULE
+        return Model(target, law.exact, specs.schedule(name), name, law.shape, exact=law.exact)
+    trained = runs.load(target, weights=weights, device=device)
+    return Model(
+        name=str(trained.path),
+        denoise=trained.denoiser,
+        schedule=specs.schedule(schedule) if schedule else trained.schedule,
+        schedule_name=schedule or trained.recipe.schedule,
+        shape=trained.shape,
+        classes=trained.classes,
+        guidance=trained.recipe.guidance,
+        clip=len(trained.shape) == 3,
+        brightness=Brightness(*trained.about["brightness"]),
+        notes=trained.notes,
+        trained=trained,
+    )
