@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from diffcli.commands import noise, sample, train, visualize
+from diffcli.commands import data, noise, sample, train, visualize
 from diffcli.errors import Problem
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.command()(noise.noise)
+app.command()(data.data)
 
 
 @app.callback(invoke_without_command=True)

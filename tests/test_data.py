@@ -16,9 +16,11 @@ from conftest import SHAPES, Cli
 from PIL import Image
 
 from diffcli import data
-from diffcli.data import DATASETS, Source, load, load_folder
+from diffcli.data import load, load_folder
 from diffcli.dataset import Dataset, stream, to_pixels, to_unit
 from diffcli.errors import DataProblem
+from diffcli.formats import Format, Idx
+from diffcli.sources import DATASETS, File, Source
 
 REAL_DATA = os.environ.get("DIFFCLI_DATA")
 RNG = np.random.default_rng(0)
@@ -32,6 +34,13 @@ def idx(array: np.ndarray) -> bytes:
     return gzip.compress(head + array.tobytes(), mtime=0)
 
 
+def toy_of(files: dict[str, bytes], url: str = "", format: Format | None = None, **changes: Any) -> Source:
+    """A made-up data set with these published files."""
+    published = {name: File(f"sha256:{hashlib.sha256(c).hexdigest()}", len(c)) for name, c in files.items()}
+    facts = {"shape": (1, 3, 5), "images": {"train": 7, "test": 7}, "classes": ("a", "b", "c")} | changes
+    return Source(title="toy", folder="Toy", licence="none", format=format or Idx(), files=published, url=url, **facts)
+
+
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
     """A made-up data set called `toy`; its files, which lie nowhere yet."""
@@ -40,8 +49,7 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
         for split in ("train", "t10k")
         for what, array in (("images-idx3-ubyte.gz", IMAGES), ("labels-idx1-ubyte.gz", LABELS))
     }
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", sha256=sums))
+    monkeypatch.setitem(DATASETS, "toy", toy_of(files))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return files
 
@@ -94,9 +102,9 @@ def test_an_idx_file_of_another_kind_is_refused(
     toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = idx(np.arange(64, dtype=np.uint8))
-    put(tmp_path / "x", toy | {"train-images-idx3-ubyte.gz": wrong})
-    sums = DATASETS["toy"].sha256 | {"train-images-idx3-ubyte.gz": hashlib.sha256(wrong).hexdigest()}
-    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", sha256=sums))
+    files = toy | {"train-images-idx3-ubyte.gz": wrong}
+    put(tmp_path / "x", files)
+    monkeypatch.setitem(DATASETS, "toy", toy_of(files))
     with pytest.raises(DataProblem, match="idx"):
         load("toy", data=tmp_path / "x")
 
@@ -109,7 +117,7 @@ def shop(toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A place to download `toy` from."""
     put(tmp_path / "shop", toy)
     url = (tmp_path / "shop").as_uri()
-    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", url, DATASETS["toy"].sha256))
+    monkeypatch.setitem(DATASETS, "toy", toy_of(toy, url))
     return tmp_path / "shop"
 
 
