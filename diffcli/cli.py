@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from diffcli.commands import data, noise, sample, train, visualize
+from diffcli.commands import data, noise, runs, sample, train, visualize
 from diffcli.errors import Problem
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.command()(noise.noise)
 app.command()(data.data)
+app.command()(runs.runs)
 
 
 @app.callback(invoke_without_command=True)

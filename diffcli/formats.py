@@ -88,10 +88,10 @@ def read_idx(content: bytes, dimensions: int) -> Bytes:
         raw = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"not a gzip file: {error}") from error
-    header = np.frombuffer(raw[: 4 * (1 + dimensions)], ">i4")
-    if len(header) <= dimensions or header[0] != 2048 + dimensions:
-        raise ValueError(f"not an idx file of {dimensions} dimensions (magic number {header[:1]})")
-    return np.frombuffer(raw, np.uint8, offset=4 * (1 + dimensions)).reshape(header[1:])
+    start = 4 * (1 + dimensions)
+    if len(raw) < start or int.from_bytes(raw[:4], "big") != 2048 + dimensions:
+        raise ValueError(f"not an idx file of {dimensions} dimensions (it begins with {raw[:4].hex()})")
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(np.frombuffer(raw, ">i4", dimensions, offset=4))
 
 
 def unpacked(content: bytes, names: Collection[str]) -> dict[str, bytes]:

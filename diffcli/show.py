@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 PLAIN_EVERY = 10.0  # seconds between progress lines where there is no terminal
+NARROW = 20  # characters that a column of a table is content with if it may wrap
 
 
 class Show:
@@ -135,7 +136,7 @@ def printable(text: str) -> str:
 def table(
     heads: list[str], rows: list[list[str]], *, right: Collection[int] = (), wraps: Collection[int] = ()
 ) -> list[str]:
-    """Lines of an aligned table no wider than the terminal.
+    """Lines of an aligned table, no wider than the terminal.
 
     right:  columns of numbers
     wraps:  columns that take more lines where there is no room; others lose their ends, if they must
@@ -144,11 +145,12 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    natural = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    needed = sum(min(n, NARROW) if i in wraps else n for i, n in enumerate(natural)) + 2 * (len(heads) - 1)
+    grid = Table(box=None, pad_edge=False, padding=(0, 2 if needed <= width() else 1, 0, 0))
     for i, head in enumerate(heads):
-        grid.add_column(
-            Text(head), justify="right" if i in right else "left", overflow="fold" if i in wraps else "ellipsis"
-        )
+        side, over = "right" if i in right else "left", "fold" if i in wraps else "ellipsis"
+        grid.add_column(Text(head), justify=side, overflow=over, no_wrap=i in right)  # type: ignore[arg-type]
     for row in rows:
         grid.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(width=width(), color_system=None, force_terminal=False, legacy_windows=False)
