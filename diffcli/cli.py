@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from diffcli.commands import noise, sample, train, verify, visualize
+from diffcli.commands import data, info, noise, runs, sample, train, verify, visualize
 from diffcli.errors import Problem
 
 app = typer.Typer(
@@ -23,6 +23,9 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.command()(noise.noise)
+app.command()(data.data)
+app.command()(runs.runs)
+app.command()(info.info)
 app.command()(verify.verify)
 
 

@@ -23,12 +23,12 @@ from diffcli.core.models import MODELS
 from diffcli.device import use_bf16
 from diffcli.errors import BusyProblem, CheckpointProblem, EnvironmentProblem, UsageProblem, one_of
 from diffcli.files import cannot_write, check_free, is_dir, is_file, numbered, write_atomically
+from diffcli.history import ROOT, checkpoints
 from diffcli.optimizers import Optimizer
 from diffcli.recipes import Recipe
 from diffcli.show import finite
 from diffcli.training import Plan, Trainer
 
-ROOT = Path("checkpoints")
 KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
 
 
@@ -159,11 +159,6 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
 
 
 # Reading
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoint files of a run, newest first."""
-    return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
 def find(target: str | None) -> Path:

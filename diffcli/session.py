@@ -21,6 +21,7 @@ from diffcli.files import write_atomically
 from diffcli.pictures.grid import grid, save_png
 from diffcli.preview import Look, Preview
 from diffcli.recipes import Recipe, override, to_dict
+from diffcli.sources import DATASETS
 from diffcli.training import Plan, Progress, Trainer, fit
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
@@ -42,7 +43,7 @@ class Session:
         recipe.check_core()
         self.device, self.began, self.used = device, began, 0.0
         self.dataset = data.load(recipe.dataset, data=data_folder, size=recipe.size)
-        if recipe.dataset not in data.DATASETS:
+        if recipe.dataset not in DATASETS:
             recipe = dataclasses.replace(recipe, dataset=str(Path(recipe.dataset).expanduser().resolve()))
         self.recipe, self.schedule = recipe, specs.schedule(recipe.schedule)
         self.places, self.held = self.dataset.holdout()

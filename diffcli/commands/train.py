@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    dataset: Annotated[Optional[str], typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = None,
+    dataset: Annotated[
+        Optional[str], typer.Option(help="A name (diffcli data lists them) or a folder of images.")
+    ] = None,
     minutes: Annotated[Optional[float], recipe_option("minutes", "Time budget; the run ends with it.")] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, instead of --minutes.")] = None,
     schedule: Annotated[Optional[str], recipe_option("schedule", "Noise schedule, e.g. linear.")] = None,
@@ -123,6 +125,7 @@ def train(
 def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar") -> Path:
     """Run the session, showing each event; the last checkpoint."""
     from diffcli import runs
+    from diffcli.history import checkpoints
     from diffcli.metrics.health import line
     from diffcli.training import Diverged
 
@@ -141,7 +144,7 @@ def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar"
         status = "complete" if session.complete else "interrupted"
     except Diverged as error:
         status = "diverged"
-        kept = runs.checkpoints(folder)
+        kept = checkpoints(folder)
         whole = f"; the last good checkpoint is {kept[0]}" if kept else ""
         message = f"training diverged at step {session.trainer.step}: {error}"
         raise DivergedProblem(message, f"lower --lr or --set muon_lr=...{whole}") from error

@@ -15,7 +15,7 @@ LARGEST = 256  # pixels of the longer side of --image
 
 
 def forward(
-    dataset: Annotated[str, typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = "mnist",
+    dataset: Annotated[str, typer.Option(help="A name (diffcli data lists them) or a folder of images.")] = "mnist",
     image: Annotated[Optional[Path], typer.Option(metavar="FILE", help="One image, instead of a data set.")] = None,
     schedule: Annotated[str, typer.Option(metavar="NAME[,KEY=VALUE...]", help="Noise schedule, e.g. flow.")] = "cosine",
     count: Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=20)] = 4,
