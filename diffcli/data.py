@@ -1,4 +1,4 @@
-"""Data sets: MNIST (bundled), Fashion-MNIST, and any folder of images."""
+"""Data sets: MNIST (bundled), Fashion-MNIST, points in the plane, and any folder of images."""
 
 import gzip
 import hashlib
@@ -12,6 +12,8 @@ import numpy as np
 import platformdirs
 import torch
 
+from diffcli import points
+from diffcli.core.processes.toys import TOYS
 from diffcli.dataset import Dataset
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.files import is_dir, is_file
@@ -109,8 +111,13 @@ DATASETS: dict[str, Source] = {
 }
 
 
+def names() -> list[str]:
+    """Of all data sets that are no folder."""
+    return [*DATASETS, *TOYS]
+
+
 def load(name: str, split: str = "train", *, data: Path | None = None, size: int = 0) -> Dataset:
-    """A data set by name, or the images of a folder.
+    """A data set by name, of images or of points, or the images of a folder.
 
     data:  a folder to look in first for the files of a named set
     size:  side of the square that a folder's images are cropped to; 0 keeps images of one size as they are
@@ -121,16 +128,18 @@ def load(name: str, split: str = "train", *, data: Path | None = None, size: int
         if size:
             raise UsageProblem(f"size belongs to folders of images; {name} has its own", "leave size at 0")
         return DATASETS[name].load(split, data)
+    if name in TOYS:
+        if size:
+            raise UsageProblem(f"size belongs to folders of images; {name} holds points", "leave size at 0")
+        return points.load(name, split)
     folder = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
     if name and is_dir(folder):
         return load_folder(folder, size)
     if is_file(folder):
         raise DataProblem(f"{name} is a file, not a folder of images", "name the folder that holds the images")
     if len(folder.parts) > 1 or name.startswith("."):
-        raise DataProblem(
-            f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(DATASETS)}"
-        )
-    one_of(name, DATASETS, "data set (and no such folder)", DataProblem)
+        raise DataProblem(f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(names())}")
+    one_of(name, names(), "data set (and no such folder)", DataProblem)
     raise AssertionError
 
 
