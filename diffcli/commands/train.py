@@ -30,7 +30,7 @@ def train(
     lr: Annotated[Optional[float], recipe_option("lr", "Learning rate of AdamW.")] = None,
     recipe: Annotated[
         Optional[str],
-        typer.Option(metavar="NAME|FILE.toml", help="Where to start from.  [default, or points for points]"),
+        typer.Option(metavar="NAME|FILE.toml", help="Where to start from.  [what suits the data]"),
     ] = None,
     settings: Annotated[
         Optional[list[str]],

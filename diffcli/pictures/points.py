@@ -61,7 +61,7 @@ def moving(panels: Iterable[Panel], *, limit: float, side: float = 4.4) -> Itera
             canvas.draw()
             background, known = canvas.copy_from_bbox(figure.bbox), panel.density
         canvas.restore_region(background)
-        dots.set_data(*panel.points.T)
+        dots.set_data(*panel.points.T.numpy())
         axes.title.set_text(_titled(panel, limit))
         for part in (dots, axes.title):
             axes.draw_artist(part)
@@ -106,9 +106,9 @@ def _draw(axes: Axes, panel: Panel, limit: float, side: float) -> None:
         grid = torch.cartesian_prod(places, places)  # x changes slowest
         values = panel.density(grid).reshape(CELLS, CELLS).T
         ends = (-limit, limit, -limit, limit)
-        axes.imshow(values, cmap=PAPER, origin="lower", extent=ends, vmin=0, vmax=1.6 * float(values.max()))
+        axes.imshow(values.numpy(), cmap=PAPER, origin="lower", extent=ends, vmin=0, vmax=1.6 * float(values.max()))
     size = side * min(1.5, max(0.5, 25 / math.sqrt(len(panel.points))))
-    axes.plot(*panel.points.T, "o", color=INK, markersize=size, markeredgewidth=0, alpha=0.55)
+    axes.plot(*panel.points.T.numpy(), "o", color=INK, markersize=size, markeredgewidth=0, alpha=0.55)
     axes.set_title(_titled(panel, limit), fontsize=11)
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
 
