@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from diffcli.points import COUNTS, TITLES
 from diffcli.show import size
 from diffcli.sources import DATASETS, Source
 
@@ -52,7 +53,9 @@ class Entry:
 
 def entries(data: Path | None) -> dict[str, Entry]:
     """All of them, by name; another kind of data set joins here."""
-    return {name: _published(name, source, data) for name, source in DATASETS.items()}
+    return {name: _published(name, source, data) for name, source in DATASETS.items()} | {
+        name: Entry(name, title, COUNTS, (2,), (), "", present=True, where=title) for name, title in TITLES.items()
+    }
 
 
 def _published(name: str, source: Source, data: Path | None) -> Entry:

@@ -1,4 +1,4 @@
-"""Data sets by name, and any folder of images."""
+"""Data sets by name, of images or of points, and any folder of images."""
 
 import hashlib
 import math
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from diffcli import points
 from diffcli.dataset import Dataset
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.files import is_dir, is_file
@@ -17,8 +18,13 @@ MEMORY_LIMIT = 1 << 30  # bytes of uint8 pixels; a larger set stays on disk and 
 LARGEST_DEFAULT_SIDE = 64
 
 
+def names() -> list[str]:
+    """Of all data sets that are no folder."""
+    return [*DATASETS, *points.TITLES]
+
+
 def load(name: str, split: str = "train", *, data: Path | None = None, size: int = 0) -> Dataset:
-    """A data set by name, or the images of a folder.
+    """A data set by name, of images or of points, or the images of a folder.
 
     split:  "train", "test", or "val" where a set has one (it is in neither of the others); a folder has no splits
     data:   a folder to look in first for the files of a named set
@@ -30,16 +36,18 @@ def load(name: str, split: str = "train", *, data: Path | None = None, size: int
         if size:
             raise UsageProblem(f"size belongs to folders of images; {name} has its own", "leave size at 0")
         return _load_named(name, split, data)
+    if name in points.TITLES:
+        if size:
+            raise UsageProblem(f"size belongs to folders of images; {name} holds points", "leave size at 0")
+        return points.load(name, one_of(split, points.COUNTS, f"split of {name}"))
     folder = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
     if name and is_dir(folder):
         return load_folder(folder, size)
     if is_file(folder):
         raise DataProblem(f"{name} is a file, not a folder of images", "name the folder that holds the images")
     if len(folder.parts) > 1 or name.startswith("."):
-        raise DataProblem(
-            f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(DATASETS)}"
-        )
-    one_of(name, DATASETS, "data set (and no such folder)", DataProblem)
+        raise DataProblem(f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(names())}")
+    one_of(name, names(), "data set (and no such folder)", DataProblem)
     raise AssertionError
 
 

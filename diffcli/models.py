@@ -9,7 +9,8 @@ from diffcli import exact_models, runs, specs
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.exact import Exact
 from diffcli.core.diffusion.schedules import Schedule
-from diffcli.metrics.health import Brightness
+from diffcli.kinds import kind_of
+from diffcli.metrics.health import Health
 from diffcli.runs import Trained
 
 EXACT_SCHEDULE = "linear"  # of exact models, unless told
@@ -23,7 +24,7 @@ class Model:
     shape:       of one item, (C, H, W) or (D,)
     guidance:    that of images of a class, unless told
     clip:        whether clean estimates are held to the range of images, unless told
-    brightness:  of the data, where they are images
+    health:      what samples of the data look like in numbers, where that is known
     exact:       the law, where it is known
     trained:     the checkpoint, where there is one
     """
@@ -36,7 +37,7 @@ class Model:
     classes: tuple[str, ...] = ()
     guidance: float = 1.0
     clip: bool = False
-    brightness: Brightness | None = None
+    health: Health | None = None
     notes: tuple[str, ...] = ()
     exact: Exact | None = None
     trained: Trained | None = None
@@ -63,6 +64,7 @@ def load(
         law, name = exact_models.load(target, data), schedule or EXACT_SCHEDULE
         return Model(target, law.exact, specs.schedule(name), name, law.shape, exact=law.exact)
     trained = runs.load(target, weights=weights, device=device)
+    kind = kind_of(trained.shape)
     return Model(
         name=str(trained.path),
         denoise=trained.denoiser,
@@ -71,8 +73,8 @@ def load(
         shape=trained.shape,
         classes=trained.classes,
         guidance=trained.recipe.guidance,
-        clip=len(trained.shape) == 3,
-        brightness=Brightness(*trained.about["brightness"]),
+        clip=kind.bounded,
+        health=kind.health(*trained.about[kind.health.__name__.lower()]),
         notes=trained.notes,
         trained=trained,
     )

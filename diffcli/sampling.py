@@ -20,6 +20,7 @@ from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, Step
 from diffcli.core.diffusion.schedules import Level
 from diffcli.core.randomness import SMALL, image_noise, walk_noise
 from diffcli.errors import UsageProblem, one_of
+from diffcli.kinds import kind_of
 from diffcli.models import Model
 
 MOST_STEPS = 100_000
@@ -88,7 +89,7 @@ class Wish:
     guidance_rescale: float | None = None
     clip: bool | None = None
     threshold: float | None = None
-    count: int = 20
+    count: int | None = None
     seed: int = 0
     device: str = "auto"
     weights: str = "ema"
@@ -116,7 +117,8 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
         levels = grids.levels(model.schedule, steps, grid)
     except ValueError as error:
         raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
-    labels = to_labels(wish.label, wish.count, model.classes)
+    count = wish.count or kind_of(model.shape).sampled
+    labels = to_labels(wish.label, count, model.classes)
     guidance = wish.guidance
     if guidance is None:
         guidance = 1.0 if labels is None else model.guidance
@@ -133,7 +135,7 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
 
     job = Job(
         model.denoise, levels, walker, model.shape, wish.seed, labels, where, guidance,
-        steered=steered, times=(*times.tolist(), 0.0), grid=grid,
+        count=count, steered=steered, times=(*times.tolist(), 0.0), grid=grid,
     )  # fmt: skip
     return job, model
 
@@ -181,7 +183,7 @@ class Job:
 
     network:   the model, and `steered` what makes of it the denoiser to walk with: guided, clipped
     labels:    the class of every image of the job, [N], or None
-    guidance:  what it is guided with; this, times and grid are for the record
+    guidance:  what it is guided with; this, count, times and grid are for the record
     begin:     where the walks of some images start at levels[0]; None is pure noise
     """
 
@@ -193,6 +195,7 @@ class Job:
     labels: Tensor | None = None
     device: torch.device | str = "cpu"
     guidance: float = 1.0
+    count: int = 0
     steered: Callable[[Denoise], Denoise] = lambda denoise: denoise
     times: Sequence[float] = ()
     grid: str = USUAL_GRID

@@ -89,7 +89,9 @@ def _facts(entry: "Entry") -> dict[str, str]:
 
 def _look(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str, str]]:
     """What the images to train on are, for --json and for the eye."""
-    values = _values(dataset, show)
+    from diffcli.kinds import kind_of
+
+    values, kind = _values(dataset, show), kind_of(dataset.shape)
     counts = None if dataset.labels is None else dataset.labels.bincount(minlength=len(dataset.classes)).tolist()
     document = {
         "images": len(dataset),
@@ -101,10 +103,10 @@ def _look(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str, s
         "fingerprint": dataset.fingerprint,
     }
     facts = {
-        "to train on": f"{len(dataset):,} images, each {_size(dataset.shape)}",
+        "to train on": f"{len(dataset):,} {kind.name}, each {_size(dataset.shape)}",
         "classes": _classes(dataset.classes, counts or []),
-        "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}, "
-        "where black is -1 and white is 1",
+        "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}"
+        + (", where black is -1 and white is 1" if kind.bounded else ""),
         "fingerprint": dataset.fingerprint,
         **({"note": "; ".join(dataset.notes)} if dataset.notes else {}),
     }

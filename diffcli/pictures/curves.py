@@ -53,7 +53,7 @@ class Field(NamedTuple):
 def score_figure(path: Path, rows: Mapping[str, Sequence[Field]]) -> None:
     """Rows of score fields, columns of levels: arrows along the score, at most one step of the grid long."""
     count = len(next(iter(rows.values())))
-    figure = Figure(figsize=(max(6.5, 3.1 * count), 3.2 * len(rows) + 0.9), layout="constrained")
+    figure = Figure(figsize=(max(6.5, 3.1 * count), 2.95 * len(rows) + 0.65), layout="constrained")
     figure.suptitle("The score ∇ log p(x) at each noise level: arrows point to where data are; blue is p(x)")
     axes = figure.subplots(len(rows), count, squeeze=False)
     for r, (name, fields) in enumerate(rows.items()):

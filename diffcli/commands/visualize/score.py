@@ -1,6 +1,5 @@
 """diffcli visualize score"""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,15 +8,10 @@ from diffcli import options
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from diffcli.core.diffusion.denoiser import Denoise
-    from diffcli.core.diffusion.exact import Exact
-    from diffcli.models import Model
 
 ARROWS, CELLS = 17, 120  # along each side
 EXTENT = 2.5  # of the data, in their standard deviations
-POINTS = 4000
 RATIOS = (8.0, 0.1)  # sigma / alpha of the first and the last column
 
 
@@ -37,20 +31,18 @@ def score(
 
     from diffcli import device as devices
     from diffcli import models
-    from diffcli.core.diffusion.schedules import Level
-    from diffcli.core.randomness import image_noise
     from diffcli.files import fresh_place
     from diffcli.pictures.curves import Field, score_figure
-    from diffcli.pictures.points import kernel_density
+    from diffcli.planes import Plane
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
     model = models.load(target, device=devices.pick(device), schedule=schedule, data=data)
-    if tuple(model.shape) != (2,):
+    plane = Plane.of_model(model, data)
+    if plane is None:
         raise UsageProblem(f"{model.name} has no points in the plane", "try exact:mixture, or train --dataset moons")
     high, low = (torch.tensor(ratio, dtype=torch.float64).log() for ratio in RATIOS)
     ratios = torch.linspace(high.item(), low.item(), columns, dtype=torch.float64).exp()
-    law, points = _data(model, data)
     levels = [model.schedule(model.schedule.time(-2 * ratio.log())) for ratio in ratios]
     rows: dict[str, list[Field]] = {"the model": []}
     errors = []
@@ -60,17 +52,16 @@ def score(
             torch.cartesian_prod(*2 * [torch.linspace(-share, share, count, dtype=torch.float64) * reach])
             for share, count in ((0.92, ARROWS), (1.0, CELLS))
         )
-        noisy = level.noised(points, image_noise(0, "start", range(len(points)), (2,)))
-        density = law.log_density(cells, level).exp() if law else kernel_density(noisy.float(), 0.04 * reach)(cells.float())
+        density = plane.density(level)(cells.float()).reshape(CELLS, CELLS).T
 
-        def field(denoise: "Denoise", level: Level = level) -> Field:
-            found = -denoise(places.float(), level).eps.double() / level.sigma
-            return Field(level, reach, density.reshape(CELLS, CELLS).T, places, found)
+        def field(denoise: "Denoise") -> Field:
+            found = -denoise(places.float(), level).eps.double() / level.sigma  # noqa: B023  (used at once)
+            return Field(level, reach, density, places, found)  # noqa: B023
 
         rows["the model"].append(field(model.denoise))
-        if law and not model.exact:
-            rows.setdefault("exact", []).append(field(law))
-            found, truth = (-f(noisy.float(), level).eps for f in (model.denoise, law))
+        if plane.law and not model.exact:
+            rows.setdefault("exact", []).append(field(plane.law))
+            found, truth = (f(plane.noised(level).float(), level).eps for f in (model.denoise, plane.law))
             errors.append(((found - truth).square().mean() / truth.square().mean()).sqrt().item())
     with fresh_place(out, "score", "score.png") as place:
         score_figure(place.picture, rows)
@@ -78,18 +69,3 @@ def score(
     document = {"figure": str(place.picture), "levels": shown, "relative_errors": errors or None}
     lines = [f"relative error of the score, noise to data: {', '.join(f'{e:.3f}' for e in errors)}"] if errors else []
     show.result(document, [*lines, str(place.picture), f"next: diffcli visualize reverse {model.target}"])
-
-
-def _data(model: "Model", data: Path | None) -> tuple["Exact | None", "Tensor"]:
-    """The law of the model's data where it is known, and a few thousand points of them."""
-    from diffcli import data as datasets
-    from diffcli.core.diffusion.exact import Mixture
-    from diffcli.core.processes import toys
-    from diffcli.core.randomness import keyed
-
-    if model.exact:
-        return model.exact, model.exact.draw(POINTS, keyed(0, "score"))
-    assert model.trained
-    name = model.trained.recipe.dataset
-    points, _ = datasets.load(name, data=data).take(range(POINTS))
-    return Mixture(*toys.MIXTURE) if name == "mixture" else None, points.double()
