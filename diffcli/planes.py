@@ -16,7 +16,7 @@ from diffcli.models import Model
 from diffcli.pictures.points import Density, Panel, kernel_density
 
 POINTS = 20_000
-BLUR = 0.05  # of estimated densities, in units of their spread
+BLUR = 0.06  # of estimated densities, in units of the data
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Plane:
         return level.noised(self.points, image_noise(0, "start", range(len(self.points)), (2,)))
 
     def density(self, level: Level = CLEAN) -> Density:
-        """The density at a level: that of the law, or estimated from the points."""
+        """The density at a level: that of the law, or estimated from the points, each a Gaussian of the level's width."""
         if self.law is None:
-            spread = torch.hypot(*level).item()
-            return kernel_density(self.noised(level).float(), BLUR * spread)
+            width = torch.hypot(BLUR * level.alpha, level.sigma).item()
+            return kernel_density((level.alpha * self.points).float(), width)
         law = self.law
         return lambda places: law.log_density(places, level).exp().float()
 

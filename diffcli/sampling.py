@@ -238,6 +238,13 @@ def last(steps: Iterator[Step]) -> Tensor:
     return deque(steps, maxlen=1).pop().x
 
 
+def even_in_angle(levels: Sequence[Level], count: int) -> list[int]:
+    """At most `count` (>= 2) places in a list of levels, evenly spread in the angle of (alpha, sigma), both ends too."""
+    angles = torch.stack([torch.atan2(level.sigma, level.alpha) for level in levels])
+    wanted = torch.linspace(angles[0].item(), angles[-1].item(), count, dtype=torch.float64)
+    return sorted({int((angles - angle).abs().argmin()) for angle in wanted})
+
+
 def spread(steps: int, count: int) -> list[int]:
     """At most `count` (>= 2) of the numbers 0 ... steps - 1, evenly spread, both ends among them."""
     return sorted({round(i * (steps - 1) / (count - 1)) for i in range(count)})

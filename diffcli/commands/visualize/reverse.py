@@ -41,7 +41,7 @@ def reverse(
     from diffcli.pictures.grid import save_gif, save_png
     from diffcli.pictures.points import extent, moving, row
     from diffcli.planes import Plane
-    from diffcli.sampling import Wish, prepare, spread
+    from diffcli.sampling import Wish, even_in_angle, prepare, spread
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
@@ -62,7 +62,8 @@ def reverse(
         walk = list(job.walk(range(count or (2000 if plane else 3))))
         lengths = [torch.hypot(*level) for level in job.levels[1:]]  # shown at unit length, as the network sees them
         seen = [(level, Step(x / n, x0)) for level, n, (x, x0) in zip(job.levels[1:], lengths, walk, strict=True)]
-        columns_at, frames = spread(steps, columns or (6 if plane else 9)), spread(steps, FRAMES)
+        columns_at = even_in_angle(job.levels[1:], columns or (6 if plane else 9))
+        frames = spread(steps, FRAMES)
         title = f"{sampler} in {steps} steps"
         if plane:
             points = [(level, step.x) for level, step in zip(job.levels[1:], walk, strict=True)]
