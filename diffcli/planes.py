@@ -47,7 +47,7 @@ class Plane:
         return level.noised(self.points, image_noise(0, "start", range(len(self.points)), (2,)))
 
     def density(self, level: Level = CLEAN) -> Density:
-        """The density at a level: that of the law, or estimated from the points, each a Gaussian of the level's width."""
+        """The density at a level: of the law, or of a Gaussian around each point, as wide as the level makes it."""
         if self.law is None:
             width = torch.hypot(BLUR * level.alpha, level.sigma).item()
             return kernel_density((level.alpha * self.points).float(), width)

@@ -239,7 +239,7 @@ def last(steps: Iterator[Step]) -> Tensor:
 
 
 def even_in_angle(levels: Sequence[Level], count: int) -> list[int]:
-    """At most `count` (>= 2) places in a list of levels, evenly spread in the angle of (alpha, sigma), both ends too."""
+    """At most `count` (>= 2) places in a list of levels, even in the angle of (alpha, sigma), both ends among them."""
     angles = torch.stack([torch.atan2(level.sigma, level.alpha) for level in levels])
     wanted = torch.linspace(angles[0].item(), angles[-1].item(), count, dtype=torch.float64)
     return sorted({int((angles - angle).abs().argmin()) for angle in wanted})
