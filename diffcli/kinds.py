@@ -19,6 +19,7 @@ class Kind:
     health:     what samples and data are compared by
     bounded:    whether values lie in [-1, 1], so that clean estimates may be held there
     mirrors:    whether items may be flipped left to right
+    held:       items held out for validation, at most; a loss of few numbers each needs many
     previewed:  numbers in one item -> how many samples a preview draws
     picture:    samples [N, ...] and as many or more items of the data -> what a preview shows
     """
@@ -27,6 +28,7 @@ class Kind:
     health: type[Brightness] | type[Moments]
     bounded: bool
     mirrors: bool
+    held: int
     previewed: Callable[[int], int]
     picture: Callable[[Tensor, Tensor], Image.Image]
 
@@ -39,9 +41,15 @@ def _samples_beside_data(samples: Tensor, data: Tensor) -> Image.Image:
 
 
 KINDS: dict[int, Kind] = {  # by the length of an item's shape
-    3: Kind("images", Brightness, True, True, lambda numbers: 40 if numbers <= 1024 else 16, lambda x, _: grid(x)),
-    1: Kind("points", Moments, False, False, lambda _: 2000, _samples_beside_data),
-}
+    3: Kind(
+        "images", Brightness, bounded=True, mirrors=True, held=512,
+        previewed=lambda numbers: 40 if numbers <= 1024 else 16, picture=lambda samples, _: grid(samples),
+    ),
+    1: Kind(
+        "points", Moments, bounded=False, mirrors=False, held=10_000,
+        previewed=lambda _: 2000, picture=_samples_beside_data,
+    ),
+}  # fmt: skip
 
 
 def kind_of(shape: Sequence[int]) -> Kind:

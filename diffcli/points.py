@@ -6,7 +6,7 @@ from diffcli.core.processes.toys import TOYS
 from diffcli.core.randomness import keyed
 from diffcli.dataset import Dataset
 
-COUNTS = {"train": 50_000, "test": 10_000}
+COUNTS = {"train": 100_000, "test": 10_000}
 
 
 def load(name: str, split: str) -> Dataset:

@@ -42,10 +42,10 @@ def moons_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_toy_is_a_fixed_set_of_points(name: str) -> None:
     one, again = load(name), load(name)
     assert (one.shape, one.classes, one.labels) == ((2,), (), None)
-    assert len(one) == 50_000
+    assert len(one) == 100_000
     assert one.fingerprint == again.fingerprint
-    points, _ = one.take([0, 1, 49_999])
-    assert torch.equal(points, again.take([0, 1, 49_999])[0])
+    points, _ = one.take([0, 1, 99_999])
+    assert torch.equal(points, again.take([0, 1, 99_999])[0])
     assert points.dtype == torch.float32
 
 
@@ -93,7 +93,7 @@ def test_the_health_line_says_what_is_wrong(samples: tuple[float, ...], word: st
 def test_moons_train_by_the_recipe_for_points(cli: Cli, tmp_path: Path) -> None:
     result = cli(*MOONS, "--out", "mine")
     assert result.code == 0, result.err
-    for words in ("49488 points of 2 numbers", "model: mlp", "points/s", "best linear denoiser", "mean x", "std y"):
+    for words in ("90000 points of 2 numbers", "model: mlp", "points/s", "best linear denoiser", "mean x", "std y"):
         assert words in result.err
     assert "image" not in result.err
     run = tmp_path / "mine"
@@ -194,7 +194,9 @@ def test_a_typo_in_the_name_of_a_toy_is_answered(cli: Cli, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("shape", [[], [2, 2], [0], [2.0], ["2"]])
-def test_a_checkpoint_of_items_of_no_known_kind_is_refused(moons_run: Path, tmp_path: Path, shape: list[object]) -> None:
+def test_a_checkpoint_of_items_of_no_known_kind_is_refused(
+    moons_run: Path, tmp_path: Path, shape: list[object]
+) -> None:
     path = tmp_path / "step-000000006.safetensors"
     path.write_bytes(checkpoint_of(moons_run, 6).read_bytes())
     rewrite_about(path, shape=shape)
