@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from diffcli.dataset import Dataset
 
-COUNTS = {"train": 50_000, "test": 10_000}
+COUNTS = {"train": 100_000, "test": 10_000}
 TITLES = {
     "mixture": "eight Gaussians on a circle",
     "moons": "two half circles that reach into each other",

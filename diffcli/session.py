@@ -49,7 +49,7 @@ class Session:
         if recipe.flip and not self.kind.mirrors:
             raise UsageProblem(f"flip mirrors images; {recipe.dataset} holds {self.kind.name}", "leave flip out")
         self.recipe, self.schedule = recipe, specs.schedule(recipe.schedule)
-        self.places, self.held = self.dataset.holdout()
+        self.places, self.held = self.dataset.holdout(self.kind.held)
         self.trainer = runs.trainer(recipe, self._build())
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.look: Look | None = None

@@ -42,10 +42,10 @@ def moons_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_toy_is_a_fixed_set_of_points(name: str) -> None:
     one, again = load(name), load(name)
     assert (one.shape, one.classes, one.labels) == ((2,), (), None)
-    assert len(one) == 50_000
+    assert len(one) == 100_000
     assert one.fingerprint == again.fingerprint
-    points, _ = one.take([0, 1, 49_999])
-    assert torch.equal(points, again.take([0, 1, 49_999])[0])
+    points, _ = one.take([0, 1, 99_999])
+    assert torch.equal(points, again.take([0, 1, 99_999])[0])
     assert points.dtype == torch.float32
 
 
@@ -93,7 +93,7 @@ def test_the_health_line_says_what_is_wrong(samples: tuple[float, ...], word: st
 def test_moons_train_by_the_recipe_for_points(cli: Cli, tmp_path: Path) -> None:
     result = cli(*MOONS, "--out", "mine")
     assert result.code == 0, result.err
-    for words in ("49488 points of 2 numbers", "model: mlp", "points/s", "best linear denoiser", "mean x", "std y"):
+    for words in ("90000 points of 2 numbers", "model: mlp", "points/s", "best linear denoiser", "mean x", "std y"):
         assert words in result.err
     assert "image" not in result.err
     run = tmp_path / "mine"
