@@ -27,12 +27,12 @@ LIMIT = 300  # seconds for all checks of one mutant; they take some 15
 LIKELY = {
     # The modules of diffcli.truths where a mistake in this file shows first.
     "schedules.py": ("schedules", "training"),
-    "grids.py": ("schedules",),
+    "grids.py": ("schedules", "laws"),
     "gaussian.py": ("schedules",),
     "samplers.py": ("algorithms",),
     "denoiser.py": ("denoisers", "training"),
     "guidance.py": ("denoisers",),
-    "exact.py": ("denoisers", "exact"),
+    "exact.py": ("denoisers", "laws"),
     "sde.py": ("denoisers", "orders"),
     "editing.py": ("editing",),
     "randomness.py": ("editing",),
@@ -81,7 +81,7 @@ class Verdict(NamedTuple):
     broken: bool = False
 
 
-def mutants() -> list[Mutant]:
+def listed() -> list[Mutant]:
     """All that mutants.txt lists; raises ValueError where a name is there twice or a mistake changes nothing."""
     found, file = [], ""
     for block in LIST.read_text().split("\n\n")[2:]:
@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="do not first run all checks on the copy as it is")
     options = parser.parse_args(arguments)
 
-    known, began = mutants(), time.perf_counter()
+    known, began = listed(), time.perf_counter()
     for name in options.names:
         if not any(name in f"{mutant.file}: {mutant.name}" for mutant in known):
             parser.error(f"no mistake and no file has {name!r} in its name")

@@ -35,7 +35,7 @@ def noise_estimate(x: float, alpha: float, sigma: float) -> float:
 def compare(
     sampler: str, paper: Callable[[list[tuple[float, float]]], Iterator[float]], **options: Any
 ) -> Iterator[Finding]:
-    """Every state of the sampler beside the paper's, on schedules of three kinds, and x0 as seen from the one before."""
+    """Every state of the sampler beside the paper's, on schedules of three kinds, and x0 as seen from the last."""
     for name in ("linear", "edm", "flow"):
         grid = "log-snr" if name == "flow" else "karras"  # both start where there is some signal
         levels = grids.levels(SCHEDULES[name](), STEPS, grid)

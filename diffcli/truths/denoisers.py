@@ -251,8 +251,9 @@ def linear_denoiser() -> Iterator[Finding]:
             length = torch.hypot(*level)
             alpha, sigma = level.alpha / length, level.sigma / length
             inverse = torch.linalg.inv(alpha**2 * covariance + sigma**2 * eye)
-            units = {"x0": (1, 0), "eps": (0, 1), "v": (-sigma, alpha), "flow": (-1, 1), "score": (0, -1 / sigma)}
-            for target, (a, b) in units.items():
+            zero, one = at(0.0), at(1.0)
+            units = {"x0": (one, zero), "eps": (zero, one), "v": (-sigma, alpha), "flow": (-one, one)}
+            for target, (a, b) in {**units, "score": (zero, -1 / sigma)}.items():
                 with_x = a * alpha * covariance + b * sigma * eye  # the covariance of the target and x
                 left = torch.trace(a**2 * covariance + b**2 * eye - with_x @ inverse @ with_x) / size
                 found = linear_loss(covariance_spectrum(data), size, level, target)
