@@ -93,6 +93,7 @@ def near(case: str, truth: Tensor | float, got: Tensor | float, *, rel: float = 
 
 def all_checks() -> dict[str, Check]:
     """Every check by name, in the order in which to read them."""
-    from diffcli.truths import schedules, denoisers, gaussian, algorithms, orders, finite, editing  # noqa: F401, I001
+    from diffcli.truths import schedules, denoisers, laws, training  # noqa: F401, I001
+    from diffcli.truths import gaussian, algorithms, orders, finite, editing  # noqa: F401, I001
 
     return CHECKS

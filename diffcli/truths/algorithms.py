@@ -35,16 +35,19 @@ def noise_estimate(x: float, alpha: float, sigma: float) -> float:
 def compare(
     sampler: str, paper: Callable[[list[tuple[float, float]]], Iterator[float]], **options: Any
 ) -> Iterator[Finding]:
-    """Every state of the sampler beside the paper's, on schedules of three kinds."""
+    """Every state of the sampler beside the paper's, on schedules of three kinds, and x0 as seen from the last."""
     for name in ("linear", "edm", "flow"):
         grid = "log-snr" if name == "flow" else "karras"  # both start where there is some signal
         levels = grids.levels(SCHEDULES[name](), STEPS, grid)
         plain = [(level.alpha.item(), level.sigma.item()) for level in levels]
         start = torch.tensor([[START * math.hypot(*plain[0])]], dtype=torch.float64)
         noise = lambda k: torch.tensor([[NOISE[k]]], dtype=torch.float64)  # noqa: E731
-        steps = SAMPLERS[sampler](LAW, start, levels, noise=noise, **options)
+        steps, x = SAMPLERS[sampler](LAW, start, levels, noise=noise, **options), start.item()
         for k, (step, wanted) in enumerate(zip(steps, paper(plain), strict=True)):
             yield near(f"{name}, step {k + 1}", wanted, step.x, rel=1e-8, abs=1e-9)
+            if "churn" not in options:  # which looks from another state
+                yield near(f"{name}, step {k + 1}, x0", data_estimate(x, *plain[k]), step.x0, rel=1e-8, abs=1e-9)
+            x = step.x.item()
 
 
 def begin(levels: list[tuple[float, float]]) -> float:

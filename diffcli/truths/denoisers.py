@@ -163,8 +163,8 @@ def edm_preconditioning() -> Iterator[Finding]:
 
 
 @check(
-    "v and flow are the velocities of their paths, and f x - g² score / 2 is the flow's",
-    "Salimans & Ho 2022, eq. 11; Song et al. 2021, eq. 13",
+    "v and flow are the velocities of their paths, score the gradient of log q(x | x0), f x - g² score / 2 the flow's",
+    "Salimans & Ho 2022, eq. 11; Lipman et al. 2023, eq. 23; Vincent 2011, eq. 13; Song et al. 2021, eq. 13",
 )
 def velocities() -> Iterator[Finding]:
     x0, eps, h = _points(3, 2), _points(6, 2)[3:], 1e-5
@@ -175,6 +175,10 @@ def velocities() -> Iterator[Finding]:
     a, b = TARGETS["flow"](at(0.6), at(0.8))
     line = (Flow()(at(0.5 + h)).noised(x0, eps) - Flow()(at(0.5 - h)).noised(x0, eps)) / (2 * h)
     yield near("flow on the line", line, a * x0 + b * eps, abs=1e-8)
+    noisy = (0.6 * x0 + 0.8 * eps).requires_grad_()
+    (wanted,) = torch.autograd.grad(torch.distributions.Normal(0.6 * x0, at(0.8)).log_prob(noisy).sum(), noisy)
+    a, b = TARGETS["score"](at(0.6), at(0.8))
+    yield near("score of the jump", wanted, a * x0 + b * eps, rel=1e-9)
     law, x = plane_mixture(), _points(5, 2)
     for name, schedule in (("vp", VP()), ("ve", VE()), ("flow", Flow())):
         t = at(0.4)
@@ -233,25 +237,24 @@ def clipping() -> Iterator[Finding]:
         yield near(f"{name}, explains x", x, level.noised(found.x0, found.eps), abs=1e-12)
 
 
-@check("the best linear denoiser's loss, by regression on its own covariance", "Wiener 1949; Kay 1993, section 12.5")
+@check(
+    "the best linear denoiser's loss, by regression of each target on x, in units of the target",
+    "Wiener 1949; Kay 1993, section 12.5",
+)
 def linear_denoiser() -> Iterator[Finding]:
-    data = _points(40, 3) @ torch.tensor([[1.0, 0.2, 0.0], [0.0, 0.5, 0.3], [0.0, 0.0, 0.1]], dtype=torch.float64)
-    centred = data - data.mean(0)
-    covariance = centred.T @ centred / len(data)
-    eye = torch.eye(3, dtype=torch.float64)
-    for level in (VP()(at(0.1)), VP()(at(0.5)), Flow()(at(0.4))):
-        length = torch.hypot(*level)
-        alpha, sigma = level.alpha / length, level.sigma / length
-        inverse = torch.linalg.inv(alpha**2 * covariance + sigma**2 * eye)
-        of_x0 = torch.trace(covariance - alpha**2 * covariance @ inverse @ covariance) / 3
-        of_v = (
-            torch.trace(
-                sigma**2 * covariance
-                + alpha**2 * eye
-                - alpha**2 * sigma**2 * (eye - covariance) @ inverse @ (eye - covariance)
-            )
-            / 3
-        )
-        for target, wanted in (("x0", of_x0), ("eps", of_x0 * (alpha / sigma) ** 2), ("v", of_v)):
-            found = linear_loss(covariance_spectrum(data), 3, level, target)
-            yield near(f"{target}, sigma {sigma:.2f}", wanted, found, rel=1e-9)
+    few, many = _points(4, 5), _points(40, 3)  # fewer pictures than pixels, and more
+    for data in (few, many @ torch.tensor([[1.0, 0.2, 0.0], [0.0, 0.5, 0.3], [0.0, 0.0, 0.1]], dtype=torch.float64)):
+        count, size = data.shape
+        centred = data - data.mean(0)
+        covariance, eye = centred.T @ centred / count, torch.eye(size, dtype=torch.float64)
+        for level in (VP()(at(0.1)), VP()(at(0.5)), VE()(at(0.6)), Flow()(at(0.4))):
+            length = torch.hypot(*level)
+            alpha, sigma = level.alpha / length, level.sigma / length
+            inverse = torch.linalg.inv(alpha**2 * covariance + sigma**2 * eye)
+            zero, one = at(0.0), at(1.0)
+            units = {"x0": (one, zero), "eps": (zero, one), "v": (-sigma, alpha), "flow": (-one, one)}
+            for target, (a, b) in {**units, "score": (zero, -1 / sigma)}.items():
+                with_x = a * alpha * covariance + b * sigma * eye  # the covariance of the target and x
+                left = torch.trace(a**2 * covariance + b**2 * eye - with_x @ inverse @ with_x) / size
+                found = linear_loss(covariance_spectrum(data), size, level, target)
+                yield near(f"{target}, {count} of {size}, {sigma:.2f}", left / (a**2 + b**2), found, rel=1e-8)

@@ -70,6 +70,8 @@ def scaled_linear_table() -> Iterator[Finding]:
     low, high = math.sqrt(0.00085), math.sqrt(0.012)
     betas = [(low + i * (high - low) / 999) ** 2 for i in range(1000)]
     yield from _table("scaled-linear", SCHEDULES["scaled-linear"](), alpha_bar(betas))
+    fewer = [10 * (low + i * (high - low) / 99) ** 2 for i in range(100)]
+    yield from _table("scaled-linear,steps=100", SCHEDULES["scaled-linear"](steps=100), alpha_bar(fewer))
 
 
 @check("the cosine table is f(t) / f(0), its beta held to 0.999", "Nichol & Dhariwal 2021, eq. 17")
