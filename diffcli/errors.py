@@ -49,4 +49,4 @@ def one_of(name: str, known: Iterable[str], what: str, problem: type[Problem] = 
         return name
     near = difflib.get_close_matches(name.lower(), known, n=1)
     choice = f"did you mean {near[0]}? " if near else ""
-    raise problem(f"unknown {what} '{name}'", f"{choice}known: {', '.join(known) or 'none yet'}")
+    raise problem(f"unknown {what} '{name}'", f"{choice}known: {', '.join(known) or 'none'}")

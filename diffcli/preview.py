@@ -50,6 +50,7 @@ class Preview:
     def look(self, denoiser: Denoiser) -> Look:
         """Sample with DDIM from the same noise and classes as ever, and take the validation loss."""
         device = next(denoiser.parameters()).device
-        job = Job(clipped(denoiser), levels(self.schedule, STEPS), ddim, self.shape, self.seed, self.labels, device)
+        steps = min(STEPS, self.schedule.length or STEPS)
+        job = Job(clipped(denoiser), levels(self.schedule, steps), ddim, self.shape, self.seed, self.labels, device)
         images = last(job.walk(self.numbers)).cpu()
         return Look(images, Brightness.of(images), self.validation.loss(denoiser), self.linear_loss)
