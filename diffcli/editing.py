@@ -47,7 +47,7 @@ def from_image(job: Job, path: Path, strength: float) -> Job:
     def begin(images: Sequence[int]) -> Tensor:
         return level.noised(image, image_noise(job.seed, "start", images, job.shape)).float()
 
-    return replace(job, levels=job.levels[first:], times=job.times[first:], begin=begin)
+    return replace(job, levels=job.levels[first:], times=job.times[first:], begin=begin, source=image)
 
 
 def inpaint(job: Job, name: str, path: Path, mask_path: Path, resample: int) -> Job:
@@ -60,7 +60,9 @@ def inpaint(job: Job, name: str, path: Path, mask_path: Path, resample: int) -> 
             f"{mask_path} is {mask_wide}x{mask_high}, {path} is {wide}x{high}", "make the mask as large as the image"
         )
     known, where = (part.to(job.device) for part in (picture(path, job), mask(mask_path, job)))
-    return replace(job, sampler=inpainting(job.sampler, known, where, resample=resample))
+    kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
+    walker = inpainting(job.sampler, known, where, resample=resample)
+    return replace(job, sampler=walker, source=torch.cat([known, kept]).cpu())
 
 
 def interpolate(job: Job, name: str, count: int) -> Job:

@@ -42,6 +42,10 @@ class DivergedProblem(Problem):
     exit_code = 7
 
 
+class InterruptedProblem(Problem):
+    exit_code = 130
+
+
 def one_of(name: str, known: Iterable[str], what: str, problem: type[Problem] = UsageProblem) -> str:
     """The name itself; raises `problem` with the nearest known name as the hint."""
     known = list(known)

@@ -200,6 +200,7 @@ class Job:
     labels:    the class of every image of the job, [N], or None
     guidance:  what it is guided with; this, times and grid are for the record
     begin:     where the walks of some images start at levels[0]; None is pure noise
+    source:    images that the job goes by, [N, C, H, W], to be shown above its own
     """
 
     network: Denoise
@@ -214,6 +215,7 @@ class Job:
     times: Sequence[float] = ()
     grid: str = USUAL_GRID
     begin: Callable[[Sequence[int]], Tensor] | None = None
+    source: Tensor | None = None
 
     @property
     def batch(self) -> int:

@@ -207,7 +207,7 @@ def _draw_and_write(
         facts = {f"diffcli {k.replace('_', '-')}": v for k, v in settings.items() if v is not None}
         written = [place.picture]
         strip = "interpolate" in how
-        save_png(written[0], grid(images, columns=min(count, MOST_COLUMNS) if strip else 0), facts)
+        save_png(written[0], grid(images, columns=min(count, MOST_COLUMNS) if strip else 0, above=job.source), facts)
         if animate or strip:
             written.append(place.animation)
             moving = (
