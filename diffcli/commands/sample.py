@@ -187,7 +187,8 @@ def _draw_and_write(
 
     steps = len(job.levels) - 1
     evaluations, _ = job.cost()
-    with fresh_place(out, "sample", "grid.png", "walk.gif") as place:
+    strip = "interpolate" in how
+    with fresh_place(out, "sample", "grid.png", "walk.gif" if animate or strip else "") as place:
         if each:
             check_free(place.singles)
         guided = "" if job.labels is None else f", guidance {job.guidance:g}"
@@ -206,7 +207,6 @@ def _draw_and_write(
         }  # fmt: skip
         facts = {f"diffcli {k.replace('_', '-')}": v for k, v in settings.items() if v is not None}
         written = [place.picture]
-        strip = "interpolate" in how
         save_png(written[0], grid(images, columns=min(count, MOST_COLUMNS) if strip else 0, above=job.source), facts)
         if animate or strip:
             written.append(place.animation)

@@ -76,12 +76,12 @@ def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str
 def inversion_figure(
     path: Path, image: Tensor, latent: Tensor, back: Sequence[Tensor], errors: Sequence[tuple[int, float]]
 ) -> None:
-    """An image, its noise, and what came back for each number of steps; the error over these if there are several."""
+    """An image, its noise, and what came back for each number of steps; the error over these if that is a curve."""
     images = [image[0], latent[0] / latent.abs().max(), *(picture[0] for picture in back)]
-    several = len(errors) > 1
-    figure = Figure(figsize=(max(6.0, 1.2 * len(images)), 5.0 if several else 2.6), layout="constrained")
+    curved = sum(error > 0 for _, error in errors) > 1  # none can be shown at 0 of a logarithmic axis
+    figure = Figure(figsize=(max(6.0, 1.2 * len(images)), 5.0 if curved else 2.6), layout="constrained")
     top: FigureBase = figure
-    if several:
+    if curved:
         top, bottom = cast("tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[1.9, 3.0]))
         _error_curve(bottom.subplots(), errors)
     figure.suptitle("DDIM inversion: image → noise → image")
