@@ -5,13 +5,27 @@ import signal
 import sys
 import traceback
 from types import FrameType
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from diffcli.commands import data, info, noise, runs, sample, train, verify, visualize
-from diffcli.errors import Problem
+from diffcli.errors import InterruptedProblem, Problem
+
+
+class Commands(TyperGroup):
+    """Says that Ctrl-C ended a command, of which typer would leave nothing but the exit code."""
+
+    def invoke(self, context: Any) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            raise InterruptedProblem("interrupted") from None
+
 
 app = typer.Typer(
+    cls=Commands,
     help="A diffusion laboratory: train, sample and look at small diffusion models, on a laptop.",
     epilog="Start with: diffcli train",
     no_args_is_help=True,

@@ -11,11 +11,10 @@ from diffcli.core.diffusion.editing import inpainting, slerp
 from diffcli.core.randomness import image_noise
 from diffcli.dataset import to_unit
 from diffcli.errors import DataProblem, UsageProblem
-from diffcli.images import read_image
+from diffcli.images import header, read_image
 from diffcli.sampling import Job, start_noise
 
-ONE_LEVEL = ("ddpm", "ddim", "euler", "euler-ancestral")
-DETERMINISTIC = "use ddim, euler, heun, dpmpp-2m or unipc, without noise of their own"
+BY_STEP = ("ddpm", "ddim", "euler", "euler-ancestral", "heun", "predictor-corrector")  # each step stands alone
 
 
 def picture(path: Path, job: Job) -> Tensor:
@@ -48,19 +47,31 @@ def from_image(job: Job, path: Path, strength: float) -> Job:
     def begin(images: Sequence[int]) -> Tensor:
         return level.noised(image, image_noise(job.seed, "start", images, job.shape)).float()
 
-    return replace(job, levels=job.levels[first:], times=job.times[first:], begin=begin)
+    return replace(job, levels=job.levels[first:], times=job.times[first:], begin=begin, source=image)
 
 
 def inpaint(job: Job, name: str, path: Path, mask_path: Path, resample: int) -> Job:
     """The job that paints the white part of a mask and keeps the rest of the image."""
-    if name not in ONE_LEVEL:
-        raise UsageProblem(f"--inpaint does not work with {name}, which looks back", f"use {', '.join(ONE_LEVEL)}")
+    if name not in BY_STEP:
+        raise UsageProblem(f"--inpaint takes each step by itself, which {name} cannot", f"use {', '.join(BY_STEP)}")
+    (_, (wide, high)), (_, (mask_wide, mask_high)) = header(path), header(mask_path)
+    if wide * mask_high != high * mask_wide:
+        raise DataProblem(
+            f"{mask_path} is {mask_wide}x{mask_high}, {path} is {wide}x{high}", "make the mask as large as the image"
+        )
     known, where = (part.to(job.device) for part in (picture(path, job), mask(mask_path, job)))
-    return replace(job, sampler=inpainting(job.sampler, known, where, resample=resample))
+    kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
+    walker = inpainting(job.sampler, known, where, resample=resample)
+    return replace(job, sampler=walker, source=torch.cat([known, kept]).cpu())
 
 
-def interpolate(job: Job, count: int) -> Job:
+def interpolate(job: Job, name: str, count: int) -> Job:
     """The job whose images lie between the noises of images 0 and 1."""
+    if job.cost()[1]:
+        raise UsageProblem(
+            f"--interpolate needs a walk without fresh noise, which this one of {name} has",
+            "use ddim, euler, heun, dpmpp-2m or unipc, and leave --eta out",
+        )
     if count < 2:
         raise UsageProblem("--interpolate needs --count 2 or more")
     ends = start_noise(job.seed, (0, 1), job.shape, job.levels[0])

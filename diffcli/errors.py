@@ -42,6 +42,10 @@ class DivergedProblem(Problem):
     exit_code = 7
 
 
+class InterruptedProblem(Problem):
+    exit_code = 130
+
+
 def one_of(name: str, known: Iterable[str], what: str, problem: type[Problem] = UsageProblem) -> str:
     """The name itself; raises `problem` with the nearest known name as the hint."""
     known = list(known)
@@ -49,4 +53,4 @@ def one_of(name: str, known: Iterable[str], what: str, problem: type[Problem] = 
         return name
     near = difflib.get_close_matches(name.lower(), known, n=1)
     choice = f"did you mean {near[0]}? " if near else ""
-    raise problem(f"unknown {what} '{name}'", f"{choice}known: {', '.join(known) or 'none yet'}")
+    raise problem(f"unknown {what} '{name}'", f"{choice}known: {', '.join(known) or 'none'}")

@@ -1,5 +1,6 @@
 """Exact models by name: exact:gaussian, exact:mixture and exact:dataset, accepted wherever a checkpoint is."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,10 +12,12 @@ from torch import Tensor
 from diffcli import data, specs
 from diffcli.core.diffusion.exact import Exact, Gaussian, Mixture
 from diffcli.core.processes import toys
-from diffcli.errors import DataProblem, UsageProblem
+from diffcli.errors import DataProblem
 
 PREFIX = "exact:"
 MOST_NUMBERS = 100_000
+LARGEST = 1e6  # of any number in a law; float32 must hold its square with ease
+STD, DIM = "0.5", 2  # of `gaussian`, unless told
 
 
 class Law(NamedTuple):
@@ -26,25 +29,32 @@ class Law(NamedTuple):
 
 def load(target: str, data_folder: Path | None = None) -> Law:
     """The law that the target describes, e.g. exact:gaussian,std=1,dim=3."""
-    known: dict[str, Callable[..., Law]] = dict(EXACT)
-    if data_folder is not None:
-        known["dataset"] = lambda name="mnist", count=0: dataset(name, count, data_folder)
+
+    def dataset(name: str = "mnist", count: int = 0) -> Law:
+        return of_dataset(name, count, data_folder)
+
+    known: dict[str, Callable[..., Law]] = {"gaussian": gaussian, "mixture": mixture, "dataset": dataset}
     return specs.make(known, target.removeprefix(PREFIX), "exact model")
 
 
-def gaussian(mean: str = "0", std: str = "0.5", dim: int = 2, covariance: str = "") -> Law:
+def gaussian(mean: str = "0", std: str = STD, dim: int = DIM, covariance: str = "") -> Law:
     """N(mean, std²) in `dim` dimensions, or with the covariance matrix in a .csv or .npy file.
 
     mean, std:  a number, or one per dimension with colons between them
     """
     if covariance:
         matrix = _matrix(Path(covariance))
+        if std != STD or dim not in (DIM, len(matrix)):
+            raise ValueError("std and dim are those of the covariance: leave them out")
         dim = len(matrix)
     if not 1 <= dim <= MOST_NUMBERS:
         raise ValueError(f"dim must be from 1 to {MOST_NUMBERS}, not {dim}")
     middle = _vector(mean, dim, "mean")
     if covariance:
-        return Law(Gaussian.of_covariance(middle, matrix), (dim,))
+        try:
+            return Law(Gaussian.of_covariance(middle, matrix), (dim,))
+        except ValueError as error:
+            raise DataProblem(f"{covariance}: {error}") from None
     spread = _vector(std, dim, "std")
     if not (spread > 0).all():
         raise ValueError("std must be positive")
@@ -72,19 +82,16 @@ def mixture(weights: str = "", means: str = "", stds: str = "") -> Law:
     return Law(Mixture(shares, torch.tensor(points, dtype=torch.float64), spreads), (len(points[0]),))
 
 
-def dataset(name: str = "mnist", count: int = 0, data_folder: Path | None = None) -> Law:
+def of_dataset(name: str, count: int, data_folder: Path | None) -> Law:
     """The training images of a data set or folder as they are: its posterior mean is the memorising denoiser.
 
     count:  of the first images only; 0 is all
     """
-    found = data.load(name, data=data_folder)
     if count < 0:
         raise ValueError("count must not be negative")
+    found = data.load(name, data=data_folder)
     images, _ = found.take(range(min(count or len(found), len(found))))
     return Law(Mixture(torch.ones(len(images)), images, torch.zeros(len(images))), found.shape)
-
-
-EXACT: dict[str, Callable[..., Law]] = {"gaussian": gaussian, "mixture": mixture, "dataset": dataset}
 
 
 def _vector(text: str, dim: int, what: str) -> Tensor:
@@ -106,20 +113,23 @@ def _number(text: str, what: str) -> float:
         value = float(text)
     except ValueError:
         raise ValueError(f"{what} must be numbers, not '{text}'") from None
-    if not abs(value) < float("inf"):
-        raise ValueError(f"{what} must be finite, not {text}")
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{what} must be from -{LARGEST:g} to {LARGEST:g}, not {text}")
     return value
 
 
 def _matrix(path: Path) -> Tensor:
     """A square matrix in a file; raises DataProblem."""
     try:
-        content = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
-        matrix = torch.from_numpy(np.asarray(content, dtype=np.float64))
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a file is empty is said below
+            numpy = path.suffix == ".npy"
+            content = np.lib.format.read_array(file) if numpy else np.loadtxt(file, delimiter=",", ndmin=2)
     except OSError as error:
         raise DataProblem(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise DataProblem(f"{path} is not a matrix: {error}", "rows of numbers with commas, or .npy") from None
-    if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.isfinite().all():
-        raise UsageProblem(f"{path} holds {list(matrix.shape)} numbers, not a square matrix of finite ones")
-    return matrix
+    square = content.ndim == 2 and 0 < content.shape[0] == content.shape[1]
+    if not square or content.dtype.kind not in "iuf" or not np.isfinite(content).all():
+        raise DataProblem(f"{path} is not a square matrix of finite numbers")
+    return torch.from_numpy(content.astype(np.float64))

@@ -54,22 +54,36 @@ def fresh_folder(folder: Path, hint: str = "choose another --out") -> Iterator[P
     Raises BusyProblem if the folder holds anything already, EnvironmentProblem if it cannot be made.
     """
     check_free(folder, hint)
-    existed = folder.exists()
-    made = [p for p in folder.parents if not p.exists()]
+    with _removed_if_failed(folder):
+        _make(folder)
+        yield folder
+
+
+@contextlib.contextmanager
+def _removed_if_failed(*places: Path) -> Iterator[None]:
+    """If the work inside fails, remove what it wrote to these places, which are free, and the folders made for them."""
+    empty = [place for place in places if place.is_dir()]
+    above = [folder for place in places for folder in place.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                place.unlink()
+        for folder in empty:
+            folder.mkdir(exist_ok=True)
+        for folder in above:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    try:
-        yield folder
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        if existed:
-            folder.mkdir(exist_ok=True)
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
 
 
 class Place(NamedTuple):
@@ -93,20 +107,24 @@ def fresh_place(out: Path | None, name: str, picture: str, animation: str = "") 
             yield Place(folder / picture, folder / animation, folder)
         return
     place = Place(out, out.with_suffix(".gif"), out.with_suffix(""))
-    for path in place[: 2 if animation else 1]:
+    wanted = place[: 2 if animation else 1]
+    for path in wanted:
         check_free(path)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(out, error) from error
-    yield place
+    with _removed_if_failed(*wanted, *([place.singles] if is_free(place.singles) else [])):
+        _make(out.parent)
+        yield place
 
 
 def check_free(path: Path, hint: str = "choose another --out") -> None:
     """Raise BusyProblem if there is a file or a folder that is not empty."""
+    if not is_free(path):
+        raise BusyProblem(f"{path} exists already", hint)
+
+
+def is_free(path: Path) -> bool:
+    """Whether there is nothing, or an empty folder; raises EnvironmentProblem for what cannot be a path."""
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise BusyProblem(f"{path} exists already", hint)
+        return not path.exists() or (path.is_dir() and not any(path.iterdir()))
     except OSError as error:
         raise cannot_write(path, error) from error
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 
 from diffcli import exact_models, runs, specs
-from diffcli.core.diffusion.denoiser import Denoise
+from diffcli.core.diffusion.denoiser import Denoise, check_pair
 from diffcli.core.diffusion.exact import Exact
 from diffcli.core.diffusion.schedules import Schedule
+from diffcli.errors import UsageProblem
 from diffcli.kinds import kind_of
 from diffcli.metrics.health import Health
 from diffcli.runs import Trained
@@ -59,17 +60,27 @@ def load(
     """The model called `target`: exact:..., a run, or a checkpoint file; None is the newest run.
 
     schedule:  another than the one it was trained under
+
+    Raises UsageProblem for a schedule that does not suit what the network predicts.
     """
     if target is not None and target.startswith(exact_models.PREFIX):
-        law, name = exact_models.load(target, data), schedule or EXACT_SCHEDULE
+        if weights != "ema":
+            raise UsageProblem("an exact model has no weights to choose from", "leave --weights out")
+        law, name = exact_models.load(target, data), EXACT_SCHEDULE if schedule is None else schedule
         return Model(target, law.exact, specs.schedule(name), name, law.shape, exact=law.exact)
     trained = runs.load(target, weights=weights, device=device)
     kind = kind_of(trained.shape)
+    name = trained.recipe.schedule if schedule is None else schedule
+    noise = trained.schedule if schedule is None else specs.schedule(schedule)
+    try:
+        check_pair(noise, trained.recipe.predict)
+    except ValueError as error:
+        raise UsageProblem(f"{name} does not suit this model: {error}", "use another --schedule") from None
     return Model(
         name=str(trained.path),
         denoise=trained.denoiser,
-        schedule=specs.schedule(schedule) if schedule else trained.schedule,
-        schedule_name=schedule or trained.recipe.schedule,
+        schedule=noise,
+        schedule_name=name,
         shape=trained.shape,
         classes=trained.classes,
         guidance=trained.recipe.guidance,

@@ -52,8 +52,9 @@ class Preview:
     def look(self, denoiser: Denoiser) -> Look:
         """Sample with DDIM from the same noise and classes as ever, and take the validation loss."""
         device = next(denoiser.parameters()).device
+        steps = min(STEPS, self.schedule.length or STEPS)
         denoise = clipped(denoiser) if self.kind.bounded else denoiser
-        job = Job(denoise, levels(self.schedule, STEPS), ddim, self.shape, self.seed, self.labels, device)
+        job = Job(denoise, levels(self.schedule, steps), ddim, self.shape, self.seed, self.labels, device)
         samples = last(job.walk(self.numbers)).cpu()
         return Look(samples, self.kind.health.of(samples), self.validation.loss(denoiser), self.linear_loss)
 

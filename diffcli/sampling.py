@@ -1,6 +1,7 @@
 """From a model and a wish to walks: what `sample`, `visualize` and the previews of `train` share."""
 
 import inspect
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +36,8 @@ USUAL_GRID = "trailing"
 RANGES = {
     # Least and most of each option that is a number.
     "eta": (0, 1), "guidance": (0, 100), "guidance_rescale": (0, 1), "threshold": (0.5, 1), "strength": (0, 1),
-    "churn": (0, 1e6), "churn_min": (0, 1e6), "churn_max": (0, 1e6), "churn_noise": (0, 10), "snr": (0, 10),
-    "corrections": (0, 100),
+    "churn": (0, 1e6), "churn_min": (0, 1e6), "churn_max": (0, float("inf")), "churn_noise": (0, 10),
+    "snr": (0, 1), "corrections": (0, 100),  # beyond snr 1 Langevin steps grow without end
 }  # fmt: skip
 
 
@@ -69,18 +70,32 @@ def check_ranges(**options: float | None) -> None:
     for option, value in options.items():
         least, most = RANGES.get(option, (-float("inf"), float("inf")))
         if value is not None and not least <= value <= most:
-            raise UsageProblem(f"{flag(option)} must be from {least} to {most:g}, not {value}")
+            raise UsageProblem(f"{flag(option)} must be from {least} to {most:.10g}, not {value:g}")
+
+
+def check_together(wish: "Wish") -> None:
+    """Refuse options that would undo each other, or do nothing."""
+    options = wish.options
+    idle = [k for k in ("churn_min", "churn_max", "churn_noise") if options.get(k) is not None]
+    if idle and not options.get("churn"):
+        raise UsageProblem(f"{flag(idle[0])} changes nothing without churn", "add --churn")
+    if (options.get("churn_min") or 0) > (math.inf if options.get("churn_max") is None else options["churn_max"]):
+        raise UsageProblem("--churn-min must not be above --churn-max")
+    if wish.clip and wish.threshold is not None:
+        raise UsageProblem("--clip and --threshold exclude each other", "leave one out")
 
 
 @dataclass(frozen=True)
 class Wish:
     """What the options of a command ask for; None is the default of the sampler or the model.
 
-    options:  those of one sampler
+    usual_steps:  steps unless told, and unless the table of the schedule is shorter; None is the sampler's
+    options:      those of one sampler
     """
 
     sampler: str = "ddpm"
     steps: int | None = None
+    usual_steps: int | None = None
     grid: str | None = None
     schedule: str | None = None
     label: str | None = None
@@ -104,12 +119,14 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
     if wish.options.get("variance") is not None:
         one_of(wish.options["variance"], VARIANCES, "variance")
     walker = chosen(wish.sampler, **wish.options)
-    grid = one_of(wish.grid or GRID.get(wish.sampler, USUAL_GRID), grids.GRIDS, "grid")
+    check_together(wish)
+    grid = GRID.get(wish.sampler, USUAL_GRID) if wish.grid is None else one_of(wish.grid, grids.GRIDS, "grid")
     interval = _interval(wish.guidance_interval)
     where = devices.pick(wish.device)
     model = models.load(target, weights=wish.weights, device=where, schedule=wish.schedule, data=wish.data)
     where = torch.device("cpu") if model.exact else where
-    steps = wish.steps or STEPS.get(wish.sampler, USUAL_STEPS)
+    usual = wish.usual_steps or STEPS.get(wish.sampler, USUAL_STEPS)
+    steps = wish.steps or min(usual, model.schedule.length or usual)
     if steps > MOST_STEPS:
         raise UsageProblem(f"--steps must be at most {MOST_STEPS}", "use fewer")
     try:
@@ -185,6 +202,7 @@ class Job:
     labels:    the class of every image of the job, [N], or None
     guidance:  what it is guided with; this, count, times and grid are for the record
     begin:     where the walks of some images start at levels[0]; None is pure noise
+    source:    images that the job goes by, [N, C, H, W], to be shown above its own
     """
 
     network: Denoise
@@ -200,6 +218,7 @@ class Job:
     times: Sequence[float] = ()
     grid: str = USUAL_GRID
     begin: Callable[[Sequence[int]], Tensor] | None = None
+    source: Tensor | None = None
 
     @property
     def batch(self) -> int:
@@ -217,7 +236,7 @@ class Job:
     def cost(self) -> tuple[int, int]:
         """Evaluations of the network and draws of noise per image, counted with a network that does nothing."""
         evaluations = draws = 0
-        nothing = torch.zeros(1, *self.shape)
+        nothing = torch.zeros(1, *self.shape, device=self.device)
 
         def network(x: Tensor, level: Level, **_: Any) -> Prediction:
             nonlocal evaluations

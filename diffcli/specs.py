@@ -2,7 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, TypeVar
+
+import torch
 
 from diffcli.core.diffusion.schedules import SCHEDULES, Schedule, ZeroTerminal
 from diffcli.errors import UsageProblem, one_of
@@ -10,6 +13,7 @@ from diffcli.errors import UsageProblem, one_of
 T = TypeVar("T")
 
 ZERO_SNR = "zero-snr"
+EXTREME = 1e6  # a noise beyond it, or below its inverse, leaves nothing of the data, or of itself, in float32
 
 
 def make(registry: Mapping[str, Callable[..., T]], spec: str, what: str) -> T:
@@ -25,13 +29,27 @@ def schedule(spec: str) -> Schedule:
     """A schedule, e.g. cosine or linear,steps=250,zero-snr; the last word ends it in pure noise."""
     name, values = _parsed(spec)
     zero = values.pop(ZERO_SNR, None)
+    if zero:
+        raise UsageProblem(f"{ZERO_SNR} takes no value", f"as in {name},{ZERO_SNR}")
     found = _call(SCHEDULES, name, values, "schedule")
-    if zero is None:
-        return found
+    if zero is not None:
+        try:
+            found = ZeroTerminal(found)
+        except ValueError as error:
+            raise UsageProblem(f"{spec}: {error}", "linear, cosine and vp have it") from None
+    if not _usable(found):
+        raise UsageProblem(f"{spec} does not go from data to noise within reach of float32", "be less extreme")
+    return found
+
+
+def _usable(schedule: Schedule) -> bool:
+    """Whether the noise grows all the way, from some to some."""
     try:
-        return ZeroTerminal(found)
-    except ValueError as error:
-        raise UsageProblem(f"{spec}: {error}", "linear, cosine and vp have it") from None
+        level = schedule(torch.linspace(0, 1, 51, dtype=torch.float64)[1:])
+        least = schedule(torch.tensor(schedule.first, dtype=torch.float64)).sigma
+    except OverflowError:
+        return False
+    return bool((level.log_snr.diff() < 0).all() and least >= 1 / EXTREME and level.sigma[-1] <= EXTREME)
 
 
 def _parsed(spec: str) -> tuple[str, dict[str, str]]:
@@ -39,10 +57,11 @@ def _parsed(spec: str) -> tuple[str, dict[str, str]]:
     name, *words = (word.strip() for word in spec.split(","))
     values = {}
     for word in words:
-        key, _, value = word.partition("=")
+        key, _, value = (part.strip() for part in word.partition("="))
+        key = key.replace("_", "-")
         if key in values:
             raise UsageProblem(f"{spec} gives {key} twice")
-        values[key.strip()] = value.strip()
+        values[key] = value
     return name, values
 
 
@@ -52,12 +71,14 @@ def _call(registry: Mapping[str, Callable[..., T]], name: str, values: dict[str,
     names = {key.replace("_", "-"): key for key in parameters}
     given: dict[str, Any] = {}
     for key, text in values.items():
-        key = names[one_of(key.replace("_", "-"), names, f"parameter of the {what} {name}")]
+        key = names[one_of(key, names, f"parameter of the {what} {name}")]
         kind = type(parameters[key].default)
         try:
             given[key] = kind(text)
+            if kind is float and not isfinite(given[key]):
+                raise ValueError
         except ValueError:
-            expected = {int: "a whole number", float: "a number"}[kind]
+            expected = {int: "a whole number", float: "a finite number"}[kind]
             raise UsageProblem(f"{key} of {name} must be {expected}, not '{text}'") from None
     try:
         return entry(**given)

@@ -49,6 +49,26 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in found}
 
 
+def assert_refused(result: Result, code: int, *words: str) -> None:
+    """One error line, at most one hint line, no traceback, no result; every word is said."""
+    lines = result.err.splitlines()
+    kinds = [line.split(":")[0] for line in lines]
+    assert result.code == code, result.err
+    assert kinds.count("error") == 1, result.err
+    assert kinds[kinds.index("error") :] in (["error"], ["error", "hint"]), result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+    for word in words:
+        assert word in result.err
+
+
+def refuses(cli: Cli, tmp_path: Path, code: int, *arguments: object, words: tuple[str, ...] = ()) -> None:
+    """The command fails as it should and leaves the folder that it works in as it was."""
+    before = tree(tmp_path)
+    assert_refused(cli(*arguments), code, *words)
+    assert tree(tmp_path) == before
+
+
 def start(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "diffcli", *map(str, arguments)]

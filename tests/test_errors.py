@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Cli, Result, checkpoint_of, rewrite_about, start, steps_kept, tree
+from conftest import Cli, Result, assert_refused, checkpoint_of, refuses, rewrite_about, start, steps_kept
 from PIL import Image
 
 from diffcli import checkpoint
@@ -22,26 +22,6 @@ from diffcli.errors import CheckpointProblem
 USAGE, DATA, CHECKPOINT, ENVIRONMENT, TAKEN = 2, 3, 4, 5, 6
 TINY = ("train", "--recipe", "tiny", "--steps", "2")
 FAST = ("--ddim", "--steps", "2", "--count", "2")
-
-
-def assert_refused(result: Result, code: int, *words: str) -> None:
-    """One error line, at most one hint line, no traceback, no result; every word is said."""
-    lines = result.err.splitlines()
-    kinds = [line.split(":")[0] for line in lines]
-    assert result.code == code, result.err
-    assert kinds.count("error") == 1, result.err
-    assert kinds[kinds.index("error") :] in (["error"], ["error", "hint"]), result.err
-    assert "Traceback" not in result.err
-    assert result.out == ""
-    for word in words:
-        assert word in result.err
-
-
-def refuses(cli: Cli, tmp_path: Path, code: int, *arguments: object, words: tuple[str, ...] = ()) -> None:
-    """The command fails as it should and leaves the folder that it works in as it was."""
-    before = tree(tmp_path)
-    assert_refused(cli(*arguments), code, *words)
-    assert tree(tmp_path) == before
 
 
 # Names

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from diffcli.models import Model
-    from diffcli.sampling import Job
+    from diffcli.sampling import Job, Wish
     from diffcli.show import Show
 
+STRENGTH = 0.6  # of --from
 FRAMES = 40  # of the animation
 SLOW = 20.0  # seconds from which on a faster way is suggested
+MOST_COLUMNS = 20  # of the strip of --interpolate
 INPAINT_STEPS = 250  # Lugmayr et al. 2022, section 5.1
 
 
@@ -97,18 +99,22 @@ def sample(
 ) -> None:
     """Draw from a trained or an exact model: images, points, or variations of an image."""
     from diffcli import editing, sampling
-    from diffcli.commands import sample_inversion
+    from diffcli.commands import sample_inversion, sample_plan
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    modes = {"--from": begin, "--inpaint": inpaint, "--interpolate": interpolate or None, "--invert": invert}
-    _check_modes({k: v for k, v in modes.items() if v}, mask=mask, resample=resample, strength=strength)
+    modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
+    mode = {k: v for k, v in modes.items() if v}
+    details: dict[str, Any] = {"mask": mask, "resample": resample, "strength": strength}
+    _check_mode(mode, details, plan=plan, each=each, animate=animate)
+    if begin and strength is None:
+        details["strength"] = STRENGTH
     smooth = bool(interpolate or invert)
     name = _sampler_name(ddim, sampler, eta, "ddim" if smooth else "ddpm")
     _check_array(array, out)
     sampling.check_ranges(strength=strength)
     wish = sampling.Wish(
-        sampler=name, steps=steps or (INPAINT_STEPS if inpaint and name == "ddpm" else None), grid=grid,
+        sampler=name, steps=steps, usual_steps=INPAINT_STEPS if inpaint and name == "ddpm" else None, grid=grid,
         schedule=schedule, label=label, guidance=guidance, guidance_interval=guidance_interval,
         guidance_rescale=guidance_rescale,
         clip=clip, threshold=threshold, count=count, seed=seed, device=device, weights=weights, data=data,
@@ -122,36 +128,37 @@ def sample(
         return
     job, model = sampling.prepare(run, wish)
     count = job.count
+    how = {"steps": len(job.levels) - 1} | mode | details
     if interpolate and len(job.shape) != 3:
         raise UsageProblem("--interpolate draws images; this model has points", "name a model of images")
     if interpolate:
-        if job.cost()[1]:
-            raise UsageProblem(f"--interpolate needs a deterministic sampler, not {name}", editing.DETERMINISTIC)
-        job = editing.interpolate(job, count)
+        job = editing.interpolate(job, name, count)
     if begin:
-        job = editing.from_image(job, begin, 0.6 if strength is None else strength)
+        job = editing.from_image(job, begin, details["strength"])
     if inpaint and mask:
         job = editing.inpaint(job, name, inpaint, mask, resample or 1)
     for note in model.notes:
         show.note(f"note: {note}")
     if plan:
-        _show_plan(job, model, name, show)
+        sample_plan.run(job, model, name, show)
         return
     if each and len(job.shape) != 3:
         raise UsageProblem("--each writes images; this model has points", "use --array")
-    strip = count if interpolate else 0
-    _draw_and_write(job, model, name, count, batch or job.batch, wish, show, out, array, each, animate, strip)
+    _draw_and_write(job, model, name, count, batch or job.batch, wish, how, show, out, array, each, animate)
 
 
-def _check_modes(modes: dict[str, Any], **details: Any) -> None:
-    """Refuse two modes at once, and details of a mode that is not asked for."""
-    if len(modes) > 1:
-        raise UsageProblem(f"{' and '.join(modes)} exclude each other", "ask for one")
-    for detail, mode in (("mask", "--inpaint"), ("resample", "--inpaint"), ("strength", "--from")):
-        if details[detail] is not None and mode not in modes:
-            raise UsageProblem(f"--{detail} belongs to {mode} IMAGE")
-    if "--inpaint" in modes and details["mask"] is None:
+def _check_mode(mode: dict[str, Any], details: dict[str, Any], **actions: bool) -> None:
+    """Refuse two modes at once, details of a mode that is not asked for, and what a mode does not do."""
+    if len(mode) > 1:
+        raise UsageProblem(f"{' and '.join(f'--{m}' for m in mode)} exclude each other", "ask for one")
+    for detail, owner in (("mask", "inpaint"), ("resample", "inpaint"), ("strength", "from")):
+        if details[detail] is not None and owner not in mode:
+            raise UsageProblem(f"--{detail} belongs to --{owner} IMAGE", f"leave it out, or add --{owner} IMAGE")
+    if "inpaint" in mode and details["mask"] is None:
         raise UsageProblem("--inpaint needs --mask MASK", "an image of the same size: white is painted, black is kept")
+    for action, wanted in actions.items():
+        if wanted and "invert" in mode:
+            raise UsageProblem(f"--{action} does not go with --invert, which draws no samples", "leave one out")
 
 
 def _check_array(array: Path | None, out: Path | None) -> None:
@@ -169,43 +176,14 @@ def _sampler_name(ddim: bool, sampler: str | None, eta: float | None, usual: str
     """The sampler that --ddim and --sampler ask for together."""
     if ddim and (sampler not in (None, "ddim") or eta not in (None, 0)):
         raise UsageProblem("--ddim means --sampler ddim --eta 0", "leave --ddim out to set either")
-    return "ddim" if ddim or (sampler is None and eta is not None) else sampler or usual
-
-
-def _show_plan(job: "Job", model: "Model", name: str, show: "Show") -> None:
-    """The levels of the walk and what it costs, as the result."""
-    evaluations, draws = job.cost()
-    levels = [
-        {"t": t, "alpha": level.alpha.item(), "sigma": level.sigma.item(), "log_snr": level.log_snr.item()}
-        for t, level in zip(job.times, job.levels, strict=True)
-    ]
-    document = {
-        "sampler": name,
-        "schedule": model.schedule_name,
-        "grid": job.grid,
-        "steps": len(levels) - 1,
-        "evaluations": evaluations,
-        "noise_draws": draws,
-        "levels": levels,
-    }
-    length = model.schedule.length
-    entry = f"   {'entry':>9}" if length else ""
-    lines = [
-        f"{name}, {model.schedule_name} schedule, {job.grid} grid: {len(levels) - 1} steps, "
-        f"{evaluations} network evaluations and {draws} draws of noise per item",
-        f"{'level':>5}   {'t':>9}{entry}   {'alpha':>10}   {'sigma':>10}   {'log SNR':>9}",
-    ]
-    for i, row in enumerate(levels):
-        at = f"   {row['t'] * length:>9.7g}" if length else ""
-        lines.append(
-            f"{i:>5}   {row['t']:>9.6f}{at}   {row['alpha']:>10.6g}   {row['sigma']:>10.6g}   {row['log_snr']:>9.4f}"
-        )
-    show.result(document, lines)
+    if ddim or (sampler is None and eta is not None):
+        return "ddim"
+    return usual if sampler is None else sampler
 
 
 def _draw_and_write(
-    job: "Job", model: "Model", name: str, count: int, batch: int, wish: Any, show: "Show",
-    out: Path | None, array: Path | None, each: bool, animate: bool, strip: int,
+    job: "Job", model: "Model", name: str, count: int, batch: int, wish: "Wish", how: dict[str, Any],
+    show: "Show", out: Path | None, array: Path | None, each: bool, animate: bool,
 ) -> None:  # fmt: skip
     from diffcli.files import check_free, fresh_place
     from diffcli.kinds import kind_of
@@ -218,7 +196,8 @@ def _draw_and_write(
 
     steps = len(job.levels) - 1
     evaluations, _ = job.cost()
-    with fresh_place(out, "sample", "grid.png", "walk.gif") as place:
+    strip = "interpolate" in how
+    with fresh_place(out, "sample", "grid.png", "walk.gif" if animate or strip else "") as place:
         if each:
             check_free(place.singles)
         guided = "" if job.labels is None else f", guidance {job.guidance:g}"
@@ -231,14 +210,18 @@ def _draw_and_write(
         seconds = time.monotonic() - began
 
         settings = {
-            "checkpoint": model.name, "sampler": name, "steps": steps, "spacing": job.grid, **wish.options,
-            "guidance": job.guidance, "class": wish.label, "clip": wish.clip, "weights": wish.weights,
-            "seed": wish.seed, "count": count,
+            "checkpoint": model.name, "sampler": name, "grid": job.grid,
+            "schedule": model.schedule_name, **wish.options, "class": wish.label, "guidance": job.guidance,
+            "guidance_interval": wish.guidance_interval, "guidance_rescale": wish.guidance_rescale,
+            "clip": wish.clip, "threshold": wish.threshold, "weights": wish.weights, "seed": wish.seed,
+            "count": count, **how,
         }  # fmt: skip
-        facts = {f"diffcli {k}": v for k, v in settings.items() if v is not None}
+        facts = {f"diffcli {k.replace('_', '-')}": v for k, v in settings.items() if v is not None}
         written = [place.picture]
         density = plane.density() if (plane := Plane.of_model(model, wish.data)) else None
-        save_png(written[0], picture(images, columns=strip, density=density, law=model.exact), facts)
+        wide = min(count, MOST_COLUMNS) if strip else 0
+        scene = picture(images, columns=wide, above=job.source, density=density, law=model.exact)
+        save_png(written[0], scene, facts)
         if animate or strip:
             written.append(place.animation)
             moving = animation(frames, levels, density) if animate else (single(i) for i in images)

@@ -15,6 +15,7 @@ LADDER = (10, 20, 50, 100, 200, 500, 1000)  # Song et al. 2021 (DDIM), table 2
 
 def run(target: str | None, wish: "Wish", image: Path, out: Path | None, array: Path | None, show: "Show") -> None:
     """An image to its noise and back by DDIM, for each number of steps; picture, latent and errors."""
+    from diffcli.core.diffusion import grids
     from diffcli.core.diffusion.editing import invert
     from diffcli.editing import picture
     from diffcli.files import fresh_place
@@ -27,26 +28,30 @@ def run(target: str | None, wish: "Wish", image: Path, out: Path | None, array: 
     wish = replace(wish, guidance=1.0 if wish.guidance is None else wish.guidance, clip=wish.clip or False, count=1)
     if wish.guidance != 1:
         show.note(f"note: with guidance {wish.guidance:g} an image does not come back; 1 inverts best")
+    job, model = prepare(target, replace(wish, usual_steps=LADDER[0]))
+    for note in model.notes:
+        show.note(f"note: {note}")
+    x0 = picture(image, job).to(job.device)
+    denoise = job.steered(job.network)
+    labels = None if job.labels is None else job.labels.to(job.device)
+    length = model.schedule.length or LADDER[-1]
+    ladder = [wish.steps] if wish.steps else [n for n in LADDER if n <= length] or [length]
+
     rows: list[dict[str, Any]] = []
     pictures = []
-    ladder = (wish.steps,) if wish.steps else LADDER
-    with show.progress("inverting", 2 * sum(ladder)) as bar:
+    with fresh_place(out, "invert", "inversion.png") as place, show.progress("inverting", 2 * sum(ladder)) as bar:
         done = 0
         for steps in ladder:
-            job, model = prepare(target, replace(wish, steps=steps))
-            x0 = picture(image, job).to(job.device)
-            denoise = job.steered(job.network)
-            labels = None if job.labels is None else job.labels.to(job.device)
-            latent = last(invert(denoise, x0, job.levels, label=labels))
+            levels = grids.levels(model.schedule, steps, job.grid)
+            latent = last(invert(denoise, x0, levels, label=labels))
             bar.update(done := done + steps)
-            back = last(job.sampler(denoise, latent, job.levels, label=labels))
+            back = last(job.sampler(denoise, latent, levels, label=labels))
             bar.update(done := done + steps)
             error = ((back - x0) / 2).square().mean().item()
             rows.append(
                 {"steps": steps, "error": error, "latent_mean": latent.mean().item(), "latent_std": latent.std().item()}
             )
             pictures.append(back.cpu())
-    with fresh_place(out, "invert", "inversion.png") as place:
         inversion_figure(place.picture, x0.cpu(), latent.cpu(), pictures, [(r["steps"], r["error"]) for r in rows])
         if array:
             save_array(array, latent)

@@ -76,22 +76,28 @@ def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str
 def inversion_figure(
     path: Path, image: Tensor, latent: Tensor, back: Sequence[Tensor], errors: Sequence[tuple[int, float]]
 ) -> None:
-    """An image, its noise, and what came back for each number of steps, above the error over the steps."""
+    """An image, its noise, and what came back for each number of steps; the error over these if that is a curve."""
     images = [image[0], latent[0] / latent.abs().max(), *(picture[0] for picture in back)]
-    wide = len(images)
-    figure = Figure(figsize=(max(6.0, 1.2 * wide), 5.0), layout="constrained")
-    top, bottom = cast("tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[1.9, 3.0]))
-    top.suptitle("DDIM inversion: image → noise → image")
-    titles = ["image", f"noise\n{errors[-1][0]} steps", *(f"back\n{n} steps\n{e:.2g}" for n, e in errors)]
+    curved = sum(error > 0 for _, error in errors) > 1  # none can be shown at 0 of a logarithmic axis
+    figure = Figure(figsize=(max(6.0, 1.2 * len(images)), 5.0 if curved else 2.6), layout="constrained")
+    top: FigureBase = figure
+    if curved:
+        top, bottom = cast("tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[1.9, 3.0]))
+        _error_curve(bottom.subplots(), errors)
+    figure.suptitle("DDIM inversion: image → noise → image")
+    titles = ["image", f"noise\n{errors[-1][0]} steps\nstd {latent.std():.2f}"]
+    titles += [f"back\n{steps} steps\nerror {error:.2g}" for steps, error in errors]
     _mosaic(top, [images], titles)
-    axes = bottom.subplots()
-    axes.loglog([n for n, _ in errors], [e for _, e in errors], marker="o")
+    write_figure(figure, path)
+
+
+def _error_curve(axes: Axes, errors: Sequence[tuple[int, float]]) -> None:
+    axes.loglog([steps for steps, _ in errors], [error for _, error in errors], marker="o")
     axes.set_xlabel("steps each way")
     axes.set_ylabel("squared error per value\n(black 0, white 1)")
-    axes.set_xticks([n for n, _ in errors], [str(n) for n, _ in errors])
+    axes.set_xticks([steps for steps, _ in errors], [str(steps) for steps, _ in errors])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    write_figure(figure, path)
 
 
 def _mosaic(figure: FigureBase, rows: list[list[Tensor]], titles: list[str], names: Sequence[str] = ()) -> None:

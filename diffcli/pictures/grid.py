@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
@@ -24,10 +25,17 @@ def single(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0])
 
 
-def grid(images: Tensor, columns: int = 0, width: int = 800) -> Image.Image:
-    """Images [N, C, H, W] in [-1, 1] row by row, enlarged by a whole factor to about `width` pixels at most."""
+def grid(images: Tensor, columns: int = 0, width: int = 800, above: Tensor | None = None) -> Image.Image:
+    """Images [N, C, H, W] in [-1, 1] row by row, enlarged by a whole factor to about `width` pixels at most.
+
+    above:  images for a row of their own on top
+    """
+    columns = columns or best_columns(len(images))
+    if above is not None:
+        columns = max(columns, len(above))
+        blank = torch.full_like(images[:1], PAPER / 127.5 - 1).expand(columns - len(above), -1, -1, -1)
+        images = torch.cat([above.to(images), blank, images])
     count, _, h, w = images.shape
-    columns = columns or best_columns(count)
     rows = math.ceil(count / columns)
     sheet = Image.new(single(images[0]).mode, (columns * (w + GAP) + GAP, rows * (h + GAP) + GAP), _paper(images))
     for i, image in enumerate(images):

@@ -18,16 +18,22 @@ LINE = (-4.0, 4.0)  # standard deviations of the samples that a histogram shows
 
 
 def picture(
-    samples: Tensor, *, columns: int = 0, density: Density | None = None, law: Exact | None = None
+    samples: Tensor,
+    *,
+    columns: int = 0,
+    above: Tensor | None = None,
+    density: Density | None = None,
+    law: Exact | None = None,
 ) -> Image.Image:
     """Samples [N, ...] as one picture.
 
     columns:  of a grid of images; 0 chooses
+    above:    an image to show over the grid
     density:  to draw below points in the plane
     law:      to draw over the histogram of numbers
     """
     if samples.dim() == 4:
-        return grid(samples, columns=columns)
+        return grid(samples, columns=columns, above=above)
     if samples.shape[1] == 1:
         return _histogram(samples.flatten(), law)
     title = "samples" if samples.shape[1] == 2 else f"samples, the first 2 of {samples.shape[1]} coordinates"

@@ -48,7 +48,7 @@ def inpainting(
 
     At CLEAN they are the image's own, exactly (Lugmayr et al. 2022, RePaint, eq. 8).
 
-    sampler:   one whose step depends on one level only, ddpm or ddim
+    sampler:   one whose steps depend on their own two levels only, as ddpm's and ddim's do
     known:     the image, broadcasting against x
     mask:      1 where pixels are to be painted, 0 where they are known; broadcasting against x
     resample:  how often each step is taken, noising back between, so that the parts agree (algorithm 1, U)

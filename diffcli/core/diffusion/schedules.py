@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
+MOST_STEPS = 1_000_000  # of a table
+
 
 class Level(NamedTuple):
     """One noise level: x = alpha * x0 + sigma * eps. Each is [] or [B, 1, ..., 1], so nothing ever reshapes."""
@@ -98,7 +100,7 @@ class Table(Schedule):
 
     def __init__(self, betas: Tensor) -> None:
         if not (betas > 0).logical_and(betas < 1).all():
-            raise ValueError("each beta must lie strictly between 0 and 1")
+            raise ValueError(f"betas must lie strictly between 0 and 1, not {betas.min():.3g} to {betas.max():.3g}")
         self.betas = betas.double()
         self.length, self.first = len(betas), 1 / len(betas)
         log_alpha2 = torch.log1p(-self.betas).cumsum(0)
@@ -228,10 +230,13 @@ class ZeroTerminal(Schedule):
 
     def __init__(self, schedule: Schedule) -> None:
         self.base, self.length, self.first = schedule, schedule.length, schedule.first
-        start, end = (torch.tensor(t, dtype=torch.float64) for t in (schedule.first if schedule.length else 0.0, 1.0))
-        if abs(torch.hypot(*schedule(end)) - 1) > 1e-9:
+        times = torch.tensor([schedule.first if schedule.length else 0.0, 0.5, 1.0], dtype=torch.float64)
+        level = schedule(times)
+        if not torch.allclose(torch.hypot(*level), torch.ones_like(times), rtol=0, atol=1e-9):
             raise ValueError("zero-snr needs a schedule with alpha² + sigma² = 1")
-        self.start, self.top, self.rest = start, schedule.alpha(start), schedule.alpha(end)
+        if schedule.length == 1:
+            raise ValueError("zero-snr needs a table of at least 2 entries, as it keeps the first")
+        self.start, (self.top, _, self.rest) = times[0], level.alpha
 
     def alpha(self, t: Tensor) -> Tensor:
         alpha = self.base.alpha(t)
@@ -270,8 +275,8 @@ def _table(betas: Callable[..., Tensor]) -> Callable[..., Schedule]:
 
     @functools.wraps(betas)
     def make(steps: int = 1000, **options: float) -> Schedule:
-        if steps < 1:
-            raise ValueError("a table needs at least 1 step")
+        if not 1 <= steps <= MOST_STEPS:
+            raise ValueError(f"a table has from 1 to {MOST_STEPS} steps, not {steps}")
         return Table(betas(steps, **options))
 
     return make

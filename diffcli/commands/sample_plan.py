@@ -1,0 +1,39 @@
+"""diffcli sample --plan"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diffcli.models import Model
+    from diffcli.sampling import Job
+    from diffcli.show import Show
+
+
+def run(job: "Job", model: "Model", name: str, show: "Show") -> None:
+    """The levels of the walk and what it costs, as the result."""
+    evaluations, draws = job.cost()
+    levels = [
+        {"t": t, "alpha": level.alpha.item(), "sigma": level.sigma.item(), "log_snr": level.log_snr.item()}
+        for t, level in zip(job.times, job.levels, strict=True)
+    ]
+    document = {
+        "sampler": name,
+        "schedule": model.schedule_name,
+        "grid": job.grid,
+        "steps": len(levels) - 1,
+        "evaluations": evaluations,
+        "noise_draws": draws,
+        "levels": levels,
+    }
+    length = model.schedule.length
+    entry = f"   {'entry':>9}" if length else ""
+    lines = [
+        f"{name}, {model.schedule_name} schedule, {job.grid} grid: {len(levels) - 1} steps, "
+        f"{evaluations} network evaluations and {draws} draws of noise per item",
+        f"{'level':>5}   {'t':>9}{entry}   {'alpha':>10}   {'sigma':>10}   {'log SNR':>9}",
+    ]
+    for i, row in enumerate(levels):
+        at = f"   {row['t'] * length:>9.7g}" if length else ""
+        lines.append(
+            f"{i:>5}   {row['t']:>9.6f}{at}   {row['alpha']:>10.6g}   {row['sigma']:>10.6g}   {row['log_snr']:>9.4f}"
+        )
+    show.result(document, lines)
