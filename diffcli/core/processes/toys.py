@@ -66,7 +66,7 @@ def swiss_roll(count: int, generator: Generator) -> Tensor:
 
 
 def checkerboard(count: int, generator: Generator) -> Tensor:
-    """Uniform on the eight dark squares of a board of four by four over [-√3, √3]² (as Grathwohl et al. 2019, section 4.1).
+    """Uniform on the eight dark squares of a 4x4 board over [-√3, √3]² (Grathwohl et al. 2019, section 4.1).
 
     Square (i, j), counted from the lower left, is dark where i + j is even.
     """
