@@ -58,7 +58,7 @@ def measure(run: str, count: int, steps: int, repeats: int) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Judge the samples of runs on points.")
     parser.add_argument("runs", metavar="RUN", nargs="+", help="a run or a checkpoint")
-    parser.add_argument("--count", type=int, default=10_000, help="points in a set (default 10000)")
+    parser.add_argument("--count", type=int, default=5000, help="points in a set (default 5000)")
     parser.add_argument("--steps", type=int, default=50, help="of DDIM (default 50)")
     parser.add_argument("--repeats", type=int, default=3, help="sets to take the mean over (default 3)")
     options = parser.parse_args()

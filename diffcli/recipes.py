@@ -166,7 +166,7 @@ RECIPES: dict[str, Recipe] = {
         optimizer="adamw", lr=2e-4, batch=128, ema=0.9999, steps=100_000, warmup=5000, guidance=1.0,
     ),
     "points": Recipe(
-        dataset="moons", model="mlp", steps=3000, batch=512, optimizer="adamw", ema=0.999, precision="fp32",
+        dataset="moons", model="mlp", steps=2000, batch=512, optimizer="adamw", ema=0.999, precision="fp32",
     ),
     "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5),
 }  # fmt: skip

@@ -9,7 +9,7 @@ ROWS = 2000  # points of one set compared with all of the other at once
 
 
 def energy(a: Tensor, b: Tensor) -> float:
-    """The energy distance 2 E|a - b| - E|a - a'| - E|b - b'| of points [N, D] and [M, D] (Székely & Rizzo 2013, eq. 1).
+    """The energy distance 2 E|a - b| - E|a - a'| - E|b - b'| of points [N, D] and [M, D] (Székely & Rizzo 2013).
 
     The expectations are over pairs of different points, so two samples of one law are at 0 on the average.
     """
@@ -19,7 +19,7 @@ def energy(a: Tensor, b: Tensor) -> float:
 def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = 256) -> float:
     """The root mean square, over directions, of the 2-Wasserstein distance of two projected sets [N, D], as many each.
 
-    Bonneel et al. 2015, section 3; in one dimension the optimal transport sorts.
+    Bonneel et al. 2015; in one dimension the optimal transport sorts.
     """
     normal = torch.randn(a.shape[1], directions, generator=keyed(0, "slices"), dtype=torch.float64)
     normal = normal / normal.norm(dim=0)

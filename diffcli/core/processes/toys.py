@@ -20,7 +20,7 @@ class Mixture(NamedTuple):
 
 
 def ring(count: int = 8, std: float = math.sqrt(0.02)) -> Mixture:
-    """Equal Gaussians evenly on a circle (Goodfellow-style toy of Metz et al. 2017, section 3.1), float64.
+    """Equal Gaussians evenly on a circle (as Metz et al. 2017, section 3.1), float64.
 
     A coordinate has variance radius² / 2 + std², which the radius makes 1 (1.4 for the default std).
     """
@@ -66,7 +66,7 @@ def swiss_roll(count: int, generator: Generator) -> Tensor:
 
 
 def checkerboard(count: int, generator: Generator) -> Tensor:
-    """Uniform on the eight dark squares of a board of four by four over [-√3, √3]² (Grathwohl et al. 2019, figure 1).
+    """Uniform on the eight dark squares of a 4x4 board over [-√3, √3]² (Grathwohl et al. 2019, section 4.1).
 
     Square (i, j), counted from the lower left, is dark where i + j is even.
     """
