@@ -28,9 +28,13 @@ BATCH = 250  # images drawn at once
 
 def draw(run: str, count: int, guidance: float | None, steps: int, seed: int) -> tuple[Tensor, float, Trained]:
     """Images [count, 1, 28, 28] by DDIM, image i of class i mod 10, as a PNG would hold them; guidance; model."""
-    job, trained = sampling.prepare(
-        run, sampler="ddim", steps=steps, label="all", guidance=guidance, count=count, seed=seed, device="cpu"
+    wish = sampling.Wish(
+        sampler="ddim", steps=steps, label="all", guidance=guidance, count=count, seed=seed, device="cpu"
     )
+    job, model = sampling.prepare(run, wish)
+    trained = model.trained
+    if trained is None:
+        raise UsageProblem(f"{run} was not trained", "name a run")
     if trained.recipe.dataset != "mnist":
         raise UsageProblem(f"{run} was trained on {trained.recipe.dataset}", "the classifier can judge mnist only")
     parts = []

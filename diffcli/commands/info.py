@@ -47,6 +47,7 @@ def _recipe(name: str, data: Any) -> dict[str, Any]:
 
     from diffcli import data as datasets
     from diffcli import recipes, runs, specs
+    from diffcli.kinds import kind_of
 
     recipe = recipes.load(name)
     recipe.check_core()
@@ -58,7 +59,7 @@ def _recipe(name: str, data: Any) -> dict[str, Any]:
         "dataset": recipe.dataset,
         **_network(recipe, denoiser.network, dataset.shape),
         "shape": list(dataset.shape),
-        "range": [-1, 1],
+        "range": [-1, 1] if kind_of(dataset.shape).bounded else None,
         "classes": list(dataset.classes),
         "schedule": _schedule(recipe.schedule, specs.schedule(recipe.schedule)),
         "recipe": recipes.to_dict(recipe),
@@ -73,6 +74,7 @@ def _model(target: str | None, data: Any, show: Any) -> dict[str, Any]:
 
     from diffcli import models
     from diffcli.history import made_by
+    from diffcli.kinds import kind_of
 
     model = models.load(target, device=torch.device("cpu"), data=data)
     for note in model.notes:
@@ -82,7 +84,7 @@ def _model(target: str | None, data: Any, show: Any) -> dict[str, Any]:
         "name": model.name,
         "kind": "exact model" if model.exact else "checkpoint",
         "shape": list(model.shape),
-        "range": [-1, 1] if len(model.shape) == 3 else None,
+        "range": [-1, 1] if kind_of(model.shape).bounded else None,
         "classes": list(model.classes),
         "schedule": _schedule(model.schedule_name, model.schedule),
         "next": f"diffcli sample {model.target} {sampler}" + (" --class all" if model.classes else ""),

@@ -60,11 +60,19 @@ def score_figure(path: Path, rows: Mapping[str, Sequence[Field]]) -> None:
         for c, field in enumerate(fields):
             ax, reach = axes[r][c], field.reach
             ends = (-reach, reach, -reach, reach)
-            ax.imshow(field.density, origin="lower", extent=ends, cmap="Blues", aspect="equal")
+            ax.imshow(field.density.numpy(), origin="lower", extent=ends, cmap="Blues", aspect="equal")
             step = 2 * reach / len(field.points) ** 0.5
             length = field.score.norm(dim=1, keepdim=True)
             arrows = field.score / length * (length / length.quantile(0.9)).clamp(max=1) * step
-            ax.quiver(*field.points.T, *arrows.T, color="#c2410c", angles="xy", scale_units="xy", scale=1, width=0.006)
+            ax.quiver(
+                *field.points.T.numpy(),
+                *arrows.T.numpy(),
+                color="#c2410c",
+                angles="xy",
+                scale_units="xy",
+                scale=1,
+                width=0.006,
+            )
             ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
             ax.tick_params(labelsize=8)
             if r == 0:
