@@ -79,11 +79,12 @@ def scores_are_gradients() -> Iterator[Finding]:
     "a Gaussian with full covariance: the conditional by the inverse of the joint covariance", "Bishop 2006, eq. 2.81"
 )
 def gaussian_conditional() -> Iterator[Finding]:
-    covariance = torch.tensor([[1.0, 0.6], [0.6, 0.8]], dtype=torch.float64)
-    mean = torch.tensor([0.5, -1.0], dtype=torch.float64)
-    law, x = Gaussian.of_covariance(mean, covariance), _points(4, 2)
+    # Of three dimensions: an orthogonal matrix of two may be its own transpose.
+    covariance = torch.tensor([[1.0, 0.6, 0.1], [0.6, 0.8, -0.2], [0.1, -0.2, 0.5]], dtype=torch.float64)
+    mean = torch.tensor([0.5, -1.0, 0.2], dtype=torch.float64)
+    law, x = Gaussian.of_covariance(mean, covariance), _points(4, 3)
     for level in (VP()(at(0.3)), VE()(at(0.5))):
-        total = level.alpha**2 * covariance + level.sigma**2 * torch.eye(2, dtype=torch.float64)
+        total = level.alpha**2 * covariance + level.sigma**2 * torch.eye(3, dtype=torch.float64)
         wanted = mean + (x - level.alpha * mean) @ torch.linalg.inv(total) @ (level.alpha * covariance)
         yield near("posterior mean", wanted, law(x, level).x0, rel=1e-9)
         normal = torch.distributions.MultivariateNormal(level.alpha * mean, total)

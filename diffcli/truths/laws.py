@@ -14,7 +14,7 @@ from diffcli.truths import Finding, check, near
 from diffcli.truths.denoisers import MEANS, STDS, WEIGHTS, line_mixture
 from diffcli.truths.schedules import at
 
-DRAWS = 20_000
+DRAWS = 100_000
 DISTANCE = math.sqrt(math.log(2 / 1e-6) / (2 * DRAWS))
 """How far the empirical distribution function may lie from the true one: more has a probability below 1e-6."""
 

@@ -8,9 +8,10 @@ import torch
 
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.samplers import SAMPLERS
-from diffcli.core.diffusion.schedules import EDM, VP
+from diffcli.core.diffusion.schedules import EDM, VE, VP
 from diffcli.core.diffusion.sde import euler_maruyama, flow_velocity
 from diffcli.truths import Finding, check, near
+from diffcli.truths.algorithms import NOISE
 from diffcli.truths.gaussian import LAW, MEAN, STD
 from diffcli.truths.schedules import at
 
@@ -55,6 +56,26 @@ def _responses(steps: int) -> tuple[float, torch.Tensor]:
     *_, end = euler_maruyama(LAW, x, VP(), times, noise=pulse)
     response = end.x[1:] - end.x[0]
     return response[0].item(), response[1:] / math.sqrt(0.7 / steps)
+
+
+@check(
+    "Euler-Maruyama is the step of the reverse SDE, with the f and g of VP and of VE", "Song et al. 2021, eq. 6, 9, 11"
+)
+def euler_maruyama_algorithm() -> Iterator[Finding]:
+    times = [1.0, 0.7, 0.45, 0.3, 0.25]
+    for name, schedule in (("vp", VP()), ("ve", VE())):
+        x = START
+        walk = euler_maruyama(
+            LAW, at(x), schedule, torch.tensor(times, dtype=torch.float64), noise=lambda k: at(NOISE[k])
+        )
+        for k, (step, (t, s)) in enumerate(zip(walk, pairwise(times), strict=True)):
+            beta, growth = 0.1 + t * 19.9, 2 * math.log(5000)
+            alpha = math.exp(-(0.1 * t + 19.9 * t**2 / 2) / 2) if name == "vp" else 1.0
+            sigma = math.sqrt(1 - alpha**2) if name == "vp" else 0.01 * 5000**t
+            f, g = (-beta / 2, math.sqrt(beta)) if name == "vp" else (0.0, sigma * math.sqrt(growth))
+            score = -(x - alpha * MEAN) / (alpha**2 * STD**2 + sigma**2)
+            x = x - (f * x - g**2 * score) * (t - s) + g * math.sqrt(t - s) * NOISE[k]
+            yield near(f"{name}, step {k + 1}", x, step.x, rel=1e-8, abs=1e-9)
 
 
 @check(
