@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from diffcli.commands import noise, sample, train, visualize
+from diffcli.commands import data, info, noise, runs, sample, train, verify, visualize
 from diffcli.errors import InterruptedProblem, Problem
 
 
@@ -37,6 +37,10 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.command()(noise.noise)
+app.command()(data.data)
+app.command()(runs.runs)
+app.command()(info.info)
+app.command()(verify.verify)
 
 
 @app.callback(invoke_without_command=True)

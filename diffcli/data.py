@@ -1,137 +1,67 @@
-"""Data sets: MNIST (bundled), Fashion-MNIST, and any folder of images."""
+"""Data sets by name, of images or of points, and any folder of images."""
 
-import gzip
 import hashlib
 import math
 import os
-from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-import platformdirs
 import torch
 
+from diffcli import points
 from diffcli.dataset import Dataset
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.files import is_dir, is_file
 from diffcli.images import GREY, SUFFIXES, Files, header
+from diffcli.sources import DATASETS
 
 MEMORY_LIMIT = 1 << 30  # bytes of uint8 pixels; a larger set stays on disk and is read by workers
 LARGEST_DEFAULT_SIDE = 64
 
 
-@dataclass(frozen=True)
-class Source:
-    """A data set in the idx format of MNIST: where its files lie and what they must contain."""
-
-    title: str
-    folder: str  # below a data folder, as torchvision has it
-    classes: tuple[str, ...]
-    licence: str
-    url: str = ""
-    sha256: dict[str, str] = field(default_factory=dict)
-
-    def load(self, split: str, extra: Path | None) -> Dataset:
-        prefix = {"train": "train", "test": "t10k"}[split]
-        images = _read_idx(self._find(f"{prefix}-images-idx3-ubyte.gz", extra), dimensions=3)
-        labels = _read_idx(self._find(f"{prefix}-labels-idx1-ubyte.gz", extra), dimensions=1)
-        pixels = torch.from_numpy(images).unsqueeze(1)
-        return Dataset(
-            self.title, pixels, torch.from_numpy(labels).long(), (1, *images.shape[1:]), self.classes,
-            _digest(images.tobytes(), labels.tobytes()),
-        )  # fmt: skip
-
-    def _find(self, name: str, extra: Path | None) -> bytes:
-        """The content of a file, from the first place that has it; raises DataProblem if none has or it is damaged."""
-        cache = platformdirs.user_cache_path("diffcli") / self.folder
-        folders = [Path(str(files("diffcli") / "bundled" / self.folder))]
-        for root in (extra, os.environ.get("DIFFCLI_DATA")):
-            if root:
-                folders += [Path(root) / self.folder / "raw", Path(root) / self.folder, Path(root)]
-        for folder in [*folders, cache]:
-            path = folder / name
-            if path.is_file():
-                content = path.read_bytes()
-                if hashlib.sha256(content).hexdigest() != self.sha256[name]:
-                    raise DataProblem(
-                        f"{path} is not the {self.title} file it should be", "delete it, or fetch it again"
-                    )
-                return content
-        return self._download(name, cache)
-
-    def _download(self, name: str, cache: Path) -> bytes:
-        from diffcli.download import fetch
-
-        where = f"put {name} into {cache}, or name its folder by --data or DIFFCLI_DATA"
-        if not self.url:
-            raise DataProblem(f"{self.title} is incomplete: {name} is missing", where)
-        return fetch(f"{self.url}/{name}", cache / name, self.sha256[name], hint=where)
-
-
-DATASETS: dict[str, Source] = {
-    "mnist": Source(
-        title="mnist",
-        folder="MNIST",
-        classes=tuple("0123456789"),
-        licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-        sha256={
-            "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        },
-    ),
-    "fashion-mnist": Source(
-        title="fashion-mnist",
-        folder="FashionMNIST",
-        classes=(
-            "t-shirt",
-            "trouser",
-            "pullover",
-            "dress",
-            "coat",
-            "sandal",
-            "shirt",
-            "sneaker",
-            "bag",
-            "boot",
-        ),
-        licence="MIT, Zalando SE",
-        url="https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
-        sha256={
-            "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-        },
-    ),
-}
+def names() -> list[str]:
+    """Of all data sets that are no folder."""
+    return [*DATASETS, *points.TITLES]
 
 
 def load(name: str, split: str = "train", *, data: Path | None = None, size: int = 0) -> Dataset:
-    """A data set by name, or the images of a folder.
+    """A data set by name, of images or of points, or the images of a folder.
 
-    data:  a folder to look in first for the files of a named set
-    size:  side of the square that a folder's images are cropped to; 0 keeps images of one size as they are
+    split:  "train", "test", or "val" where a set has one (it is in neither of the others); a folder has no splits
+    data:   a folder to look in first for the files of a named set
+    size:   side of the square that a folder's images are cropped to; 0 keeps images of one size as they are
 
-    Raises UsageProblem for an unknown name, DataProblem where files are missing or broken.
+    Raises DataProblem for an unknown name and where files are missing or broken, UsageProblem for an unknown split.
     """
     if name in DATASETS:
         if size:
             raise UsageProblem(f"size belongs to folders of images; {name} has its own", "leave size at 0")
-        return DATASETS[name].load(split, data)
+        return _load_named(name, split, data)
+    if name in points.TITLES:
+        if size:
+            raise UsageProblem(f"size belongs to folders of images; {name} holds points", "leave size at 0")
+        return points.load(name, one_of(split, points.COUNTS, f"split of {name}"))
     folder = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
     if name and is_dir(folder):
         return load_folder(folder, size)
     if is_file(folder):
         raise DataProblem(f"{name} is a file, not a folder of images", "name the folder that holds the images")
     if len(folder.parts) > 1 or name.startswith("."):
-        raise DataProblem(
-            f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(DATASETS)}"
-        )
-    one_of(name, DATASETS, "data set (and no such folder)", DataProblem)
+        raise DataProblem(f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(names())}")
+    one_of(name, names(), "data set (and no such folder)", DataProblem)
     raise AssertionError
+
+
+def _load_named(name: str, split: str, data: Path | None) -> Dataset:
+    source = DATASETS[name]
+    images, labels = source.read(one_of(split, source.images, f"split of {name}"), data)
+    digest = _digest(images.tobytes(), labels.tobytes())
+    notes = []
+    if len(images) != source.images[split]:  # of files that have no checksum
+        notes.append(f"{len(images)} images, where the published set has {source.images[split]}")
+    return Dataset(
+        name, torch.from_numpy(images), torch.from_numpy(labels).long(), images.shape[1:], source.classes, digest,
+        tuple(notes),
+    )  # fmt: skip
 
 
 def load_folder(folder: Path, size: int = 0) -> Dataset:
@@ -183,15 +113,6 @@ def load_folder(folder: Path, size: int = 0) -> Dataset:
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
-
-
-def _read_idx(content: bytes, dimensions: int) -> np.ndarray:
-    """The array in a gzipped idx file: two zero bytes, type 8 (uint8), the number of dimensions, their sizes."""
-    raw = gzip.decompress(content)
-    header = np.frombuffer(raw, ">i4", 1 + dimensions)
-    if header[0] != 2048 + dimensions:
-        raise DataProblem(f"not an idx file of {dimensions} dimensions (magic number {header[0]})")
-    return np.frombuffer(raw, np.uint8, offset=4 * (1 + dimensions)).reshape(header[1:]).copy()
 
 
 def _digest(*parts: bytes) -> str:

@@ -1,4 +1,4 @@
-"""A set of images with labels, and the stream of batches that training takes from it."""
+"""A set of images or points with labels, and the stream of batches that training takes from it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ WORKERS = 2  # processes that read images which are not in memory
 
 
 class Storage(Protocol):
-    """Where images live: in memory or on disk."""
+    """Where items live: in memory or on disk."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Tensor:
-        """One image, uint8 [C, H, W]."""
+        """One item: an image as uint8 [C, H, W], or a point as float32 [D]."""
         ...
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with optional labels, in one split.
+    """Images, or points, with optional labels, in one split.
 
-    storage:      uint8 [N, C, H, W] in memory, or a reader of files
+    storage:      uint8 [N, C, H, W] in memory, or a reader of files; float32 [N, D] for points
     labels:       int64 [N], or None
-    shape:        (C, H, W)
+    shape:        (C, H, W), or (D,) for points
     classes:      a name per label
     fingerprint:  a digest of all that is in it
     notes:        what was done to the images, for the user to know
@@ -39,7 +39,7 @@ class Dataset:
     name: str
     storage: Storage
     labels: Tensor | None
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Dataset:
         return len(self.storage)
 
     def take(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor | None]:
-        """The images at these places in [-1, 1], float32 [B, C, H, W], and their labels [B]."""
+        """The items at these places, float32 [B, ...], images in [-1, 1], and their labels [B]."""
         places = torch.as_tensor(indices)
         if isinstance(self.storage, Tensor):
             pixels = self.storage[places]
@@ -67,8 +67,8 @@ class Dataset:
 
 
 def to_unit(pixels: Tensor) -> Tensor:
-    """uint8 0 ... 255 -> float32 in [-1, 1]."""
-    return pixels.float() / 127.5 - 1
+    """uint8 0 ... 255 -> float32 in [-1, 1]; what is no uint8 stays as it is."""
+    return pixels.float() / 127.5 - 1 if pixels.dtype == torch.uint8 else pixels
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -88,14 +88,15 @@ def stream(
     def indices(first: int) -> Iterator[Tensor]:
         epoch, order = -1, places
         while True:
-            chosen = []
-            for j in range(first, first + batch):
-                if j // len(places) != epoch:
-                    epoch = j // len(places)
+            chosen: list[Tensor] = []
+            last = first + batch
+            while first < last:
+                if first // len(places) != epoch:
+                    epoch = first // len(places)
                     order = places[torch.randperm(len(places), generator=keyed(seed, "order", epoch))]
-                chosen.append(order[j % len(places)])
-            first += batch
-            yield torch.stack(chosen)
+                chosen.append(order[first % len(places) :][: last - first])
+                first += len(chosen[-1])
+            yield torch.cat(chosen)
 
     def batches(first: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         taken = (

@@ -10,8 +10,14 @@ from diffcli.errors import DataProblem
 from diffcli.show import Show
 
 
-def fetch(url: str, path: Path, sha256: str, *, hint: str, timeout: float = 20.0) -> bytes:
-    """The content at `url`, then also at `path`; raises DataProblem, leaving nothing there, if it cannot be had."""
+def has_checksum(content: bytes, checksum: str) -> bool:
+    """Whether the content has this checksum, "sha256:<hex>" for instance."""
+    algorithm, _, expected = checksum.partition(":")
+    return hashlib.new(algorithm, content, usedforsecurity=algorithm != "md5").hexdigest() == expected
+
+
+def fetch(url: str, path: Path, checksum: str, *, hint: str, timeout: float = 20.0) -> Path:
+    """Bring what is at `url` to `path`; raises DataProblem, leaving nothing there, if it cannot be had."""
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,9 +31,7 @@ def fetch(url: str, path: Path, sha256: str, *, hint: str, timeout: float = 20.0
         part.unlink(missing_ok=True)
         reason = getattr(error, "reason", None) or error
         raise DataProblem(f"cannot download {path.name}: {reason}", hint) from error
-    content = part.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if not has_checksum(part.read_bytes(), checksum):
         part.unlink()
         raise DataProblem(f"{url} does not hold the file it should (its checksum differs)", hint)
-    part.replace(path)
-    return content
+    return part.replace(path)

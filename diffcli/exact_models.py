@@ -11,14 +11,13 @@ from torch import Tensor
 
 from diffcli import data, specs
 from diffcli.core.diffusion.exact import Exact, Gaussian, Mixture
+from diffcli.core.processes import toys
 from diffcli.errors import DataProblem
 
 PREFIX = "exact:"
 MOST_NUMBERS = 100_000
 LARGEST = 1e6  # of any number in a law; float32 must hold its square with ease
 STD, DIM = "0.5", 2  # of `gaussian`, unless told
-ANGLES = torch.arange(8, dtype=torch.float64) * torch.pi / 4
-EIGHT = (torch.ones(8), 1.4 * torch.stack([ANGLES.cos(), ANGLES.sin()], 1), torch.full((8,), 0.15))
 
 
 class Law(NamedTuple):
@@ -72,7 +71,7 @@ def mixture(weights: str = "", means: str = "", stds: str = "") -> Law:
     if not means:
         if weights or stds:
             raise ValueError("weights and stds go with means")
-        return Law(Mixture(*EIGHT), (2,))
+        return Law(Mixture(*toys.MIXTURE), (2,))
     points = [[_number(c, "means") for c in point.split(":")] for point in means.split("/")]
     if len({len(point) for point in points}) > 1:
         raise ValueError("all means must have the same number of coordinates")

@@ -10,7 +10,8 @@ from diffcli.core.diffusion.denoiser import Denoise, check_pair
 from diffcli.core.diffusion.exact import Exact
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.errors import UsageProblem
-from diffcli.metrics.health import Brightness
+from diffcli.kinds import kind_of
+from diffcli.metrics.health import Health
 from diffcli.runs import Trained
 
 EXACT_SCHEDULE = "linear"  # of exact models, unless told
@@ -24,7 +25,7 @@ class Model:
     shape:       of one item, (C, H, W) or (D,)
     guidance:    that of images of a class, unless told
     clip:        whether clean estimates are held to the range of images, unless told
-    brightness:  of the data, where they are images
+    health:      what samples of the data look like in numbers, where that is known
     exact:       the law, where it is known
     trained:     the checkpoint, where there is one
     """
@@ -37,7 +38,7 @@ class Model:
     classes: tuple[str, ...] = ()
     guidance: float = 1.0
     clip: bool = False
-    brightness: Brightness | None = None
+    health: Health | None = None
     notes: tuple[str, ...] = ()
     exact: Exact | None = None
     trained: Trained | None = None
@@ -68,6 +69,7 @@ def load(
         law, name = exact_models.load(target, data), EXACT_SCHEDULE if schedule is None else schedule
         return Model(target, law.exact, specs.schedule(name), name, law.shape, exact=law.exact)
     trained = runs.load(target, weights=weights, device=device)
+    kind = kind_of(trained.shape)
     name = trained.recipe.schedule if schedule is None else schedule
     noise = trained.schedule if schedule is None else specs.schedule(schedule)
     try:
@@ -82,8 +84,8 @@ def load(
         shape=trained.shape,
         classes=trained.classes,
         guidance=trained.recipe.guidance,
-        clip=len(trained.shape) == 3,
-        brightness=Brightness(*trained.about["brightness"]),
+        clip=kind.bounded,
+        health=kind.health(*trained.about[kind.health.__name__.lower()]),
         notes=trained.notes,
         trained=trained,
     )

@@ -38,7 +38,6 @@ Target = Annotated[
         metavar="[RUN|FILE|exact:...]", help="A run, a checkpoint or an exact model; default the newest run."
     ),
 ]
-Columns = Annotated[int, typer.Option("--columns", help="Levels to show.", min=2, max=20)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

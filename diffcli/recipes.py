@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from diffcli.errors import DataProblem, UsageProblem, one_of
+from diffcli.points import TITLES
 
 
 def key(default: Any, text: str, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf) -> Any:
@@ -21,22 +22,24 @@ def key(default: Any, text: str, *, least: float = -math.inf, most: float = math
 class Recipe:
     """All keys of `--set`. Raises UsageProblem when a value has the wrong type or lies out of range."""
 
-    dataset: str = key("mnist", "a name or a folder of images")
+    dataset: str = key("mnist", "a name, of images or of points, or a folder of images")
     size: int = key(0, "side to crop and resize a folder's images to; 0 leaves them", least=0, most=1024)
-    flip: bool = key(False, "mirror half of the images")
+    flip: bool = key(False, "mirror half of the images; not for points")
     schedule: str = key("cosine", "noise schedule")
     predict: str = key("v", "what the network predicts")
 
     model: str = key("unet", "network")
-    widths: tuple[int, ...] = key((64, 128), "channels at each resolution", least=1, most=4096)
+    widths: tuple[int, ...] = key((64, 128), "channels of the unet at each resolution", least=1, most=4096)
     blocks: int = key(1, "residual blocks at each resolution", least=1, most=16)
     attention: tuple[int, ...] = key((), "resolutions with self-attention beside the middle, 0 the finest", least=0)
     fold: int = key(2, "side of the pixel square folded into channels", least=1, most=16)
+    width: int = key(128, "numbers per layer of the mlp", least=1, most=4096)
+    depth: int = key(4, "residual blocks of the mlp", least=1, most=64)
     dropout: float = key(0.0, "share of activations dropped", least=0, most=0.9)
 
     minutes: float = key(5.0, "time budget; used where steps is 0", above=0, most=1e6)
     steps: int = key(0, "optimiser steps; 0 means train for `minutes`", least=0)
-    batch: int = key(64, "images per step", least=1, most=65536)
+    batch: int = key(64, "images or points per step", least=1, most=65536)
     optimizer: str = key("muon", "muon (with AdamW for what is no matrix) or adamw")
     lr: float = key(2e-3, "learning rate of AdamW", above=0, most=10)
     muon_lr: float = key(0.02, "learning rate of Muon", above=0, most=10)
@@ -151,11 +154,19 @@ def _range(least: float, most: float, above: float) -> str:
     return " and ".join(part for part in parts if part) or "finite"
 
 
+def suited(dataset: object) -> Recipe:
+    """The recipe for a data set, where none was asked for."""
+    return RECIPES["points" if dataset in list(TITLES) else "default"]
+
+
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(),
     "ddpm": Recipe(
         schedule="linear", predict="eps", fold=1, widths=(32, 64, 128), blocks=2, attention=(1,), dropout=0.1,
         optimizer="adamw", lr=2e-4, batch=128, ema=0.9999, steps=100_000, warmup=5000, guidance=1.0,
+    ),
+    "points": Recipe(
+        dataset="moons", model="mlp", steps=2000, batch=512, optimizer="adamw", ema=0.999, precision="fp32",
     ),
     "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5),
 }  # fmt: skip

@@ -23,12 +23,13 @@ from diffcli.core.models import MODELS
 from diffcli.device import use_bf16
 from diffcli.errors import BusyProblem, CheckpointProblem, EnvironmentProblem, UsageProblem, one_of
 from diffcli.files import cannot_write, check_free, is_dir, is_file, numbered, write_atomically
+from diffcli.history import ROOT, checkpoints
+from diffcli.kinds import KINDS, kind_of, models_for
 from diffcli.optimizers import Optimizer
 from diffcli.recipes import Recipe
 from diffcli.show import finite
 from diffcli.training import Plan, Trainer
 
-ROOT = Path("checkpoints")
 KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
 
 
@@ -39,16 +40,24 @@ class Trained:
     denoiser: Denoiser
     recipe: Recipe
     schedule: Schedule
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: tuple[str, ...]
     path: Path
     about: dict[str, Any]
     notes: tuple[str, ...]
 
 
-def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, device: torch.device) -> Denoiser:
-    """An untrained denoiser for images of this shape (C, H, W), its weights drawn from the recipe's seed."""
+def build(recipe: Recipe, shape: tuple[int, ...], classes: int, device: torch.device) -> Denoiser:
+    """An untrained denoiser for items of this shape, (C, H, W) or (D,), its weights drawn from the recipe's seed.
+
+    Raises UsageProblem if the recipe's network does not take such items.
+    """
     model = MODELS[recipe.model]
+    if model.dimensions != len(shape):
+        raise UsageProblem(
+            f"the network {recipe.model} does not take {kind_of(shape).name}, which {recipe.dataset} holds",
+            f"use --model {models_for(shape)[0]}, or leave --recipe and --model out",
+        )
     wanted = set(inspect.signature(model).parameters)
     options = {k: v for k, v in vars(recipe).items() if k in wanted}
     with torch.random.fork_rng(devices=[]):
@@ -161,11 +170,6 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
 # Reading
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoint files of a run, newest first."""
-    return sorted(folder.glob("step-*.safetensors"), reverse=True)
-
-
 def find(target: str | None) -> Path:
     """The run folder or checkpoint file called `target`: a path, or a run in checkpoints/; None is the newest."""
     runs = {p.parent.name: p.parent for p in ROOT.glob("*/step-*.safetensors")}
@@ -234,15 +238,15 @@ def restore(trainer: Trainer, path: Path, tensors: dict[str, Tensor], about: dic
     trainer.step, trainer.plan = about["step"], Plan(*about["plan"])
 
 
-def understood(path: Path, about: dict[str, Any]) -> tuple[Recipe, tuple[int, int, int], tuple[str, ...]]:
-    """Recipe, image shape and classes of a checkpoint; raises CheckpointProblem if they are not understood."""
+def understood(path: Path, about: dict[str, Any]) -> tuple[Recipe, tuple[int, ...], tuple[str, ...]]:
+    """Recipe, shape and classes of a checkpoint; raises CheckpointProblem if they are not understood."""
     try:
         recipe = Recipe(**about["recipe"])
         recipe.check_core()
-        channels, height, width = about["shape"]
-        if not all(isinstance(n, int) and n > 0 for n in about["shape"]):
-            raise ValueError(f"images of shape {about['shape']}")
-        return recipe, (channels, height, width), tuple(about["classes"])
+        shape = tuple(about["shape"])
+        if len(shape) not in KINDS or not all(isinstance(n, int) and n > 0 for n in shape):
+            raise ValueError(f"items of shape {about['shape']}")
+        return recipe, shape, tuple(about["classes"])
     except (KeyError, TypeError, ValueError, UsageProblem) as error:
         raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error
 

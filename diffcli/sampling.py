@@ -21,6 +21,7 @@ from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, Step
 from diffcli.core.diffusion.schedules import Level
 from diffcli.core.randomness import SMALL, image_noise, walk_noise
 from diffcli.errors import UsageProblem, one_of
+from diffcli.kinds import kind_of
 from diffcli.models import Model
 
 MOST_STEPS = 100_000
@@ -103,7 +104,7 @@ class Wish:
     guidance_rescale: float | None = None
     clip: bool | None = None
     threshold: float | None = None
-    count: int = 20
+    count: int | None = None
     seed: int = 0
     device: str = "auto"
     weights: str = "ema"
@@ -133,7 +134,8 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
         levels = grids.levels(model.schedule, steps, grid)
     except ValueError as error:
         raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
-    labels = to_labels(wish.label, wish.count, model.classes)
+    count = wish.count or kind_of(model.shape).sampled
+    labels = to_labels(wish.label, count, model.classes)
     guidance = wish.guidance
     if guidance is None:
         guidance = 1.0 if labels is None else model.guidance
@@ -150,7 +152,7 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
 
     job = Job(
         model.denoise, levels, walker, model.shape, wish.seed, labels, where, guidance,
-        steered=steered, times=(*times.tolist(), 0.0), grid=grid,
+        count=count, steered=steered, times=(*times.tolist(), 0.0), grid=grid,
     )  # fmt: skip
     return job, model
 
@@ -198,7 +200,7 @@ class Job:
 
     network:   the model, and `steered` what makes of it the denoiser to walk with: guided, clipped
     labels:    the class of every image of the job, [N], or None
-    guidance:  what it is guided with; this, times and grid are for the record
+    guidance:  what it is guided with; this, count, times and grid are for the record
     begin:     where the walks of some images start at levels[0]; None is pure noise
     source:    images that the job goes by, [N, C, H, W], to be shown above its own
     """
@@ -211,6 +213,7 @@ class Job:
     labels: Tensor | None = None
     device: torch.device | str = "cpu"
     guidance: float = 1.0
+    count: int = 0
     steered: Callable[[Denoise], Denoise] = lambda denoise: denoise
     times: Sequence[float] = ()
     grid: str = USUAL_GRID
@@ -252,6 +255,13 @@ class Job:
 def last(steps: Iterator[Step]) -> Tensor:
     """Where a walk ends."""
     return deque(steps, maxlen=1).pop().x
+
+
+def even_in_angle(levels: Sequence[Level], count: int) -> list[int]:
+    """At most `count` (>= 2) places in a list of levels, even in the angle of (alpha, sigma), both ends among them."""
+    angles = torch.stack([torch.atan2(level.sigma, level.alpha) for level in levels])
+    wanted = torch.linspace(angles[0].item(), angles[-1].item(), count, dtype=torch.float64)
+    return sorted({int((angles - angle).abs().argmin()) for angle in wanted})
 
 
 def spread(steps: int, count: int) -> list[int]:

@@ -18,7 +18,8 @@ from diffcli.dataset import Dataset, stream
 from diffcli.device import use_bf16
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.files import write_atomically
-from diffcli.pictures.grid import grid, save_png
+from diffcli.kinds import kind_of
+from diffcli.pictures.grid import save_png
 from diffcli.preview import Look, Preview
 from diffcli.recipes import Recipe, override, to_dict
 from diffcli.training import Plan, Progress, Trainer, fit
@@ -42,10 +43,13 @@ class Session:
         recipe.check_core()
         self.device, self.began, self.used = device, began, 0.0
         self.dataset = data.load(recipe.dataset, data=data_folder, size=recipe.size)
-        if recipe.dataset not in data.DATASETS:
+        if recipe.dataset not in data.names():
             recipe = dataclasses.replace(recipe, dataset=str(Path(recipe.dataset).expanduser().resolve()))
+        self.kind = kind_of(self.dataset.shape)
+        if recipe.flip and not self.kind.mirrors:
+            raise UsageProblem(f"flip mirrors images; {recipe.dataset} holds {self.kind.name}", "leave flip out")
         self.recipe, self.schedule = recipe, specs.schedule(recipe.schedule)
-        self.places, self.held = self.dataset.holdout()
+        self.places, self.held = self.dataset.holdout(self.kind.held)
         self.trainer = runs.trainer(recipe, self._build())
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.look: Look | None = None
@@ -126,7 +130,7 @@ class Session:
 
     @property
     def images_per_second(self) -> float:
-        """Training images per second of the whole run, previews and checkpoints included."""
+        """Training images, or points, per second of the whole run, previews and checkpoints included."""
         return self.trainer.step * self.recipe.batch / self.clock.used
 
     @property
@@ -154,8 +158,8 @@ class Session:
 
     def _look(self, folder: Path) -> Look:
         self.look = look = self.preview.look(self.trainer.ema)
-        picture = grid(look.images)
-        save_png(folder / "samples" / f"step-{self.trainer.step:09d}.png", picture, {"step": self.trainer.step})
+        path = folder / "samples" / f"step-{self.trainer.step:09d}.png"
+        save_png(path, self.preview.picture(look), {"step": self.trainer.step})
         return look
 
     def _about(self) -> dict[str, Any]:
@@ -164,7 +168,7 @@ class Session:
             "shape": list(self.dataset.shape),
             "classes": list(self.dataset.classes),
             "data": self.dataset.fingerprint,
-            "brightness": list(self.preview.data),
+            self.kind.health.__name__.lower(): list(self.preview.data),
             "threads": torch.get_num_threads(),
             "seconds": self.clock.used,
             "validation_loss": self.look.validation_loss if self.look else None,
@@ -184,7 +188,7 @@ class Session:
             row |= {
                 "validation_loss": look.validation_loss,
                 "linear_denoiser_loss": look.linear_loss,
-                "samples": look.brightness._asdict(),
+                "samples": look.health._asdict(),
                 "data": self.preview.data._asdict(),
             }
         return row

@@ -1,13 +1,15 @@
 """What a command says: the result on stdout, all else on stderr, a bar on a terminal and plain lines without one."""
 
 import json
+import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 PLAIN_EVERY = 10.0  # seconds between progress lines where there is no terminal
+NARROW = 20  # characters that a column of a table is content with if it may wrap
 
 
 class Show:
@@ -119,3 +121,39 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size().columns
+
+
+def printable(text: str) -> str:
+    """The text with a ? for what moves the cursor or cannot be written, as a file's name may have it."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def table(
+    heads: list[str], rows: list[list[str]], *, right: Collection[int] = (), wraps: Collection[int] = ()
+) -> list[str]:
+    """Lines of an aligned table, no wider than the terminal.
+
+    right:  columns of numbers
+    wraps:  columns that take more lines where there is no room; others lose their ends, if they must
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    natural = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    needed = sum(min(n, NARROW) if i in wraps else n for i, n in enumerate(natural)) + 2 * (len(heads) - 1)
+    grid = Table(box=None, pad_edge=False, padding=(0, 2 if needed <= width() else 1, 0, 0))
+    for i, head in enumerate(heads):
+        side, over = "right" if i in right else "left", "fold" if i in wraps else "ellipsis"
+        grid.add_column(Text(head), justify=side, overflow=over, no_wrap=i in right)  # type: ignore[arg-type]
+    for row in rows:
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(width=width(), color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(grid)
+    return [line.rstrip() for line in captured.get().splitlines()]

@@ -1,8 +1,11 @@
 """Data sets: read rightly, split and streamed the same way every time, missing files named."""
 
+import dataclasses
 import gzip
 import hashlib
+import io
 import os
+import tarfile
 import urllib.error
 import urllib.request
 from itertools import islice
@@ -15,10 +18,13 @@ import torch
 from conftest import SHAPES, Cli
 from PIL import Image
 
-from diffcli import data
-from diffcli.data import DATASETS, Source, load, load_folder
+from diffcli import data, sources
+from diffcli.data import load, load_folder
 from diffcli.dataset import Dataset, stream, to_pixels, to_unit
-from diffcli.errors import DataProblem
+from diffcli.download import fetch
+from diffcli.errors import DataProblem, UsageProblem
+from diffcli.formats import CifarBinary, Format, Idx, Npz
+from diffcli.sources import DATASETS, File, Source
 
 REAL_DATA = os.environ.get("DIFFCLI_DATA")
 RNG = np.random.default_rng(0)
@@ -32,6 +38,13 @@ def idx(array: np.ndarray) -> bytes:
     return gzip.compress(head + array.tobytes(), mtime=0)
 
 
+def toy_of(files: dict[str, bytes], url: str = "", format: Format | None = None, **changes: Any) -> Source:
+    """A made-up data set with these published files."""
+    published = {name: File(f"sha256:{hashlib.sha256(c).hexdigest()}", len(c)) for name, c in files.items()}
+    facts = {"shape": (1, 3, 5), "images": {"train": 7, "test": 7}, "classes": ("a", "b", "c")} | changes
+    return Source(title="toy", folder="Toy", licence="none", format=format or Idx(), files=published, url=url, **facts)
+
+
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
     """A made-up data set called `toy`; its files, which lie nowhere yet."""
@@ -40,8 +53,7 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
         for split in ("train", "t10k")
         for what, array in (("images-idx3-ubyte.gz", IMAGES), ("labels-idx1-ubyte.gz", LABELS))
     }
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", sha256=sums))
+    monkeypatch.setitem(DATASETS, "toy", toy_of(files))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return files
 
@@ -94,10 +106,198 @@ def test_an_idx_file_of_another_kind_is_refused(
     toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = idx(np.arange(64, dtype=np.uint8))
-    put(tmp_path / "x", toy | {"train-images-idx3-ubyte.gz": wrong})
-    sums = DATASETS["toy"].sha256 | {"train-images-idx3-ubyte.gz": hashlib.sha256(wrong).hexdigest()}
-    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", sha256=sums))
+    files = toy | {"train-images-idx3-ubyte.gz": wrong}
+    put(tmp_path / "x", files)
+    monkeypatch.setitem(DATASETS, "toy", toy_of(files))
     with pytest.raises(DataProblem, match="idx"):
+        load("toy", data=tmp_path / "x")
+
+
+def test_what_is_wrong_inside_a_file_is_said(toy: dict[str, bytes], tmp_path: Path, monkeypatch: Any) -> None:
+    """Whatever its checksum says: more labels than images, a label without a class, no gzip, half a header."""
+    images, labels = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
+    damages = [
+        ({labels: idx(LABELS[:5])}, "7 images and 5 labels"),
+        ({labels: idx(LABELS + 1)}, "label 3"),
+        ({labels: idx(LABELS[:0]), images: idx(IMAGES[:0])}, "0 images"),
+        ({images: b"not gzip"}, "gzip"),
+        ({images: gzip.compress(b"\0\0\x08\x03\0\0")}, "idx"),
+        ({images: gzip.compress(gzip.decompress(idx(IMAGES))[:-3])}, ""),
+    ]
+    for i, (changed, words) in enumerate(damages):
+        put(tmp_path / str(i), toy | changed)
+        monkeypatch.setitem(DATASETS, "toy", toy_of(toy | changed))
+        with pytest.raises(DataProblem, match=f"toy in .* is damaged: .*{words}"):
+            load("toy", data=tmp_path / str(i))
+
+
+# npz
+
+
+def npz(**changes: np.ndarray) -> bytes:
+    """As MedMNIST: images and labels of three splits, each split with images of its own."""
+    arrays = {}
+    for i, split in enumerate(("train", "val", "test")):
+        arrays[f"{split}_images"] = IMAGES + np.uint8(i)
+        arrays[f"{split}_labels"] = LABELS[:, None]
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays | changes)
+    return buffer.getvalue()
+
+
+def put_npz(folder: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The set `toy` in a numpy archive, below a data folder."""
+    put(folder / "Toy", {"toy.npz": content})
+    counts = {"train": 7, "val": 7, "test": 7}
+    monkeypatch.setitem(DATASETS, "toy", toy_of({"toy.npz": content}, format=Npz("toy.npz"), images=counts))
+    return folder
+
+
+@pytest.mark.parametrize(("split", "place"), [("train", 0), ("val", 1), ("test", 2)])
+def test_each_split_of_a_numpy_archive_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str, place: int
+) -> None:
+    found = load("toy", split, data=put_npz(tmp_path, npz(), monkeypatch))
+    assert np.array_equal(found.storage[:, 0].numpy(), IMAGES + np.uint8(place))
+    assert found.labels is not None
+    assert found.labels.tolist() == LABELS.tolist()
+    assert found.shape == (1, 3, 5)
+
+
+def test_a_split_that_a_set_does_not_have_is_refused(toy: dict[str, bytes], tmp_path: Path) -> None:
+    put(tmp_path / "x", toy)
+    with pytest.raises(UsageProblem, match="unknown split of toy 'val'"):
+        load("toy", "val", data=tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"PK\x03\x04 and no more", npz()[:-200], idx(IMAGES), npz(train_images=IMAGES.astype(np.float32)),
+        npz(train_images=IMAGES[0]), npz(train_labels=LABELS), npz(train_labels=LABELS[:3, None]),
+        npz(train_images=np.array([{"a": 1}], dtype=object)),
+        npz().replace(b"train_labels", b"train_libels"), npz()[:300] + b"\xff" * 40 + npz()[340:],
+    ],
+    ids=[
+        "empty", "start", "cut", "no archive", "floats", "flat", "flat labels", "few labels", "pickle", "misnamed",
+        "checksum",
+    ],
+)  # fmt: skip
+def test_a_numpy_archive_that_is_damaged_or_holds_a_pickle_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    with pytest.raises(DataProblem, match="damaged") as caught:
+        load("toy", data=put_npz(tmp_path, content, monkeypatch))
+    assert caught.value.hint
+
+
+# CIFAR
+
+
+CIFAR = RNG.integers(0, 256, (12, 3, 32, 32), dtype=np.uint8)
+BATCHES = {f"data_batch_{i}.bin": [2 * i - 2, 2 * i - 1] for i in range(1, 6)} | {"test_batch.bin": [10, 11]}
+
+
+def batches() -> dict[str, bytes]:
+    """As Alex Krizhevsky's page says: a byte of label, then 1024 of red, green and blue; image i is of class i."""
+    return {name: b"".join(bytes([i % 10]) + CIFAR[i].tobytes() for i in places) for name, places in BATCHES.items()}
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def cifar(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The archive of a CIFAR-10 of twelve images, which lies nowhere yet."""
+    content = tarred({"batches.meta.txt": b"airplane", **batches()})
+    small = dataclasses.replace(
+        DATASETS["cifar10"],
+        files={"cifar-10-binary.tar.gz": File(f"md5:{hashlib.md5(content).hexdigest()}", len(content))},
+        images={"train": 10, "test": 2},
+    )
+    monkeypatch.setitem(DATASETS, "cifar10", small)
+    return content
+
+
+@pytest.mark.parametrize("kind", ["archive", "unpacked", "unpacked, itself", "cache", "download"])
+def test_cifar_is_read_from_its_archive_and_unpacked(
+    cifar: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = {"cache": "cache/diffcli/cifar-10-batches-bin", "unpacked": "x/cifar-10-batches-bin"}.get(kind, "x")
+    put(tmp_path / folder, batches() if kind.startswith("unpacked") else {"cifar-10-binary.tar.gz": cifar})
+    if kind == "download":
+        shop = dataclasses.replace(DATASETS["cifar10"], url=(tmp_path / "x").as_uri())
+        monkeypatch.setitem(DATASETS, "cifar10", shop)
+    data = None if kind in ("cache", "download") else tmp_path / "x"
+    train, test = load("cifar10", data=data), load("cifar10", "test", data=data)
+    assert np.array_equal(train.storage[:].numpy(), CIFAR[:10])
+    assert np.array_equal(test.storage[:].numpy(), CIFAR[10:])
+    assert train.labels is not None
+    assert [train.classes[i] for i in train.labels] == list(train.classes)
+    assert train.shape == (3, 32, 32)
+    assert train.notes == ()
+
+
+def test_an_archive_is_downloaded_and_unpacked_once(
+    cifar: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "shop", {"cifar-10-binary.tar.gz": cifar})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shop = dataclasses.replace(DATASETS["cifar10"], url=(tmp_path / "shop").as_uri())
+    monkeypatch.setitem(DATASETS, "cifar10", shop)
+    real, calls = sources.unpacked, []
+    monkeypatch.setattr(sources, "unpacked", lambda *a: calls.append("unpacked") or real(*a))
+    monkeypatch.setattr(sources, "fetch", lambda *a, **k: calls.append("fetched") or fetch(*a, **k))
+    load("cifar10")
+    assert calls == ["fetched", "unpacked"]
+
+
+def test_a_record_that_is_cut_off_is_refused(cifar: bytes, tmp_path: Path) -> None:
+    put(tmp_path / "x", batches() | {"data_batch_3.bin": batches()["data_batch_3.bin"][:-1]})
+    with pytest.raises(DataProblem, match=r"CIFAR-10 in .*x is damaged: data_batch_3\.bin ends within a record"):
+        load("cifar10", data=tmp_path / "x")
+    assert len(load("cifar10", "test", data=tmp_path / "x")) == 2
+
+
+def test_a_batch_with_fewer_records_is_read_and_noted(cifar: bytes, tmp_path: Path) -> None:
+    put(tmp_path / "x", batches() | {"data_batch_3.bin": b""})
+    found = load("cifar10", data=tmp_path / "x")
+    assert np.array_equal(found.storage[:].numpy(), np.delete(CIFAR[:10], [4, 5], 0))
+    assert found.notes == ("8 images, where the published set has 10",)
+
+
+def test_a_label_without_a_class_is_refused(cifar: bytes, tmp_path: Path) -> None:
+    put(tmp_path / "x", batches() | {"test_batch.bin": b"\x0a" + bytes(3072)})
+    with pytest.raises(DataProblem, match="label 10"):
+        load("cifar10", "test", data=tmp_path / "x")
+
+
+@pytest.mark.parametrize("cut", [0, 3, 1000])
+def test_an_archive_with_another_checksum_is_refused(cifar: bytes, tmp_path: Path, cut: int) -> None:
+    put(tmp_path / "x", {"cifar-10-binary.tar.gz": cifar[:cut]})
+    with pytest.raises(DataProblem, match=r"cifar-10-binary.tar.gz is not the CIFAR-10 file it should be"):
+        load("cifar10", data=tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", tarred({"test_batch.bin": b""}), tarred(batches())[:-2000]],
+    ids=["empty", "text", "incomplete", "cut"],
+)  # fmt: skip
+def test_an_archive_of_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Even with the right checksum."""
+    put(tmp_path / "x", {"toy.tar.gz": content})
+    monkeypatch.setitem(DATASETS, "toy", toy_of({"toy.tar.gz": content}, format=CifarBinary(), archive="toy.tar.gz"))
+    with pytest.raises(DataProblem, match="toy in .*x is damaged"):
         load("toy", data=tmp_path / "x")
 
 
@@ -109,7 +309,7 @@ def shop(toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A place to download `toy` from."""
     put(tmp_path / "shop", toy)
     url = (tmp_path / "shop").as_uri()
-    monkeypatch.setitem(DATASETS, "toy", Source("toy", "Toy", ("a", "b", "c"), "none", url, DATASETS["toy"].sha256))
+    monkeypatch.setitem(DATASETS, "toy", toy_of(toy, url))
     return tmp_path / "shop"
 
 
@@ -198,6 +398,27 @@ def test_fashion_mnist_is_fashion_mnist() -> None:
     assert found.labels.bincount().tolist() == [6000] * 10
     assert (found.storage[:].double() / 255).mean().item() == pytest.approx(0.2860, abs=5e-5)
     assert found.classes[found.labels[0]] == "boot"
+
+
+@pytest.mark.skipif(not REAL_DATA, reason="DIFFCLI_DATA is not set")
+@pytest.mark.parametrize(
+    ("name", "split", "counts"),
+    [
+        ("pneumoniamnist", "train", [1214, 3494]),
+        ("pneumoniamnist", "val", [135, 389]),
+        ("pneumoniamnist", "test", [234, 390]),
+        ("breastmnist", "train", [147, 399]),
+        ("breastmnist", "val", [21, 57]),
+        ("breastmnist", "test", [42, 114]),
+    ],
+)
+def test_medmnist_is_medmnist(name: str, split: str, counts: list[int]) -> None:
+    """The counts per class that its paper gives."""
+    found = load(name, split, data=Path(str(REAL_DATA)))
+    assert found.labels is not None
+    assert found.labels.bincount().tolist() == counts
+    assert found.shape == (1, 28, 28)
+    assert found.notes == ()
 
 
 # Folders

@@ -37,6 +37,8 @@ FAST = ("--ddim", "--steps", "2", "--count", "2")
         (["train", "--recipe", "tinny"], USAGE, "did you mean tiny?"),
         (["train", "--dataset", "mnits"], DATA, "did you mean mnist?"),
         (["train", "--dataset", "fasion-mnist"], DATA, "did you mean fashion-mnist?"),
+        (["train", "--dataset", "cifar-10"], DATA, "did you mean cifar10?"),
+        (["data", "pneumonia-mnist"], DATA, "did you mean pneumoniamnist?"),
         (["train", "--schedule", "cosin"], USAGE, "did you mean cosine?"),
         (["train", "--schedule", "Linear"], USAGE, "did you mean linear?"),
         (["train", "--predict", "epz"], USAGE, "did you mean eps?"),
@@ -76,6 +78,8 @@ def test_an_unknown_name_is_answered_by_the_nearest(
         (["train", "--set"], ("--set",)),
         (["train", "--json=yes"], ("--json",)),
         (["sample", "shapes-1", "shapes-1"], ()),
+        (["runs", "shapes-1"], ("shapes-1",)),
+        (["data", "mnist", "mnist"], ()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -263,6 +267,8 @@ def test_a_folder_that_is_not_there_is_named(cli: Cli, tmp_path: Path) -> None:
     refuses(cli, tmp_path, DATA, "train", "--dataset", "~nobody-of-that-name/x", words=("nobody-of-that-name",))
     refuses(cli, tmp_path, DATA, "train", "--dataset", "a" * 400)
     refuses(cli, tmp_path, DATA, "train", "--dataset", "")
+    for name in ("some/folder", "~nobody-of-that-name/x", "a" * 400, ""):
+        refuses(cli, tmp_path, DATA, "data", name)
 
 
 @pytest.mark.parametrize("content", [{}, {"readme.txt": b"hello"}, {".hidden.png": b"x"}])
@@ -271,11 +277,13 @@ def test_a_folder_without_images_is_refused(cli: Cli, tmp_path: Path, content: d
     for name, data in content.items():
         (tmp_path / "pics" / name).write_bytes(data)
     refuses(cli, tmp_path, DATA, *TINY, "--dataset", "pics", words=("no images", ".png"))
+    refuses(cli, tmp_path, DATA, "data", "pics", words=("no images", ".png"))
 
 
 def test_a_file_is_no_folder_of_images(cli: Cli, tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "one.png")
     refuses(cli, tmp_path, DATA, *TINY, "--dataset", "one.png", words=("one.png",))
+    refuses(cli, tmp_path, DATA, "data", "one.png", words=("one.png",))
 
 
 def broken_images() -> dict[str, bytes]:
@@ -297,6 +305,7 @@ def test_a_broken_image_is_named(cli: Cli, pictures: Path, tmp_path: Path, name:
     Image.new("L", (40, 40)).save(tmp_path / "pics" / "good.png")
     (tmp_path / "pics" / name).write_bytes(broken_images()[name])
     refuses(cli, tmp_path, DATA, *TINY, "--dataset", "pics", words=(name,))
+    refuses(cli, tmp_path, DATA, "data", "pics", words=(name,))
     refuses(cli, tmp_path, DATA, "visualize", "forward", "--image", f"pics/{name}", words=(name,))
 
 
@@ -709,7 +718,9 @@ def test_odd_names_are_shown_as_they_are_in_single_lines(
 # Help, pipes
 
 
-COMMANDS = ["", "train", "sample", "noise", "visualize", "visualize forward", "visualize reverse"]
+COMMANDS = [
+    "", "train", "sample", "noise", "visualize", "visualize forward", "visualize reverse", "data", "runs",
+]  # fmt: skip
 
 
 def test_help_imports_nothing_heavy_and_fits_80_columns(tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ def sample(
     invert: Annotated[
         Optional[Path], typer.Option(metavar="IMAGE", help="Find the noise of an image, and how well it comes back.")
     ] = None,
-    count: options.Count = 20,
+    count: Annotated[
+        Optional[int], typer.Option(help="Number of images, or points.  [20 images, 2000 points]", min=1, max=1_000_000)
+    ] = None,
     batch: Annotated[Optional[int], typer.Option(help="Images at once.  [64]", min=1)] = None,
     weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
     each: Annotated[bool, typer.Option("--each", help="Write every image as a PNG, too.")] = False,
@@ -126,7 +128,10 @@ def sample(
         sample_inversion.run(run, wish, invert, out, array, show)
         return
     job, model = sampling.prepare(run, wish)
+    count = job.count
     how = {"steps": len(job.levels) - 1} | mode | details
+    if interpolate and len(job.shape) != 3:
+        raise UsageProblem("--interpolate draws images; this model has points", "name a model of images")
     if interpolate:
         job = editing.interpolate(job, name, count)
     if begin:
@@ -184,8 +189,12 @@ def _draw_and_write(
     show: "Show", out: Path | None, array: Path | None, each: bool, animate: bool,
 ) -> None:  # fmt: skip
     from diffcli.files import check_free, fresh_place
-    from diffcli.metrics.health import Brightness, line
-    from diffcli.pictures.grid import grid, save_array, save_gif, save_png, single
+    from diffcli.kinds import kind_of
+    from diffcli.metrics.health import line
+    from diffcli.pictures.grid import save_array, save_gif, save_png, single
+    from diffcli.pictures.samples import animation, picture
+    from diffcli.planes import Plane
+    from diffcli.sampling import spread
     from diffcli.show import duration
 
     steps = len(job.levels) - 1
@@ -198,7 +207,9 @@ def _draw_and_write(
         source = f", {wish.weights} weights" if model.trained else f", {model.schedule_name} schedule"
         show.note(f"{model.name}: {count} by {name} in {steps} steps{source}{guided}")
         began = time.monotonic()
-        images, frames = _draw(job, count, batch, animate, show, fast=name != "ddpm")
+        shown = spread(steps, FRAMES) if animate else []
+        images, frames = _draw(job, count, batch, set(shown), show, fast=name != "ddpm")
+        levels = [job.levels[i + 1] for i in shown]
         seconds = time.monotonic() - began
 
         settings = {
@@ -210,15 +221,14 @@ def _draw_and_write(
         }  # fmt: skip
         facts = {f"diffcli {k.replace('_', '-')}": v for k, v in settings.items() if v is not None}
         written = [place.picture]
-        save_png(written[0], grid(images, columns=min(count, MOST_COLUMNS) if strip else 0, above=job.source), facts)
+        density = plane.density() if (plane := Plane.of_model(model, wish.data)) else None
+        wide = min(count, MOST_COLUMNS) if strip else 0
+        scene = picture(images, columns=wide, above=job.source, density=density, law=model.exact)
+        save_png(written[0], scene, facts)
         if animate or strip:
             written.append(place.animation)
-            moving = (
-                [grid(frame, width=400) for frame in frames]
-                if animate
-                else [grid(i, width=200) for i in images.split(1)]
-            )
-            save_gif(written[-1], moving)
+            moving = animation(frames, levels, density) if animate else (single(i) for i in images)
+            save_gif(written[-1], list(moving))
         singles = [place.singles / f"{i:05d}.png" for i in range(count)] if each else []
         if each:
             place.singles.mkdir(exist_ok=True)
@@ -228,9 +238,8 @@ def _draw_and_write(
             written.append(array)
             save_array(array, images)
 
-    brightness = Brightness.of(images)
-    if model.brightness:
-        show.note(line(brightness, model.brightness))
+    if model.health:
+        show.note(line(type(model.health).of(images), model.health))
     document = {
         "grid": str(written[0]),
         "images": [str(path) for path in singles],
@@ -240,25 +249,22 @@ def _draw_and_write(
         "evaluations": evaluations,
         "seconds": seconds,
         "images_per_second": count / seconds,
-        "mean": brightness.mean,
-        "std": brightness.std,
+        "mean": images.mean().item(),
+        "std": images.std().item(),
     }
-    what = "images" if len(job.shape) == 3 else "points"
+    what = kind_of(job.shape).name
     lines = [f"{count} {what} in {duration(seconds)}, {count / seconds:.1f} {what}/s", *map(str, written)]
     lines += [f"{singles[0]} ... {singles[-1]}"] if singles else []
     show.result(document, [*lines, f"next: diffcli visualize reverse {model.target}"])
 
 
 def _draw(
-    job: "Job", count: int, batch: int, animate: bool, show: "Show", *, fast: bool
+    job: "Job", count: int, batch: int, shown: set[int], show: "Show", *, fast: bool
 ) -> tuple["Tensor", list["Tensor"]]:
-    """All images of the job [count, C, H, W], and, to animate, all of them at some levels of the walk."""
+    """All items of the job [count, ...], and all of them after the steps in `shown`."""
     import torch
 
-    from diffcli.sampling import spread
-
     steps = len(job.levels) - 1
-    kept_at: set[int] = set(spread(steps, FRAMES)) if animate else set()
     parts: list[list[Tensor]] = []
     total = steps * count
     began = time.monotonic()
@@ -267,7 +273,7 @@ def _draw(
             images = range(first, min(count, first + batch))
             kept = []
             for i, step in enumerate(job.walk(images)):
-                kept += [step.x.cpu()] if i in kept_at else []
+                kept += [step.x.cpu()] if i in shown else []
                 done = min(total, steps * first + (i + 1) * len(images))
                 bar.update(done)
                 left = (time.monotonic() - began) * (total / done - 1)

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 
 
 def train(
-    dataset: Annotated[Optional[str], typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = None,
+    dataset: Annotated[
+        Optional[str], typer.Option(help="A name (diffcli data lists them) or a folder of images.")
+    ] = None,
     minutes: Annotated[Optional[float], recipe_option("minutes", "Time budget; the run ends with it.")] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, instead of --minutes.")] = None,
     schedule: Annotated[Optional[str], recipe_option("schedule", "Noise schedule, e.g. linear.")] = None,
     predict: Annotated[Optional[str], recipe_option("predict", "What the network predicts, e.g. eps.")] = None,
     model: Annotated[Optional[str], recipe_option("model", "Network.")] = None,
-    batch: Annotated[Optional[int], recipe_option("batch", "Images per step.")] = None,
+    batch: Annotated[Optional[int], recipe_option("batch", "Images or points per step.")] = None,
     lr: Annotated[Optional[float], recipe_option("lr", "Learning rate of AdamW.")] = None,
-    recipe: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Where to start from.")] = "default",
+    recipe: Annotated[
+        Optional[str],
+        typer.Option(metavar="NAME|FILE.toml", help="Where to start from.  [what suits the data]"),
+    ] = None,
     settings: Annotated[
         Optional[list[str]],
         typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
@@ -65,10 +70,11 @@ def train(
         check_free(out, f"go on with --resume {out}, or choose another --out")
     with contextlib.ExitStack() as held:
         if resume is None:
-            session = Session(recipes.override(recipes.load(recipe), changes), where, data, began)
+            start = recipes.load(recipe) if recipe else recipes.suited(changes.get("dataset", ""))
+            session = Session(recipes.override(start, changes), where, data, began)
             notes = session.dataset.notes
         else:
-            if out is not None or recipe != "default":
+            if out is not None or recipe is not None:
                 raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
             folder = runs.find(resume)
             if folder.is_file():
@@ -111,7 +117,7 @@ def train(
         "linear_denoiser_loss": look.linear_loss,
     }
     lines = [
-        f"{steps_done} steps in {duration(seconds)}, {session.images_per_second:.0f} images/s",
+        f"{steps_done} steps in {duration(seconds)}, {session.images_per_second:.0f} {session.kind.name}/s",
         f"validation loss {look.validation_loss:.4f}, best linear denoiser {look.linear_loss:.4f}",
         f"checkpoint: {saved}",
         f"preview:    {folder / 'samples' / f'step-{steps_done:09d}.png'}",
@@ -123,6 +129,7 @@ def train(
 def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar") -> Path:
     """Run the session, showing each event; the last checkpoint."""
     from diffcli import runs
+    from diffcli.history import checkpoints
     from diffcli.metrics.health import line
     from diffcli.training import Diverged
 
@@ -131,17 +138,18 @@ def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar"
     try:
         for progress, written, look in session.run(folder, stop):
             speed = (progress.step - first) * session.recipe.batch / (time.monotonic() - start)
-            bar.update(progress.step, f"loss {session.loss:.4f}  {speed:.0f} images/s", session.trainer.plan.total)
+            text = f"loss {session.loss:.4f}  {speed:.0f} {session.kind.name}/s"
+            bar.update(progress.step, text, session.trainer.plan.total)
             if look:
                 bar.note(
                     f"step {progress.step}: validation loss {look.validation_loss:.4f} "
-                    f"(best linear denoiser {look.linear_loss:.4f}); {line(look.brightness, session.preview.data)}"
+                    f"(best linear denoiser {look.linear_loss:.4f}); {line(look.health, session.preview.data)}"
                 )
             saved = written or saved
         status = "complete" if session.complete else "interrupted"
     except Diverged as error:
         status = "diverged"
-        kept = runs.checkpoints(folder)
+        kept = checkpoints(folder)
         whole = f"; the last good checkpoint is {kept[0]}" if kept else ""
         message = f"training diverged at step {session.trainer.step}: {error}"
         raise DivergedProblem(message, f"lower --lr or --set muon_lr=...{whole}") from error
@@ -156,16 +164,16 @@ def _announce(session: "Session", seconds_per_step: float) -> list[str]:
     from diffcli.show import duration
 
     recipe, dataset = session.recipe, session.dataset
-    channels, height, width = dataset.shape
     parameters = sum(p.numel() for p in session.trainer.denoiser.parameters())
     seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
+    size = "x".join(map(str, dataset.shape))
     classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
     return [
-        f"data: {dataset.name}, {len(session.places)} images {channels}x{height}x{width}{classes}, "
+        f"data: {dataset.name}, {len(session.places)} {session.kind.name} of {size} numbers{classes}, "
         f"{len(session.held)} held out",
         f"model: {recipe.model}, {parameters / 1e6:.2f} M parameters, {recipe.schedule} schedule, "
         f"predicts {recipe.predict}, {session.facts()['precision']} on {session.device}",
-        f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} images/s",
+        f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
     ]
 
 

@@ -56,7 +56,7 @@ def forward_figure(
         axes.legend(loc="best", frameon=False)
         for shown in times:
             axes.axvline(float(shown), color="grey", alpha=0.15)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str) -> None:
@@ -70,7 +70,7 @@ def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str
         names += ["x_t", "x0 guess"]
     titles = [f"σ {level.sigma:.2f}\nSNR {_short((level.alpha / level.sigma) ** 2)}" for level, _ in columns]
     _mosaic(figure, rows, titles, names)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def inversion_figure(
@@ -88,7 +88,7 @@ def inversion_figure(
     titles = ["image", f"noise\n{errors[-1][0]} steps\nstd {latent.std():.2f}"]
     titles += [f"back\n{steps} steps\nerror {error:.2g}" for steps, error in errors]
     _mosaic(top, [images], titles)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def _error_curve(axes: Axes, errors: Sequence[tuple[int, float]]) -> None:
@@ -118,7 +118,8 @@ def _short(value: Tensor) -> str:
     return "∞" if torch.isinf(value) else f"{value:.2g}"
 
 
-def _write(figure: Figure, path: Path) -> None:
+def write_figure(figure: Figure, path: Path) -> None:
+    """Render the figure as a PNG."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from diffcli import options
+from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,11 +16,15 @@ LARGEST = 256  # pixels of the longer side of --image
 
 
 def forward(
-    dataset: Annotated[str, typer.Option(help="mnist, fashion-mnist, or a folder of images.")] = "mnist",
+    dataset: Annotated[str, typer.Option(help="A name (diffcli data lists them) or a folder of images.")] = "mnist",
     image: Annotated[Optional[Path], typer.Option(metavar="FILE", help="One image, instead of a data set.")] = None,
     schedule: Annotated[str, typer.Option(metavar="NAME[,KEY=VALUE...]", help="Noise schedule, e.g. flow.")] = "cosine",
-    count: Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=20)] = 4,
-    columns: options.Columns = 9,
+    count: Annotated[
+        Optional[int], typer.Option("--count", help="How many.  [4 images, 2000 points]", min=1, max=20_000)
+    ] = None,
+    columns: Annotated[
+        Optional[int], typer.Option("--columns", help="Levels to show.  [9 of images, 6 of points]", min=2, max=20)
+    ] = None,
     seed: options.Seed = 0,
     data: options.Data = None,
     out: options.Picture = None,
@@ -27,20 +32,28 @@ def forward(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """The forward process: images on their way to noise, level by level."""
+    """The forward process: images or points on their way to noise, level by level."""
     import torch
 
     from diffcli.core.diffusion.exact import prior_kl
     from diffcli.core.randomness import image_noise
     from diffcli.files import fresh_place
+    from diffcli.kinds import kind_of
     from diffcli.pictures.figures import forward_figure
-    from diffcli.pictures.grid import grid, save_gif
+    from diffcli.pictures.grid import grid, save_gif, save_png
+    from diffcli.pictures.points import extent, moving, row
+    from diffcli.planes import Plane
+    from diffcli.points import TITLES
     from diffcli.show import Show
     from diffcli.specs import schedule as make
 
     show = Show(as_json=as_json, quiet=quiet)
     law = make(schedule)
-    x0 = _images(dataset, image, count, seed, data)
+    points = image is None and dataset in TITLES
+    x0 = _items(dataset, image, count or (2000 if points else 4), seed, data)
+    if not points and len(x0) > 20:
+        raise UsageProblem(f"--count must be at most 20 for images, not {count}")
+    columns = columns or (6 if points else 9)
     eps = image_noise(seed, "start", range(len(x0)), x0.shape[1:])
     times = torch.linspace(0, 1, columns, dtype=torch.float64)
     levels = [law(t) for t in times]
@@ -48,10 +61,19 @@ def forward(
     bits = prior_kl(x0.double(), end).mean().item()
     snr = (end.alpha / end.sigma).square().item()
 
+    kind = kind_of(x0.shape[1:])
+    path = [law(t) for t in torch.linspace(0, 1, FRAMES, dtype=torch.float64)]
     with fresh_place(out, "forward", "forward.png", "forward.gif") as (figure, gif, _):
-        forward_figure(figure, [level.noised(x0, eps) for level in levels], times, levels, law, schedule)
-        moving = [law(t).noised(x0, eps) for t in torch.linspace(0, 1, FRAMES, dtype=torch.float64)]
-        save_gif(gif, [grid(x, width=600) for x in moving])
+        if kind.bounded:
+            shown = [level.noised(x0, eps) / torch.hypot(*level) for level in levels]
+            forward_figure(figure, shown, times, levels, law, schedule)
+            save_gif(gif, [grid(level.noised(x0, eps) / torch.hypot(*level), width=600) for level in path])
+        else:
+            plane = Plane.of_dataset(dataset, data)
+            strip = plane.panels([(level, level.noised(x0, eps)) for level in levels])
+            save_png(figure, row(strip, title=f"The forward process, {schedule} schedule", side=2.4))
+            film = plane.panels([(level, level.noised(x0, eps)) for level in path])
+            save_gif(gif, list(moving(film, limit=extent(strip))))
 
     document = {
         "figure": str(figure),
@@ -87,8 +109,8 @@ def _verdict(bits: float) -> str:
     return "not yet noise: samples that start from noise will be off in brightness"
 
 
-def _images(dataset: str, image: Path | None, count: int, seed: int, data: Path | None) -> "Tensor":
-    """The images to show [N, C, H, W] in [-1, 1]: one file's, or some of a data set, one of each class first."""
+def _items(dataset: str, image: Path | None, count: int, seed: int, data: Path | None) -> "Tensor":
+    """The items to show [N, ...]: one file's, or some of a data set, one of each class first."""
     import torch
 
     from diffcli import data as datasets

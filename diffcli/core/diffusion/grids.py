@@ -29,27 +29,27 @@ def times(schedule: Schedule, steps: int, grid: str = "trailing") -> Tensor:
 
 def trailing(schedule: Schedule, steps: int) -> Tensor:
     """Equal steps back from the noisiest time (Lin et al. 2024, table 2); all entries of a table are its own chain."""
-    return _entries(schedule, torch.arange(steps, 0, -1, dtype=torch.float64) / steps)
+    return _entries(schedule, (schedule.length or 1) * torch.arange(steps, 0, -1, dtype=torch.float64) / steps)
 
 
 def leading(schedule: Schedule, steps: int) -> Tensor:
     """Equal steps up from the least noisy time, short of the noisiest (the code of DDIM and DDPM; Lin et al. 2024)."""
-    length = schedule.length
-    stride = max(1, length // steps) / length if length else (1 - schedule.first) / steps
-    return _entries(schedule, schedule.first + stride * torch.arange(steps - 1, -1, -1, dtype=torch.float64))
+    stride = max(1, schedule.length // steps) if schedule.length else (1 - schedule.first) / steps
+    first = 1 if schedule.length else schedule.first
+    return _entries(schedule, first + stride * torch.arange(steps - 1, -1, -1, dtype=torch.float64))
 
 
 def linspace(schedule: Schedule, steps: int) -> Tensor:
     """Equal steps from the noisiest to the least noisy time, both included (Nichol & Dhariwal 2021, section 4)."""
-    return _entries(schedule, torch.linspace(1, schedule.first, steps, dtype=torch.float64))
+    high, low = (schedule.length, 1.0) if schedule.length else (1.0, schedule.first)
+    return _entries(schedule, torch.linspace(high, low, steps, dtype=torch.float64))
 
 
 def quadratic(schedule: Schedule, steps: int) -> Tensor:
     """Steps that shrink towards the data, t = (k / steps)² (Song et al. 2021, DDIM, appendix D.2)."""
-    t = (torch.arange(steps, 0, -1, dtype=torch.float64) / steps) ** 2
-    if schedule.length:  # no entry twice: the k-th is at least k
-        t = torch.maximum((t * schedule.length).round(), torch.arange(steps, 0, -1)) / schedule.length
-    return _entries(schedule, t)
+    k = torch.arange(steps, 0, -1, dtype=torch.float64)
+    places = (schedule.length or 1) * k**2 / steps**2
+    return _entries(schedule, torch.maximum(places, k) if schedule.length else places)  # no entry twice
 
 
 def karras(schedule: Schedule, steps: int, rho: float = 7.0) -> Tensor:
@@ -71,14 +71,14 @@ def _bounds(schedule: Schedule) -> tuple[Tensor, Tensor]:
     return noisiest.clamp(min=LOWEST_LOG_SNR), cleanest
 
 
-def _entries(schedule: Schedule, t: Tensor) -> Tensor:
-    """The same times, at entries of the table if the schedule is one."""
+def _entries(schedule: Schedule, places: Tensor) -> Tensor:
+    """Times, from places that count a table's entries and are rounded to whole ones; others are times already."""
     length = schedule.length
     if length is None:
-        return t
-    if len(t) > length:
-        raise ValueError(f"this schedule has {length} steps; a walk on this grid cannot take {len(t)}")
-    return (t * length).round() / length
+        return places
+    if len(places) > length:
+        raise ValueError(f"this schedule has {length} steps; a walk on this grid cannot take {len(places)}")
+    return places.round() / length
 
 
 GRIDS: dict[str, Callable[[Schedule, int], Tensor]] = {

@@ -79,8 +79,7 @@ class Schedule(ABC):
 
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The derivatives of alpha and sigma with respect to t; each like t."""
-        forward = torch.ones_like(t)
-        return jvp(self.alpha, (t,), (forward,))[1], jvp(self.sigma, (t,), (forward,))[1]
+        return jvp(lambda t: (self.alpha(t), self.sigma(t)), (t,), (torch.ones_like(t),))[1]
 
     def sde(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Drift factor f and squared diffusion g² of dx = f x dt + g dw with these marginals (Song et al. 2021, eq. 5).

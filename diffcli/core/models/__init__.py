@@ -1,7 +1,9 @@
-"""Networks by name. A network is forward(x [B, C, H, W], log_snr [B], *, label [B] or None) -> like x."""
+"""Networks by name. A network is forward(x [B, ...], log_snr [B], *, label [B] or None) -> like x.
 
-from torch import nn
+Its `dimensions` say what it takes: 3 are images [C, H, W], 1 are points [D].
+"""
 
+from diffcli.core.models.mlp import MLP
 from diffcli.core.models.unet import UNet
 
-MODELS: dict[str, type[nn.Module]] = {"unet": UNet}
+MODELS: dict[str, type[UNet] | type[MLP]] = {"unet": UNet, "mlp": MLP}

@@ -23,6 +23,8 @@ class UNet(nn.Module):
     Sides that the pyramid does not divide are padded inside with the border's pixels and cropped outside.
     """
 
+    dimensions = 3  # of an item: [C, H, W]
+
     def __init__(
         self,
         channels: int,

@@ -1,0 +1,150 @@
+"""diffcli data"""
+
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from diffcli import options
+
+if TYPE_CHECKING:
+    from diffcli.catalogue import Entry
+    from diffcli.dataset import Dataset
+    from diffcli.metrics.values import Values
+    from diffcli.show import Show
+
+NAMED = 40  # classes that are listed one by one
+
+
+def data(
+    target: Annotated[
+        Optional[str], typer.Argument(metavar="[NAME|FOLDER]", help="One data set, or a folder of images.")
+    ] = None,
+    folder: options.Data = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the data sets, or see what one of them or a folder of images holds. Downloads nothing."""
+    from diffcli import catalogue
+    from diffcli.show import Show
+
+    show = Show(as_json=as_json, quiet=quiet)
+    entries = catalogue.entries(folder)
+    if target is None:
+        lines = [*_tables(list(entries.values())), "next: diffcli data NAME, or diffcli train --dataset NAME"]
+        show.result({"datasets": [entry.document for entry in entries.values()]}, lines)
+        return
+    entry = entries.get(target)
+    document: dict[str, Any] = {} if entry is None else entry.document
+    facts: dict[str, str] = {} if entry is None else _facts(entry)
+    if entry is None or entry.present:
+        from diffcli.data import load
+
+        dataset = load(target, data=folder)
+        measured, contents = _look(dataset, show)
+        document = {"name": target, **document, **measured}
+        facts |= contents
+    train = f"diffcli train --dataset {shlex.quote(target)}"
+    facts["next"] = train if entry is None or entry.present else f"{train}   (downloads it)"
+    show.result(document, [line for name, text in facts.items() for line in _wrapped(name, text)])
+
+
+def _tables(entries: list["Entry"]) -> list[str]:
+    """What there is and where it is; then what is in it and whose it is."""
+    from diffcli.show import table
+
+    where = [
+        [
+            entry.name,
+            *(f"{entry.images[split]:,}" if split in entry.images else "-" for split in ("train", "test")),
+            _size(entry.shape),
+            str(len(entry.classes)),
+            entry.where,
+        ]
+        for entry in entries
+    ]
+    what = [[entry.name, ", ".join(entry.classes) or "-", entry.licence or "-"] for entry in entries]
+    return [
+        *table(["data set", "train", "test", "size", "classes", "where"], where, right=(1, 2, 4), wraps=(5,)),
+        "",
+        *table(["data set", "classes", "licence"], what, wraps=(1, 2)),
+        "",
+    ]
+
+
+def _facts(entry: "Entry") -> dict[str, str]:
+    """What is known of a data set without opening it."""
+    counts = ", ".join(f"{count:,} {split}" for split, count in entry.images.items())
+    facts = {
+        "data set": entry.title,
+        "images": f"{counts}, each {_size(entry.shape)}",
+        "classes": ", ".join(entry.classes),
+        "licence": entry.licence,
+        "where": entry.where,
+        "checksum": entry.checksum,
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def _look(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str, str]]:
+    """What the images to train on are, for --json and for the eye."""
+    from diffcli.kinds import kind_of
+
+    values, kind = _values(dataset, show), kind_of(dataset.shape)
+    counts = None if dataset.labels is None else dataset.labels.bincount(minlength=len(dataset.classes)).tolist()
+    document = {
+        "images": len(dataset),
+        "shape": list(dataset.shape),
+        "classes": list(dataset.classes),
+        "class_counts": counts,
+        "notes": list(dataset.notes),
+        **values._asdict(),
+        "fingerprint": dataset.fingerprint,
+    }
+    facts = {
+        "to train on": f"{len(dataset):,} {kind.name}, each {_size(dataset.shape)}",
+        "classes": _classes(dataset.classes, counts or []),
+        "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}"
+        + (", where black is -1 and white is 1" if kind.bounded else ""),
+        "fingerprint": dataset.fingerprint,
+        **({"note": "; ".join(dataset.notes)} if dataset.notes else {}),
+    }
+    return document, facts
+
+
+def _values(dataset: "Dataset", show: "Show") -> "Values":
+    from diffcli.metrics.values import measure
+
+    with show.progress("reading", len(dataset), "images") as bar:
+        for done, values in measure(dataset):
+            bar.update(done, f"mean {values.mean:.2f}")
+    return values
+
+
+def _classes(names: tuple[str, ...], counts: list[int]) -> str:
+    """Each class with its number of images; of many, how many and how unequal they are."""
+    if not names:
+        return "none (a sub-folder for each would make them)"
+    if len(names) > NAMED:
+        return f"{len(names)}, of {min(counts):,} to {max(counts):,} images each"
+    return ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _wrapped(name: str, text: str) -> list[str]:
+    """A fact, its text in a column of its own."""
+    import textwrap
+
+    from diffcli.show import printable, width
+
+    text = printable(text)
+    if name == "next":  # to be copied
+        return [f"{name + ':':13}{text}"]
+    return textwrap.wrap(
+        text, max(40, width()), initial_indent=f"{name + ':':13}", subsequent_indent=" " * 13,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

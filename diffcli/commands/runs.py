@@ -1,0 +1,63 @@
+"""diffcli runs"""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffcli import options
+
+if TYPE_CHECKING:
+    from diffcli.history import Summary
+
+HEADS = ["run", "state", "data", "steps", "saved", "time", "loss", "valid.", "linear"]
+
+
+def runs(
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the runs in checkpoints/, newest first: state, progress, and losses beside the best linear denoiser's."""
+    from diffcli import history
+    from diffcli.show import Show, printable, table
+
+    show = Show(as_json=as_json, quiet=quiet)
+    found, foreign = history.summaries()
+    for run in found:
+        if run.note:
+            show.note(f"note: {printable(str(run.path))} is damaged: {printable(run.note)}")
+    for name in foreign:
+        show.note(f"note: {printable(str(history.ROOT / name))} is not a run; ignored")
+    rows = [_row(run) for run in found]
+    lines = table(HEADS, rows, right=range(3, len(HEADS)), wraps=(0,)) if rows else ["no runs yet"]
+    show.result({"runs": [run.document for run in found]}, [*lines, "", f"next: {printable(_next(found))}"])
+
+
+def _row(run: "Summary") -> list[str]:
+    """A line of the table."""
+    data = Path(run.dataset).name if run.dataset else "-"
+    saved = run.checkpoint.stem.removeprefix("step-").lstrip("0") if run.checkpoint else "-"
+    losses = (run.loss, run.validation_loss, run.linear_denoiser_loss)
+    return [
+        run.path.name, run.state, data, "-" if run.steps is None else str(run.steps), saved or "0",
+        _clock(run.seconds), *("-" if loss is None else f"{loss:.3f}" for loss in losses),
+    ]  # fmt: skip
+
+
+def _clock(seconds: float | None) -> str:
+    """312.0 -> "5:12"."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _next(runs: list["Summary"]) -> str:
+    """The command that goes on with the newest run that can be gone on with."""
+    for run in runs:
+        if run.checkpoint and run.state != "damaged":
+            path = shlex.quote(str(run.path))
+            resume = run.state in ("interrupted", "stopped", "failed")
+            return f"diffcli train --resume {path}" if resume else f"diffcli sample {path} --ddim"
+    return "diffcli train"

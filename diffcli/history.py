@@ -1,0 +1,180 @@
+"""The runs that were made: what their folders tell without opening a checkpoint. Torch is not needed.
+
+Nothing that lies in checkpoints/ may stop the list: what cannot be understood is a note.
+"""
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+ROOT = Path("checkpoints")
+ENDED = ("complete", "interrupted", "failed", "diverged")  # and "running" while it does
+UNREADABLE = (OSError, ValueError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run.
+
+    state:       how it ended, "running", "stopped" (killed before it could say how it ended), or "damaged"
+    dataset:     as the recipe says
+    steps:       as far as is known; None before the first row of metrics
+    seconds:     of training, all sessions together
+    checkpoint:  the newest file
+    modified:    when that was written, or the run begun; seconds since 1970
+    note:        what is wrong with the folder
+    """
+
+    path: Path
+    state: str
+    dataset: str | None
+    steps: int | None
+    seconds: float | None
+    loss: float | None
+    validation_loss: float | None
+    linear_denoiser_loss: float | None
+    checkpoint: Path | None
+    modified: float
+    note: str = ""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "name": self.path.name,
+            **{k: v for k, v in vars(self).items() if k not in ("path", "modified", "checkpoint")},
+            "checkpoint": str(self.checkpoint) if self.checkpoint else None,
+            "run": str(self.path),
+        }
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoint files of a run, newest first."""
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+
+
+def summaries(root: Path = ROOT) -> tuple[list[Summary], list[str]]:
+    """Every run below a folder, newest first; and the names of other things that lie there."""
+    found, foreign = [], []
+    for path in sorted(root.iterdir()) if root.is_dir() else []:
+        if path.name.startswith("."):
+            continue
+        try:
+            if path.is_dir() and ((path / "run.json").exists() or checkpoints(path)):
+                found.append(summary(path))
+            else:
+                foreign.append(path.name)
+        except OSError as error:
+            foreign.append(f"{path.name} ({error.strerror})")
+    return sorted(found, key=lambda run: run.modified, reverse=True), foreign
+
+
+def summary(folder: Path) -> Summary:
+    """What a run folder tells of its run."""
+    saved = next(iter(checkpoints(folder)), None)
+    state, note = _state(folder)
+    row = _last_row(folder / "metrics.jsonl", "step")
+    look = _last_row(folder / "metrics.jsonl", "validation_loss")
+    reached = [_number(row.get("step")), _step(saved)]
+    step = max((n for n in reached if n is not None), default=None)
+    return Summary(
+        folder, state, _dataset(folder), None if step is None else int(step), _number(row.get("seconds")),
+        _number(row.get("loss")), _number(look.get("validation_loss")), _number(look.get("linear_denoiser_loss")),
+        saved, _modified(saved or folder / "run.json", folder), note,
+    )  # fmt: skip
+
+
+def made_by(folder: Path) -> str | None:
+    """The command that made a run and what it ran on, as far as run.json tells; None where there is none."""
+    try:
+        about = json.loads((folder / "run.json").read_text())
+        versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+        place = f"{about['precision']} on {about['device']}, {about['threads']} threads"
+        return f"diffcli {shlex.join(about['argv'])} ({place}; {versions})"
+    except (*UNREADABLE, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _state(folder: Path) -> tuple[str, str]:
+    """The state of a run, and what is wrong with its folder."""
+    try:
+        about = json.loads((folder / "run.json").read_text())
+        status = about.get("status") if isinstance(about, dict) else None
+    except FileNotFoundError:
+        return "damaged", "it has no run.json"
+    except UNREADABLE as error:
+        return "damaged", f"its run.json cannot be read: {error}"
+    if status in ENDED:
+        return str(status), ""
+    if status != "running":
+        return "damaged", "its run.json does not say what became of it"
+    return "running" if _held(folder) else "stopped", ""
+
+
+def _held(folder: Path) -> bool:
+    """Whether a process holds the lock of a run. A killed one leaves the file, but does not hold it."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        if Path(lock.lock_file).exists():  # to ask would make it
+            lock.acquire(timeout=0)
+            lock.release()
+    except filelock.Timeout:
+        return True
+    except OSError:  # a folder that we may not write to: nothing shows that it is held
+        return False
+    return False
+
+
+def _dataset(folder: Path) -> str | None:
+    try:
+        name = tomllib.loads((folder / "recipe.toml").read_text()).get("dataset")
+    except UNREADABLE:
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _last_row(path: Path, key: str) -> dict[str, Any]:
+    """The last row of the metrics that has this key; empty if there is none. A half-written row is passed over."""
+    return next((row for row in _rows_backwards(path) if key in row), {})
+
+
+def _rows_backwards(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in reversed(lines):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            yield row
+
+
+def _number(value: Any) -> float | None:
+    """The value itself, if it is a number that a float can hold."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and abs(value) < 1e300 else None
+
+
+def _step(checkpoint: Path | None) -> int | None:
+    match = re.fullmatch(r"step-(\d+)", checkpoint.stem) if checkpoint else None
+    return int(match[1]) if match else None
+
+
+def _modified(*candidates: Path) -> float:
+    """When the first of these that is there was written."""
+    for path in candidates:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0

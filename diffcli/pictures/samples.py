@@ -1,0 +1,73 @@
+"""What `sample` draws: a grid of images, or points over the density that they should have."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from diffcli.core.diffusion.exact import Exact
+from diffcli.core.diffusion.schedules import Level
+from diffcli.pictures.grid import grid
+from diffcli.pictures.points import Density, Panel, extent, moving, row
+
+SHOWN = 5_000  # points; more would hide each other
+LINE = (-4.0, 4.0)  # standard deviations of the samples that a histogram shows
+
+
+def picture(
+    samples: Tensor,
+    *,
+    columns: int = 0,
+    above: Tensor | None = None,
+    density: Density | None = None,
+    law: Exact | None = None,
+) -> Image.Image:
+    """Samples [N, ...] as one picture.
+
+    columns:  of a grid of images; 0 chooses
+    above:    an image to show over the grid
+    density:  to draw below points in the plane
+    law:      to draw over the histogram of numbers
+    """
+    if samples.dim() == 4:
+        return grid(samples, columns=columns, above=above)
+    if samples.shape[1] == 1:
+        return _histogram(samples.flatten(), law)
+    title = "samples" if samples.shape[1] == 2 else f"samples, the first 2 of {samples.shape[1]} coordinates"
+    return row([Panel(title, samples[:SHOWN, :2].float(), density)], side=5.0)
+
+
+def animation(
+    frames: Sequence[Tensor], levels: Sequence[Level], density: Density | None = None
+) -> Iterator[Image.Image]:
+    """The walk as frames: for each level the samples [N, ...] there."""
+    if frames[0].dim() == 4:
+        yield from (grid(frame, width=400) for frame in frames)
+        return
+    points = [frame[:SHOWN, :2].float() for frame in frames]
+    limit = min(3 * extent([Panel("", points[-1])]), max(extent([Panel("", p)]) for p in (points[0], points[-1])))
+    panels = (
+        Panel(f"σ/α = {level.sigma / level.alpha:.2g}", p, density) for p, level in zip(points, levels, strict=True)
+    )
+    yield from moving(panels, limit=limit)
+
+
+def _histogram(samples: Tensor, law: Exact | None) -> Image.Image:
+    """Numbers [N] as a histogram, and the density of their law."""
+    figure = Figure(figsize=(6.4, 4.0), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    low, high = (samples.mean() + side * samples.std().clamp(min=1e-3) for side in LINE)
+    places = torch.linspace(low.item(), high.item(), 400, dtype=torch.float64)
+    bins = min(80, max(10, round(len(samples) ** 0.5)))
+    axes.hist(samples.numpy(), bins=bins, density=True, color="#93c5fd", label=f"{len(samples)} samples")
+    if law:
+        axes.plot(places, law.log_density(places.unsqueeze(1)).exp(), color="#c2410c", label="the law")
+    axes.set(xlabel="x", ylabel="density")
+    axes.legend(frameon=False)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    size = canvas.get_width_height(physical=True)
+    return Image.frombytes("RGBA", size, bytes(canvas.buffer_rgba())).convert("RGB")

@@ -1,0 +1,97 @@
+"""Measured orders of convergence against those that the papers prove."""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+
+from diffcli.core.diffusion import grids
+from diffcli.core.diffusion.samplers import SAMPLERS
+from diffcli.core.diffusion.schedules import EDM, VP
+from diffcli.core.diffusion.sde import euler_maruyama, flow_velocity
+from diffcli.truths import Finding, check, near
+from diffcli.truths.gaussian import LAW, MEAN, STD
+from diffcli.truths.schedules import at
+
+START = 3.0
+
+
+def order_of(errors: list[float]) -> float:
+    """The slope of log error over log step between the last two, each with twice the steps of the one before."""
+    return math.log2(errors[-2] / errors[-1])
+
+
+@check(
+    "orders on EDM's grid: Euler and DDIM 1, Heun and DPM-Solver++ 2M 2, UniPC-2 3 (UniP-2 and its corrector)",
+    "Karras et al. 2022, sec. 3; Lu et al. 2022; Zhao et al. 2023, theorem 3.1",
+)
+def orders_of_samplers() -> Iterator[Finding]:
+    schedule = EDM(sigma_min=0.1, sigma_max=10.0)
+    for sampler, order in (("euler", 1), ("ddim", 1), ("heun", 2), ("dpmpp-2m", 2), ("unipc", 3)):
+        errors = []
+        for steps in (100, 200, 400):
+            levels = grids.levels(schedule, steps, "linspace")[
+                :-1
+            ]  # without the last step, which is of order 1 for all
+            high, low = levels[0].sigma.item(), levels[-1].sigma.item()
+            exact = MEAN + (START - MEAN) * math.sqrt((STD**2 + low**2) / (STD**2 + high**2))
+            *_, end = SAMPLERS[sampler](LAW, torch.tensor([START], dtype=torch.float64), levels)
+            errors.append(abs(end.x.item() - exact))
+        yield near(sampler, order, order_of(errors), abs=0.25)
+
+
+def _responses(steps: int) -> tuple[float, torch.Tensor]:
+    """Of Euler and Maruyama's walk on Gaussian data: to the start, and to a unit of Brownian motion in each step."""
+    times = torch.linspace(1.0, 0.3, steps + 1, dtype=torch.float64)
+    x = torch.full((steps + 2,), MEAN, dtype=torch.float64)
+    x[1] += 1
+
+    def pulse(step: int) -> torch.Tensor:
+        noise = torch.zeros_like(x)
+        noise[step + 2] = 1
+        return noise
+
+    *_, end = euler_maruyama(LAW, x, VP(), times, noise=pulse)
+    response = end.x[1:] - end.x[0]
+    return response[0].item(), response[1:] / math.sqrt(0.7 / steps)
+
+
+@check(
+    "Euler-Maruyama on the reverse VP SDE: weak order 1, and strong order 1, its noise being additive",
+    "Kloeden & Platen 1992, sec. 10.3, 14.1",
+)
+def orders_of_euler_maruyama() -> Iterator[Finding]:
+    start, end = VP()(at(1.0)), VP()(at(0.3))
+    variance = (start.alpha**2 * STD**2 + start.sigma**2).item()
+    true_variance = (end.alpha**2 * STD**2 + end.sigma**2).item()
+    finest = 800
+    to_start, to_noise = _responses(finest)
+    weak, strong = [], []
+    for steps in (25, 50, 100):
+        of_start, of_noise = _responses(steps)
+        weak.append(abs(of_start**2 * variance + of_noise.square().sum().item() * 0.7 / steps - true_variance))
+        same_path = of_noise.repeat_interleave(finest // steps) - to_noise  # one Brownian motion drives both
+        square = (of_start - to_start) ** 2 * variance + same_path.square().sum().item() * 0.7 / finest
+        strong.append(math.sqrt(square))
+    yield near("weak: the variance", 1, order_of(weak), abs=0.15)
+    yield near("strong: the same Brownian path", 1, order_of(strong), abs=0.15)
+
+
+@check("the probability flow of Gaussian data keeps every point at its quantile", "Song et al. 2021, eq. 13")
+def probability_flow() -> Iterator[Finding]:
+    for begin, finish in ((1.0, 0.2), (0.2, 0.9)):
+        steps, x = 60, at(START)
+        times = torch.linspace(begin, finish, steps + 1, dtype=torch.float64)
+        for t, s in pairwise(times):
+            h = s - t
+            one = flow_velocity(LAW, x, VP(), t)
+            two = flow_velocity(LAW, x + h / 2 * one, VP(), t + h / 2)
+            three = flow_velocity(LAW, x + h / 2 * two, VP(), t + h / 2)
+            x = x + h / 6 * (one + 2 * two + 2 * three + flow_velocity(LAW, x + h * three, VP(), s))
+        quantile = []
+        for t, value in ((begin, START), (finish, x.item())):
+            level = VP()(at(t))
+            spread = math.sqrt(level.alpha**2 * STD**2 + level.sigma**2)
+            quantile.append((value - level.alpha.item() * MEAN) / spread)
+        yield near(f"from t = {begin} to {finish}", quantile[0], quantile[1], rel=1e-7)
