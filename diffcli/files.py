@@ -80,8 +80,11 @@ def _removed_if_failed(*places: Path) -> Iterator[None]:
 
 
 def _make(folder: Path) -> None:
+    """Make a folder that can be written to, or find out now that it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise cannot_write(folder, error) from error
 

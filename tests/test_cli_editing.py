@@ -1,6 +1,7 @@
 """`sample --from`, `--inpaint`, `--interpolate` and `--invert`: what is known stays, and ends meet."""
 
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 from diffcli import models
 from diffcli.core.diffusion import grids
+from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.editing import invert
 from diffcli.core.diffusion.samplers import SAMPLERS, Step, ddim
 from diffcli.editing import BY_STEP
@@ -463,8 +465,25 @@ def test_a_place_for_an_inversion_is_checked_before_the_work(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("inverted in vain")
 
-    monkeypatch.setattr("diffcli.core.diffusion.editing.invert", never)
+    monkeypatch.setattr(Denoiser, "forward", never)
     refuses(cli, tmp_path, TAKEN, "sample", "shapes-1", "--invert", "photo.png", "--out", "photo.png")
+
+
+@pytest.mark.parametrize("how", [("--out", "locked"), ("--out", "locked/a.png"), ("--array", "locked/x.npy")])
+@pytest.mark.parametrize("mode", [("--ddim",), ("--invert", "photo.png")])
+@pytest.mark.usefixtures("run", "photo")
+def test_a_read_only_folder_is_found_out_before_the_work(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: tuple[str, ...], how: tuple[str, str]
+) -> None:
+    """Whether it is read-only is asked for, as root may write anywhere."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("drawn in vain")
+
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(Denoiser, "forward", never)
+    monkeypatch.setattr(os, "access", lambda path, kind: (Path(path).name, kind) != ("locked", os.W_OK))
+    refuses(cli, tmp_path, ENVIRONMENT, "sample", "shapes-1", *mode, *how, words=("locked", "Permission", how[0]))
 
 
 # Interruptions

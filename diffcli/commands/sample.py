@@ -1,5 +1,6 @@
 """diffcli sample"""
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -170,6 +171,8 @@ def _check_array(array: Path | None, out: Path | None) -> None:
         raise BusyProblem(f"{array} exists already", "choose another --array")
     if not array.parent.is_dir() and array.parent != out:
         raise EnvironmentProblem(f"there is no folder {array.parent}", "make it, or choose another --array")
+    if array.parent.is_dir() and not os.access(array.parent, os.W_OK):
+        raise EnvironmentProblem(f"cannot write {array}: Permission denied", "choose another --array")
 
 
 def _sampler_name(ddim: bool, sampler: str | None, eta: float | None, usual: str) -> str:
