@@ -38,7 +38,6 @@ LIKELY = {
     "randomness.py": ("editing",),
 }
 SLOW = {
-    "marginals-solve-the-sde",
     "ddim-on-a-gaussian",
     "ddpm-on-a-gaussian",
     "every-walk-lands",

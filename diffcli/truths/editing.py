@@ -19,6 +19,21 @@ from diffcli.truths.orders import order_of
 from diffcli.truths.schedules import at
 
 
+@check("inversion is DDIM's step with its levels exchanged", "Song et al. 2021 (DDIM), section 4.3, eq. 14")
+def inversion_algorithm() -> Iterator[Finding]:
+    for name in ("linear", "edm", "flow"):
+        levels = grids.levels(SCHEDULES[name](), 8, "log-snr")
+        up = [(level.alpha.item(), level.sigma.item()) for level in levels][::-1]
+        y = 0.4  # x / alpha, the data being where alpha is 1
+        walk = invert(line_mixture(), torch.tensor([[y]], dtype=torch.float64), levels)
+        for k, (step, (s, t)) in enumerate(zip(walk, pairs(up), strict=True)):
+            seen = s if s[1] > 0 else t  # no noise is seen in the data, but a little above them
+            clean = data_estimate(s[0] * y, *s) if s[1] > 0 else y
+            y += (t[1] / t[0] - s[1] / s[0]) * noise_estimate(seen[0] * y if s[1] > 0 else y, *seen)
+            yield near(f"{name}, step {k + 1}", t[0] * y, step.x, rel=1e-8, abs=1e-9)
+            yield near(f"{name}, step {k + 1}, x0", clean, step.x0, rel=1e-8, abs=1e-9)
+
+
 @check(
     "DDIM inversion finds the noise of the probability flow, its error falling with the step",
     "Song et al. 2021 (DDIM), section 4.3, table 2",
@@ -38,21 +53,6 @@ def inversion() -> Iterator[Finding]:
     yield near("there and back, halved", 0.5, back[-1] / back[-2], abs=0.15)
 
 
-@check("inversion is DDIM's step with its levels exchanged", "Song et al. 2021 (DDIM), section 4.3, eq. 14")
-def inversion_algorithm() -> Iterator[Finding]:
-    for name in ("linear", "edm", "flow"):
-        levels = grids.levels(SCHEDULES[name](), 8, "log-snr")
-        up = [(level.alpha.item(), level.sigma.item()) for level in levels][::-1]
-        y = 0.4  # x / alpha, the data being where alpha is 1
-        walk = invert(line_mixture(), torch.tensor([[y]], dtype=torch.float64), levels)
-        for k, (step, (s, t)) in enumerate(zip(walk, pairs(up), strict=True)):
-            seen = s if s[1] > 0 else t  # no noise is seen in the data, but a little above them
-            clean = data_estimate(s[0] * y, *s) if s[1] > 0 else y
-            y += (t[1] / t[0] - s[1] / s[0]) * noise_estimate(seen[0] * y if s[1] > 0 else y, *seen)
-            yield near(f"{name}, step {k + 1}", t[0] * y, step.x, rel=1e-8, abs=1e-9)
-            yield near(f"{name}, step {k + 1}, x0", clean, step.x0, rel=1e-8, abs=1e-9)
-
-
 @check("slerp keeps the length and turns evenly", "Shoemake 1985; Song et al. 2021 (DDIM), eq. 67")
 def spherical_interpolation() -> Iterator[Finding]:
     a, b = torch.tensor([3.0, 0.0]).double(), torch.tensor([0.0, 3.0]).double()
@@ -66,25 +66,6 @@ def spherical_interpolation() -> Iterator[Finding]:
             wanted = (math.sin((1 - share) * turn) * a + math.sin(share * turn) * b) / math.sin(turn)
             yield near(f"angle {turn}, share {share}", wanted, slerp(a, b, share), abs=1e-12)
     yield near("no angle at all", 1.25 * a, slerp(a, 2 * a, 0.25), abs=1e-12)
-
-
-@check(
-    "inpainting keeps the known part to the bit and with resampling paints the rest by its conditional law",
-    "Lugmayr et al. 2022, eq. 8 and algorithm 1",
-)
-def inpainting_keeps_and_paints() -> Iterator[Finding]:
-    covariance = torch.tensor([[1.0, 0.8], [0.8, 1.0]], dtype=torch.float64)
-    law = Gaussian.of_covariance(0.0, covariance)
-    known, mask = torch.tensor([[1.5, 0.0]]).double(), torch.tensor([[0.0, 1.0]])
-    levels = grids.levels(VP(), 60, "log-snr")
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1000, 2, generator=generator, dtype=torch.float64)
-    *_, end = inpainting(SAMPLERS["ddpm"], known, mask, resample=8)(
-        law, x, levels, noise=lambda _: torch.randn(1000, 2, generator=generator, dtype=torch.float64)
-    )
-    yield near("the known part", 1.5, end.x[:, 0])
-    yield near("mean of the painted part", 0.8 * 1.5, end.x[:, 1].mean(), abs=0.13)
-    yield near("its spread", 0.6, end.x[:, 1].std(), abs=0.08)
 
 
 @check("inpainting is algorithm 1, in the form with epsilon", "Lugmayr et al. 2022, algorithm 1, lines 4-9")
@@ -118,25 +99,23 @@ def inpainting_algorithm() -> Iterator[Finding]:
         yield near(f"{name}, {repeats} repeats, steps left", 0, sum(1 for _ in steps))
 
 
-@check("image i of a seed has its own noise, whatever is drawn with it", "the promise of `sample`")
-def noise_by_image() -> Iterator[Finding]:
-    for shape in ((2,), (1, 8, 8)):
-        for step in (0, 5):
-            together = (
-                image_noise(7, "walk", range(2050), shape, step)
-                if shape == (2,)
-                else image_noise(7, "walk", range(9), shape, step)
-            )
-            for images in ([3], [8, 1], range(2, 7)):
-                alone = image_noise(7, "walk", images, shape, step)
-                yield near(f"{shape}, step {step}, images {list(images)}", together[list(images)], alone)
-    several = image_noise(1, "start", range(5000), (2,)).double()
-    yield near("mean", at(0.0), several.mean(0), abs=0.06)
-    yield near("spread", at(1.0), several.std(0), abs=0.05)
-    yield near("independent of the next image", 0, (several[1:] * several[:-1]).mean(), abs=0.05)
-    yield near(
-        "independent of the next step", 0, (several * image_noise(1, "start", range(5000), (2,), 1)).mean(), abs=0.05
+@check(
+    "inpainting keeps the known part to the bit and with resampling paints the rest by its conditional law",
+    "Lugmayr et al. 2022, eq. 8 and algorithm 1",
+)
+def inpainting_keeps_and_paints() -> Iterator[Finding]:
+    covariance = torch.tensor([[1.0, 0.8], [0.8, 1.0]], dtype=torch.float64)
+    law = Gaussian.of_covariance(0.0, covariance)
+    known, mask = torch.tensor([[1.5, 0.0]]).double(), torch.tensor([[0.0, 1.0]])
+    levels = grids.levels(VP(), 60, "log-snr")
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1000, 2, generator=generator, dtype=torch.float64)
+    *_, end = inpainting(SAMPLERS["ddpm"], known, mask, resample=8)(
+        law, x, levels, noise=lambda _: torch.randn(1000, 2, generator=generator, dtype=torch.float64)
     )
+    yield near("the known part", 1.5, end.x[:, 0])
+    yield near("mean of the painted part", 0.8 * 1.5, end.x[:, 1].mean(), abs=0.13)
+    yield near("its spread", 0.6, end.x[:, 1].std(), abs=0.08)
 
 
 @check("each of seed, stream, image and step has noise of its own", "the promise of `sample`")
@@ -159,3 +138,24 @@ def noise_by_key() -> Iterator[Finding]:
     n = len(values)  # standard errors of the moments of a standard normal
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         yield near(f"moment {power}", moment, (values**power).mean(), abs=5 * math.sqrt(variance / n))
+
+
+@check("image i of a seed has its own noise, whatever is drawn with it", "the promise of `sample`")
+def noise_by_image() -> Iterator[Finding]:
+    for shape in ((2,), (1, 8, 8)):
+        for step in (0, 5):
+            together = (
+                image_noise(7, "walk", range(2050), shape, step)
+                if shape == (2,)
+                else image_noise(7, "walk", range(9), shape, step)
+            )
+            for images in ([3], [8, 1], range(2, 7)):
+                alone = image_noise(7, "walk", images, shape, step)
+                yield near(f"{shape}, step {step}, images {list(images)}", together[list(images)], alone)
+    several = image_noise(1, "start", range(5000), (2,)).double()
+    yield near("mean", at(0.0), several.mean(0), abs=0.06)
+    yield near("spread", at(1.0), several.std(0), abs=0.05)
+    yield near("independent of the next image", 0, (several[1:] * several[:-1]).mean(), abs=0.05)
+    yield near(
+        "independent of the next step", 0, (several * image_noise(1, "start", range(5000), (2,), 1)).mean(), abs=0.05
+    )
