@@ -155,9 +155,9 @@ def test_a_large_image_is_made_smaller_in_its_proportions(cli: Cli, tmp_path: Pa
 
 def test_a_class_of_each_comes_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from diffcli import data
-    from diffcli.commands.visualize.forward import _images
+    from diffcli.commands.visualize.forward import _items
 
-    shown = _images("mnist", None, 20, 0, None)
+    shown = _items("mnist", None, 20, 0, None)
     mnist = data.load("mnist")
     assert isinstance(mnist.storage, torch.Tensor)
     labels = []

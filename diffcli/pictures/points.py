@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
+
+if TYPE_CHECKING:  # it takes long to import, and grids of images have no use for it
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 Density = Callable[[Tensor], Tensor]
 """Places [M, 2] -> the density there, [M], in any unit."""
@@ -33,6 +34,9 @@ def row(panels: Sequence[Panel], *, title: str = "", limit: float | None = None,
     limit:  half the side of what is shown; by default what holds nearly all points of every panel
     side:   of a panel, in inches
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     limit = limit or extent(panels)
     figure = Figure(figsize=(side * len(panels) + 0.6, side + 0.8 + 0.3 * bool(title)), dpi=DPI, layout="constrained")
     figure.suptitle(title)
@@ -47,6 +51,9 @@ def row(panels: Sequence[Panel], *, title: str = "", limit: float | None = None,
 
 def moving(panels: Iterable[Panel], *, limit: float, side: float = 4.4) -> Iterator[Image.Image]:
     """Each panel as a frame of an animation. Panels in a row that share a density share its drawing, which is fast."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(side, side + 0.3), dpi=DPI)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.1, 0.08, 0.87, 0.84))
@@ -99,7 +106,7 @@ def kernel_density(points: Tensor, width: float = 0.06) -> Density:
     return density
 
 
-def _draw(axes: Axes, panel: Panel, limit: float, side: float) -> None:
+def _draw(axes: "Axes", panel: Panel, limit: float, side: float) -> None:
     """Points over density in a square; the fewer the points and the larger the square, the larger the dots."""
     if panel.density:
         places = (torch.arange(CELLS) + 0.5) / CELLS * 2 * limit - limit
@@ -119,6 +126,6 @@ def _titled(panel: Panel, limit: float) -> str:
     return f"{panel.title} ({outside} outside)" if outside > 0.005 * len(panel.points) else panel.title
 
 
-def _pixels(canvas: FigureCanvasAgg) -> Image.Image:
+def _pixels(canvas: "FigureCanvasAgg") -> Image.Image:
     size = canvas.get_width_height(physical=True)
     return Image.frombytes("RGBA", size, bytes(canvas.buffer_rgba())).convert("RGB")

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
@@ -57,6 +55,9 @@ def animation(
 
 def _histogram(samples: Tensor, law: Exact | None) -> Image.Image:
     """Numbers [N] as a histogram, and the density of their law."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6.4, 4.0), dpi=110, layout="constrained")
     axes = figure.subplots()
     low, high = (samples.mean() + side * samples.std().clamp(min=1e-3) for side in LINE)
