@@ -20,6 +20,7 @@ class Kind:
     bounded:    whether values lie in [-1, 1], so that clean estimates may be held there
     mirrors:    whether items may be flipped left to right
     sampled:    how many are drawn unless told
+    most:       how many can be drawn and held in memory
     held:       items held out for validation, at most; a loss of few numbers each needs many
     previewed:  numbers in one item -> how many samples a preview draws
     picture:    samples [N, ...] and as many or more items of the data -> what a preview shows
@@ -30,6 +31,7 @@ class Kind:
     bounded: bool
     mirrors: bool
     sampled: int
+    most: int
     held: int
     previewed: Callable[[int], int]
     picture: Callable[[Tensor, Tensor], Image.Image]
@@ -44,11 +46,11 @@ def _samples_beside_data(samples: Tensor, data: Tensor) -> Image.Image:
 
 KINDS: dict[int, Kind] = {  # by the length of an item's shape
     3: Kind(
-        "images", Brightness, bounded=True, mirrors=True, sampled=20, held=512,
+        "images", Brightness, bounded=True, mirrors=True, sampled=20, most=100_000, held=512,
         previewed=lambda numbers: 40 if numbers <= 1024 else 16, picture=lambda samples, _: grid(samples),
     ),
     1: Kind(
-        "points", Moments, bounded=False, mirrors=False, sampled=2000, held=10_000,
+        "points", Moments, bounded=False, mirrors=False, sampled=2000, most=1_000_000, held=10_000,
         previewed=lambda _: 2000, picture=_samples_beside_data,
     ),
 }  # fmt: skip

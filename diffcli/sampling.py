@@ -134,7 +134,10 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
         levels = grids.levels(model.schedule, steps, grid)
     except ValueError as error:
         raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
-    count = wish.count or kind_of(model.shape).sampled
+    kind = kind_of(model.shape)
+    count = wish.count or kind.sampled
+    if count > kind.most:
+        raise UsageProblem(f"--count must be at most {kind.most} {kind.name}", "draw several times with another --seed")
     labels = to_labels(wish.label, count, model.classes)
     guidance = wish.guidance
     if guidance is None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from diffcli.clock import Clock, looks
 from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.core.diffusion.exact import covariance_spectrum, gaussian
+from diffcli.core.diffusion.exact import Gaussian, covariance_spectrum
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise
 from diffcli.optimizers import Optimizer
@@ -58,7 +58,7 @@ def test_training_on_a_gaussian_reaches_the_exact_denoiser(name: str, lr: float)
     x = torch.linspace(-1.5, 1.5, 13).reshape(-1, 1, 1, 1)
     for t in (0.2, 0.5, 0.8):
         level = SCHEDULES["cosine"]()(torch.tensor(t, dtype=torch.float64))
-        found, truth = run.ema(x, level).x0, gaussian(0.3, 0.5)(x, level).x0
+        found, truth = run.ema(x, level).x0, Gaussian(0.3, 0.5)(x, level).x0
         assert (found - truth).abs().max() < 0.05
 
 
@@ -73,7 +73,7 @@ def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
             from diffcli.core.diffusion.schedules import Level
 
             here = Level(alpha2.sqrt(), (1 - alpha2).sqrt())
-            x0, eps = gaussian(0.3, 0.5)(x, here)
+            x0, eps = Gaussian(0.3, 0.5)(x, here)
             return here.alpha * eps - here.sigma * x0
 
     denoiser = Denoiser(Exact(), "v")
