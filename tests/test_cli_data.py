@@ -15,6 +15,7 @@ from PIL import Image
 
 from diffcli import data
 from diffcli.commands import data as command
+from diffcli.core.processes.toys import TOYS
 from diffcli.sources import DATASETS
 
 
@@ -46,7 +47,9 @@ def place(root: Path, name: str, *splits: str) -> Path:
 
 def test_every_data_set_is_listed_with_the_facts_of_its_files(cli: Cli) -> None:
     listed = {e["name"]: e for e in cli("data", "--json").document["datasets"]}
-    assert listed.keys() == DATASETS.keys()
+    assert list(listed) == [*DATASETS, *TOYS]
+    assert listed["moons"]["shape"] == [2]
+    assert listed["moons"]["present"] is True
     assert listed["mnist"] == {
         "name": "mnist", "title": "MNIST", "train": 60000, "val": None, "test": 10000, "shape": [1, 28, 28],
         "classes": list("0123456789"), "licence": "CC BY-SA 3.0, Yann LeCun and Corinna Cortes", "present": True,
