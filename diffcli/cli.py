@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -55,6 +56,7 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; every way it can end becomes an exit code, and a failure one `error:` and one `hint:` line."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")  # torch's, about its own parts
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = app(arguments, standalone_mode=False)

@@ -61,5 +61,5 @@ class Plane:
             length = torch.hypot(*level)
             level = Level(level.alpha / length, level.sigma / length)
             ratio = (level.sigma / level.alpha).item()
-            found.append(Panel(f"σ/α = {ratio:.2g}", (x.cpu() / length).float(), self.density(level)))
+            found.append(Panel(f"σ/α = {ratio:.3g}", (x.cpu() / length).float(), self.density(level)))
         return found

@@ -48,7 +48,7 @@ def animation(
     points = [frame[:SHOWN, :2].float() for frame in frames]
     limit = min(3 * extent([Panel("", points[-1])]), max(extent([Panel("", p)]) for p in (points[0], points[-1])))
     panels = (
-        Panel(f"σ/α = {level.sigma / level.alpha:.2g}", p, density) for p, level in zip(points, levels, strict=True)
+        Panel(f"σ/α = {level.sigma / level.alpha:.3g}", p, density) for p, level in zip(points, levels, strict=True)
     )
     yield from moving(panels, limit=limit)
 
