@@ -19,9 +19,8 @@ from conftest import Cli, checkpoint_of, start, steps_kept, tree
 from PIL import Image
 
 from diffcli import checkpoint, recipes, runs, session, show
-from diffcli.clock import Clock
 from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.training import Plan, Progress
+from diffcli.training import Progress
 
 KEYS = {
     "run", "checkpoint", "steps", "images", "seconds", "images_per_second", "loss", "validation_loss",
@@ -296,24 +295,6 @@ def test_minutes_end_the_run_in_time_though_the_probe_was_too_fast(
     assert result.document["seconds"] == pytest.approx(seconds, abs=1)
     scales = [row["scale"] for row in rows(tmp_path / "mine")]
     assert all(a > b for a, b in zip(scales[1:], scales[2:], strict=False))
-
-
-@pytest.mark.parametrize("misjudged", [0.25, 1.0, 4.0])
-def test_the_learning_rate_comes_down_to_the_end_wherever_the_clock_puts_it(misjudged: float) -> None:
-    """A simulated run of 60 s in steps of 10 ms, the probe having been wrong by some factor."""
-    now = 100.0
-    clock = Clock(60.0, since=now, every=0, now=lambda: now)
-    plan, step = clock.begin(0, Plan(0), 0.01 * misjudged), 0
-    while step < plan.total:
-        progress = plan.at(step)
-        now += 0.01
-        step += 1
-        if clock.due(step) or step >= plan.total:
-            plan = clock.revise(step, plan)
-            now += 0.1
-            clock.saved(step, looked=step >= plan.total)
-    assert now - 100 == pytest.approx(60, abs=4)
-    assert (1 + math.cos(math.pi * progress)) / 2 < 0.001
 
 
 def test_less_time_than_a_step_takes_is_one_step(cli: Cli, pictures: Path) -> None:

@@ -88,7 +88,7 @@ def sample(
     each: Annotated[bool, typer.Option("--each", help="Write every image as a PNG, too.")] = False,
     animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,
     array: Annotated[
-        Optional[Path], typer.Option(metavar="FILE.npy", help="Write float32 [N, C, H, W] in [-1, 1], too.")
+        Optional[Path], typer.Option(metavar="FILE.npy", help="Write float32 [N, C, H, W] or [N, D], too.")
     ] = None,
     seed: options.Seed = 0,
     data: options.Data = None,

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, check_pair
-from diffcli.core.diffusion.guidance import clipped
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.truths import Finding, check, near
@@ -30,7 +29,7 @@ def walk_all(cases: Iterable[tuple[str, str, str]], step_counts: tuple[int, ...]
             check_pair(schedule, target)
         except ValueError:
             continue  # refused beforehand
-        denoise = clipped(Denoiser(Bounded(), target))
+        denoise = Denoiser(Bounded(), target)
         lost = 0
         for steps in step_counts:
             levels = grids.levels(schedule, steps)
