@@ -169,12 +169,13 @@ def _lines(document: dict[str, Any]) -> list[str]:
         steps = (f"{side}x{side} ({width} channels)" for side, width in zip(d["pyramid"], d["widths"], strict=True))
         rows["pyramid"] = f"{shape} folded to " + " > ".join(steps)
     if "step" in d:
-        rows["trained"] = f"{d['step']} steps, {d['images']} images, {duration(d['training_seconds'])}"
+        rows["trained"] = f"{d['step']} steps, {d['images']} {unit}s, {duration(d['training_seconds'])}"
         if d["validation_loss"] is not None:
             rows["loss"] = (
                 f"validation {d['validation_loss']:.4f}, best linear denoiser {d['linear_denoiser_loss']:.4f}"
             )
-        rows["guidance"] = f"{d['guidance']:g} with a class"
+        if d["classes"]:
+            rows["guidance"] = f"{d['guidance']:g} with a class"
         rows["file"] = size(d["file_bytes"])
     if d.get("made_by"):
         rows["made by"] = d["made_by"]

@@ -87,7 +87,7 @@ def kernel_density(points: Tensor, width: float = 0.06) -> Density:
     Right for many points at once; the places asked for are those of the cells that they fall into.
     """
     limit = float(points.abs().max()) + 4 * width
-    cells = min(1000, math.ceil(4 * limit / width))  # half a width each
+    cells = min(1000, max(CELLS, math.ceil(4 * limit / width)))  # at most half a width each
     edge = 2 * limit / cells
     index = ((points + limit) / edge).long().clamp(0, cells - 1)
     counts = torch.bincount(index[:, 0] * cells + index[:, 1], minlength=cells**2).reshape(1, 1, cells, cells).float()
