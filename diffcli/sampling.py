@@ -18,7 +18,7 @@ from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
 from diffcli.core.diffusion.guidance import clipped, guided, thresholded
 from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, Step
-from diffcli.core.diffusion.schedules import Level
+from diffcli.core.diffusion.schedules import CLEAN, Level
 from diffcli.core.randomness import SMALL, image_noise, walk_noise
 from diffcli.errors import UsageProblem, one_of
 from diffcli.kinds import kind_of
@@ -125,20 +125,41 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
     where = devices.pick(wish.device)
     model = models.load(target, weights=wish.weights, device=where, schedule=wish.schedule, data=wish.data)
     where = torch.device("cpu") if model.exact else where
-    usual = wish.usual_steps or STEPS.get(wish.sampler, USUAL_STEPS)
-    steps = wish.steps or min(usual, model.schedule.length or usual)
-    if steps > MOST_STEPS:
-        raise UsageProblem(f"--steps must be at most {MOST_STEPS}", "use fewer")
-    try:
-        times = grids.times(model.schedule, steps, grid)
-        levels = grids.levels(model.schedule, steps, grid)
-    except ValueError as error:
-        raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
+    times = _times(model, wish, grid)
     kind = kind_of(model.shape)
     count = wish.count or kind.sampled
     if count > kind.most:
         raise UsageProblem(f"--count must be at most {kind.most} {kind.name}", "draw several times with another --seed")
     labels = to_labels(wish.label, count, model.classes)
+    guidance = _guidance(wish, model, labels)
+    clip = model.clip if wish.clip is None else wish.clip
+
+    def steered(denoise: Denoise) -> Denoise:
+        rescale = wish.guidance_rescale or 0.0
+        return _bounded(guided(denoise, guidance, interval=interval, rescale=rescale, label=None), clip, wish.threshold)
+
+    levels = [*(model.schedule(t) for t in times), CLEAN]
+    job = Job(
+        model.denoise, levels, walker, model.shape, wish.seed, labels, where, guidance,
+        count=count, steered=steered, times=(*times.tolist(), 0.0), grid=grid,
+    )  # fmt: skip
+    return job, model
+
+
+def _times(model: Model, wish: Wish, grid: str) -> Tensor:
+    """The times of the walk: as many as asked for, or as the sampler is used to and the schedule has."""
+    usual = wish.usual_steps or STEPS.get(wish.sampler, USUAL_STEPS)
+    steps = wish.steps or min(usual, model.schedule.length or usual)
+    if steps > MOST_STEPS:
+        raise UsageProblem(f"--steps must be at most {MOST_STEPS}", "use fewer")
+    try:
+        return grids.times(model.schedule, steps, grid)
+    except ValueError as error:
+        raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
+
+
+def _guidance(wish: Wish, model: Model, labels: Tensor | None) -> float:
+    """The scale of guidance: as asked for, or the model's own where there are classes."""
     guidance = wish.guidance
     if guidance is None:
         guidance = 1.0 if labels is None else model.guidance
@@ -147,17 +168,7 @@ def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
     for option, value in (("guidance_interval", wish.guidance_interval), ("guidance_rescale", wish.guidance_rescale)):
         if value is not None and guidance == 1:
             raise UsageProblem(f"{flag(option)} changes nothing at guidance 1", "add --class and --guidance")
-    clip = model.clip if wish.clip is None else wish.clip
-
-    def steered(denoise: Denoise) -> Denoise:
-        rescale = wish.guidance_rescale or 0.0
-        return _bounded(guided(denoise, guidance, interval=interval, rescale=rescale, label=None), clip, wish.threshold)
-
-    job = Job(
-        model.denoise, levels, walker, model.shape, wish.seed, labels, where, guidance,
-        count=count, steered=steered, times=(*times.tolist(), 0.0), grid=grid,
-    )  # fmt: skip
-    return job, model
+    return guidance
 
 
 def _interval(text: str | None) -> tuple[float, float]:
