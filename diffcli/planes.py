@@ -48,11 +48,12 @@ class Plane:
 
     def density(self, level: Level = CLEAN) -> Density:
         """The density at a level: of the law, or of a Gaussian around each point, as wide as the level makes it."""
-        if self.law is None:
-            width = torch.hypot(BLUR * level.alpha, level.sigma).item()
-            return kernel_density((level.alpha * self.points).float(), width)
         law = self.law
-        return lambda places: law.log_density(places, level).exp().float()
+        if law and law.log_density(self.points[:1], level).isfinite().all():
+            return lambda places: law.log_density(places, level).exp().float()
+        # not known, or that of a data set, which has none where there is no noise
+        width = torch.hypot(BLUR * level.alpha, level.sigma).item()
+        return kernel_density((level.alpha * self.points).float(), width)
 
     def panels(self, walk: Sequence[tuple[Level, Tensor]]) -> list[Panel]:
         """Particles [N, 2] at levels over the density there, all drawn at unit length: x / (alpha² + sigma²)^½."""

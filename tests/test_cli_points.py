@@ -81,6 +81,41 @@ def test_the_two_processes_are_shown_as_particles(cli: Cli, command: tuple[str, 
         assert film.n_frames > 10
 
 
+def test_a_data_set_of_points_has_a_density_to_be_drawn_over_though_it_is_points_only() -> None:
+    """All of its mass lies in its points; without noise they are blurred, with noise the density is exact."""
+    import torch
+
+    from diffcli import models
+    from diffcli.core.diffusion.schedules import CLEAN, VP
+    from diffcli.planes import Plane
+
+    model = models.load("exact:dataset,name=moons,count=200", device=torch.device("cpu"))
+    plane = Plane.of_model(model)
+    assert plane is not None
+    assert model.exact is not None
+    side = torch.linspace(-4, 4, 161)
+    places = torch.cartesian_prod(side, side)
+    noisy = VP()(torch.tensor(0.3, dtype=torch.float64))
+    for level in (CLEAN, noisy):
+        mass = plane.density(level)(places).sum().item() * 0.05**2
+        assert mass == pytest.approx(1, abs=0.02)
+    exact = model.exact.log_density(places, noisy).exp().float()
+    torch.testing.assert_close(plane.density(noisy)(places), exact)
+
+
+def test_samples_that_are_not_finite_are_an_error_and_nothing_is_written(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffcli.core.diffusion.denoiser import Prediction
+    from diffcli.core.diffusion.exact import Gaussian
+
+    monkeypatch.setattr(Gaussian, "__call__", lambda self, x, level, **_: Prediction(x * float("nan"), x))
+    result = cli("sample", "exact:gaussian", "--ddim", "--count", 10)
+    assert result.code == 7
+    assert "10 of 10 points are not finite" in result.err
+    assert not Path("outputs").exists()
+
+
 def test_the_score_field_of_a_trained_model_is_compared_with_the_exact_one(cli: Cli, moons_run: Path) -> None:
     result = cli("visualize", "score", moons_run, "--columns", 2, "--json", "--quiet")
     assert result.code == 0, result.err

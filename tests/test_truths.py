@@ -2,6 +2,7 @@
 
 import pytest
 
+from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.truths import CHECKS, Check, Finding, all_checks, near
 from diffcli.truths.finite import ALL, walk_all
@@ -14,8 +15,9 @@ def test_truth(name: str) -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_every_walk_of_50_and_1000_steps_is_finite_and_ends_at_its_clean_estimate(schedule: str) -> None:
-    for finding in walk_all([case for case in ALL if case[0] == schedule], (50, 1000)):
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_walk_of_50_and_1000_steps_is_finite_and_ends_at_its_clean_estimate(schedule: str, sampler: str) -> None:
+    for finding in walk_all([case for case in ALL if (case[0], case[2]) == (schedule, sampler)], (50, 1000)):
         assert finding.miss == 0, finding
 
 

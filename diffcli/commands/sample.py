@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from diffcli import options
-from diffcli.errors import BusyProblem, EnvironmentProblem, UsageProblem
+from diffcli.errors import BusyProblem, DivergedProblem, EnvironmentProblem, UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -211,6 +211,11 @@ def _draw_and_write(
         images, frames = _draw(job, count, batch, set(shown), show, fast=name != "ddpm")
         levels = [job.levels[i + 1] for i in shown]
         seconds = time.monotonic() - began
+        if lost := int((~images.flatten(1).isfinite().all(1)).sum()):
+            raise DivergedProblem(
+                f"{lost} of {count} {kind_of(job.shape).name} are not finite: the walk or the model diverged",
+                "take more --steps, another --grid or another --sampler",
+            )
 
         settings = {
             "checkpoint": model.name, "sampler": name, "grid": job.grid,
