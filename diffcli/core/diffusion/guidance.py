@@ -21,7 +21,7 @@ def guided(
     scale:     1 is the conditional model, 0 the unconditional one. The paper's w is scale - 1
                (Ho & Salimans 2022, eq. 6).
     interval:  noise levels sigma / alpha, above the first and up to the second, outside of which there is no
-               guidance (Kynkäänniemi et al. 2024, eq. 5)
+               guidance (Kynkäänniemi et al. 2024, section 3)
     rescale:   phi in [0, 1]: how far the spread of each clean estimate is brought back to the conditional one's
                (Lin et al. 2024, eq. 15-16)
     null:      the condition that means "none", e.g. label=None
