@@ -9,6 +9,9 @@ from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from diffcli.core.diffusion.denoiser import Denoise
+    from diffcli.core.diffusion.schedules import Level
+    from diffcli.pictures.curves import Field
+    from diffcli.planes import Plane
 
 ARROWS, CELLS = 17, 120  # along each side
 EXTENT = 2.5  # of the data, in their standard deviations
@@ -20,7 +23,6 @@ def score(
     columns: Annotated[int, typer.Option("--columns", help="Noise levels to show.", min=1, max=8)] = 4,
     schedule: options.Schedule = None,
     data: options.Data = None,
-    device: options.Device = "auto",
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -29,15 +31,14 @@ def score(
     """The score field of a model of points, as arrows over the density, from noise to data."""
     import torch
 
-    from diffcli import device as devices
     from diffcli import models
     from diffcli.files import fresh_place
-    from diffcli.pictures.curves import Field, score_figure
+    from diffcli.pictures.curves import score_figure
     from diffcli.planes import Plane
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    model = models.load(target, device=devices.pick(device), schedule=schedule, data=data)
+    model = models.load(target, device=torch.device("cpu"), schedule=schedule, data=data)
     plane = Plane.of_model(model, data)
     if plane is None:
         raise UsageProblem(f"{model.name} has no points in the plane", "try exact:mixture, or train --dataset moons")
@@ -47,20 +48,9 @@ def score(
     rows: dict[str, list[Field]] = {"the model": []}
     errors = []
     for level in levels:
-        reach = (EXTENT * level.alpha + 2 * level.sigma).item()
-        places, cells = (
-            torch.cartesian_prod(*2 * [torch.linspace(-share, share, count, dtype=torch.float64) * reach])
-            for share, count in ((0.92, ARROWS), (1.0, CELLS))
-        )
-        density = plane.density(level)(cells.float()).reshape(CELLS, CELLS).T
-
-        def field(denoise: "Denoise") -> Field:
-            found = -denoise(places.float(), level).eps.double() / level.sigma  # noqa: B023  (used at once)
-            return Field(level, reach, density, places, found)  # noqa: B023
-
-        rows["the model"].append(field(model.denoise))
+        rows["the model"].append(_field(model.denoise, level, plane))
         if plane.law and not model.exact:
-            rows.setdefault("exact", []).append(field(plane.law))
+            rows.setdefault("exact", []).append(_field(plane.law, level, plane))
             found, truth = (f(plane.noised(level).float(), level).eps for f in (model.denoise, plane.law))
             errors.append(((found - truth).square().mean() / truth.square().mean()).sqrt().item())
     with fresh_place(out, "score", "score.png") as place:
@@ -69,3 +59,18 @@ def score(
     document = {"figure": str(place.picture), "levels": shown, "relative_errors": errors or None}
     lines = [f"relative error of the score, noise to data: {', '.join(f'{e:.3f}' for e in errors)}"] if errors else []
     show.result(document, [*lines, str(place.picture), f"next: diffcli visualize reverse {model.target}"])
+
+
+def _field(denoise: "Denoise", level: "Level", plane: "Plane") -> "Field":
+    """The score at the points of a grid, and the density over a finer one."""
+    import torch
+
+    from diffcli.pictures.curves import Field
+
+    reach = (EXTENT * level.alpha + 2 * level.sigma).item()
+    places, cells = (
+        torch.cartesian_prod(*2 * [torch.linspace(-share, share, count) * reach])
+        for share, count in ((0.92, ARROWS), (1.0, CELLS))
+    )
+    density = plane.density(level)(cells).reshape(CELLS, CELLS).T
+    return Field(level, reach, density, places, -denoise(places, level).eps / level.sigma)
