@@ -2,9 +2,11 @@
 
     python tests/mutants.py [NAME]... [-j 2] [--quick]
 
-The mistakes are in mutants.txt. Each is planted in a copy of the package, never in the working tree, and the checks run
-until one fails, in a process forked from this one: torch is imported here already, diffcli never is. Exits with 1 if a
-mistake survives, or if the copy without one fails (not looked at with --quick).
+The mistakes are in the files of mistakes/. There a line of = names a file of the package and, after a colon, the modules
+of diffcli.truths where a mistake in it shows first; a mistake is its name, the text as it stands (it must occur exactly
+once) after -, and the mistaken text after +. Each is planted in a copy of the package, never in the working tree, and the
+checks run until one fails, in a process forked from this one: torch is imported here already, diffcli never is. Exits
+with 1 if a mistake survives, or if the copy without one fails (not looked at with --quick).
 """
 
 import argparse
@@ -21,22 +23,9 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "diffcli"
-LIST = HERE / "mutants.txt"
+LISTS = sorted((HERE / "mistakes").glob("*.txt"))
 LIMIT = 300  # seconds for all checks of one mutant; they take some 15
 
-LIKELY = {
-    # The modules of diffcli.truths where a mistake in this file shows first.
-    "schedules.py": ("schedules", "training"),
-    "grids.py": ("schedules", "laws"),
-    "gaussian.py": ("schedules",),
-    "samplers.py": ("algorithms",),
-    "denoiser.py": ("denoisers", "training"),
-    "guidance.py": ("denoisers",),
-    "exact.py": ("denoisers", "laws"),
-    "sde.py": ("denoisers", "orders"),
-    "editing.py": ("editing",),
-    "randomness.py": ("editing",),
-}
 SLOW = {
     "ddim-on-a-gaussian",
     "ddpm-on-a-gaussian",
@@ -62,6 +51,7 @@ class Mutant:
     file: str
     old: str
     new: str
+    likely: tuple[str, ...] = ()
 
     def planted(self, package: Path) -> str:
         """The file's text with the mistake; raises ValueError unless the old text occurs exactly once."""
@@ -81,18 +71,20 @@ class Verdict(NamedTuple):
 
 
 def listed() -> list[Mutant]:
-    """All that mutants.txt lists; raises ValueError where a name is there twice or a mistake changes nothing."""
-    found, file = [], ""
-    for block in LIST.read_text().split("\n\n")[2:]:
-        name, *lines = block.strip("\n").split("\n")
-        if name.startswith("== "):
-            file = name.removeprefix("== ")
-            continue
-        old, new = ("\n".join(line[2:] for line in lines if line[0] == sign) for sign in "-+")
-        if not old or old == new or name in {mutant.name for mutant in found}:
-            raise ValueError(f"{LIST.name}: {name!r} is there twice or changes nothing")
-        found.append(Mutant(name, file, old, new))
-    return found
+    """All mistakes of all files; raises ValueError where a name is there twice or a mistake changes nothing."""
+    found: dict[str, Mutant] = {}
+    for path in LISTS:
+        file, likely = "", ""
+        for block in path.read_text().split("\n\n")[1:]:
+            name, *lines = block.strip("\n").split("\n")
+            if name.startswith("== "):
+                file, _, likely = name.removeprefix("== ").partition(": ")
+                continue
+            old, new = ("\n".join(line[2:] for line in lines if line[0] == sign) for sign in "-+")
+            if not old or old == new or name in found:
+                raise ValueError(f"{path.name}: {name!r} is there twice or changes nothing")
+            found[name] = Mutant(name, file, old, new, tuple(likely.split(", ")))
+    return list(found.values())
 
 
 def copied(folder: Path) -> Path:
@@ -111,7 +103,7 @@ def trial(mutant: Mutant | None) -> Verdict:
         if mutant is not None:
             (package / mutant.file).write_text(mutant.planted(package))
         sys.path.insert(0, folder)
-        check, how = first_failure(package, LIKELY[Path(mutant.file).name] if mutant else ())
+        check, how = first_failure(package, mutant.likely if mutant else ())
     return Verdict(check, how, time.perf_counter() - began, how.split(":")[0] in BROKEN)
 
 

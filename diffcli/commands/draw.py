@@ -1,0 +1,1 @@
+"""diffcli draw"""

@@ -1,0 +1,1 @@
+"""Annealed importance sampling: normalising constants that are known."""

@@ -1,0 +1,1 @@
+"""Variational autoencoders: bounds beside likelihoods that are known."""

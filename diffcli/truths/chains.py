@@ -1,0 +1,1 @@
+"""Markov chains: stationary laws, classes, periods, gaps and times."""

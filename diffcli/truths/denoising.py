@@ -1,0 +1,1 @@
+"""Denoising autoencoders: the best denoisers, and the score that they hold."""

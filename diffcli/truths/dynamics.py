@@ -1,0 +1,1 @@
+"""Langevin dynamics: its stationary law, and the bias of its step."""

@@ -1,0 +1,1 @@
+"""Gaussians, and the chain of the forward process: sums, products, conditionals, divergences."""
