@@ -24,8 +24,8 @@ from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import clipped
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.dataset import Dataset
-from diffcli.recipes import RECIPES, Recipe
-from diffcli.sampling import Job, last
+from diffcli.jobs import Job, last
+from diffcli.recipes.diffusion import RECIPES, Recipe
 from diffcli.session import fit_by
 from diffcli.training import Plan
 

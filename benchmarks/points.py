@@ -12,13 +12,13 @@ import torch
 from measuring import note, number, table
 from torch import Tensor
 
-from diffcli import runs
+from diffcli import runs, specs
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.samplers import ddim
 from diffcli.core.processes.toys import TOYS
 from diffcli.core.randomness import keyed
+from diffcli.jobs import Job, last
 from diffcli.metrics.distances import energy, sliced_wasserstein
-from diffcli.sampling import Job, last
 
 BATCH = 2500  # points drawn at once
 
@@ -40,7 +40,7 @@ def measure(run: str, count: int, steps: int, repeats: int) -> list[list[str]]:
     trained = runs.load(run, device=torch.device("cpu"))
     law = TOYS[trained.recipe.dataset]
     fresh = [law(count, keyed(0, "fresh", i)) for i in range(repeats)]
-    job = Job(trained.denoiser, levels(trained.schedule, steps), ddim, trained.shape)
+    job = Job(trained.model, levels(specs.schedule(trained.recipe.schedule), steps), ddim, trained.shape)
     places = range(count * repeats)
     drawn = [last(job.walk(places[i : i + BATCH])) for i in range(0, len(places), BATCH)]
     note(f"{run}: {len(places)} points drawn")

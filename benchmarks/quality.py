@@ -19,6 +19,7 @@ from torch import Tensor
 from diffcli import data, sampling
 from diffcli.dataset import to_pixels, to_unit
 from diffcli.errors import Problem, UsageProblem
+from diffcli.jobs import last
 from diffcli.runs import Trained
 
 CLASSES = 10
@@ -39,7 +40,7 @@ def draw(run: str, count: int, guidance: float | None, steps: int, seed: int) ->
         raise UsageProblem(f"{run} was trained on {trained.recipe.dataset}", "the classifier can judge mnist only")
     parts = []
     for first in range(0, count, BATCH):
-        parts.append(sampling.last(job.walk(range(first, min(count, first + BATCH)))))
+        parts.append(last(job.walk(range(first, min(count, first + BATCH)))))
         note(f"sampling: {min(count, first + BATCH)} of {count} images")
     return to_unit(to_pixels(torch.cat(parts))), job.guidance, trained
 

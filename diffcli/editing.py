@@ -12,7 +12,7 @@ from diffcli.core.randomness import image_noise
 from diffcli.dataset import to_unit
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.images import header, read_image
-from diffcli.sampling import Job, start_noise
+from diffcli.jobs import Job, start_noise
 
 BY_STEP = ("ddpm", "ddim", "euler", "euler-ancestral", "heun", "predictor-corrector")  # each step stands alone
 

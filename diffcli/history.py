@@ -23,6 +23,7 @@ UNREADABLE = (OSError, ValueError, RecursionError)
 class Summary:
     """One run.
 
+    family:      of models: diffusion, vae or dae
     state:       how it ended, "running", "stopped" (killed before it could say how it ended), or "damaged"
     dataset:     as the recipe says
     steps:       as far as is known; None before the first row of metrics
@@ -33,6 +34,7 @@ class Summary:
     """
 
     path: Path
+    family: str
     state: str
     dataset: str | None
     steps: int | None
@@ -85,10 +87,19 @@ def summary(folder: Path) -> Summary:
     reached = [_number(row.get("step")), _step(saved)]
     step = max((n for n in reached if n is not None), default=None)
     return Summary(
-        folder, state, _dataset(folder), None if step is None else int(step), _number(row.get("seconds")),
-        _number(row.get("loss")), _number(look.get("validation_loss")), _number(look.get("linear_denoiser_loss")),
-        saved, _modified(saved or folder / "run.json", folder), note,
+        folder, family_name(folder), state, _dataset(folder), None if step is None else int(step),
+        _number(row.get("seconds")), _number(row.get("loss")), _number(look.get("validation_loss")),
+        _number(look.get("linear_denoiser_loss")), saved, _modified(saved or folder / "run.json", folder), note,
     )  # fmt: skip
+
+
+def family_name(folder: Path) -> str:
+    """The family of models that a run is of, as far as run.json tells; runs from before it did are of diffusion."""
+    try:
+        name = json.loads((folder / "run.json").read_text()).get("family")
+    except (*UNREADABLE, AttributeError):
+        name = None
+    return name if isinstance(name, str) else "diffusion"
 
 
 def made_by(folder: Path) -> str | None:

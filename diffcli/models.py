@@ -71,14 +71,14 @@ def load(
     trained = runs.load(target, weights=weights, device=device)
     kind = kind_of(trained.shape)
     name = trained.recipe.schedule if schedule is None else schedule
-    noise = trained.schedule if schedule is None else specs.schedule(schedule)
+    noise = specs.schedule(name)
     try:
         check_pair(noise, trained.recipe.predict)
     except ValueError as error:
         raise UsageProblem(f"{name} does not suit this model: {error}", "use another --schedule") from None
     return Model(
         name=str(trained.path),
-        denoise=trained.denoiser,
+        denoise=trained.model,
         schedule=noise,
         schedule_name=name,
         shape=trained.shape,

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from diffcli.recipes import Recipe
+from diffcli.recipes import Training
+from diffcli.recipes.diffusion import Recipe
 
 Out = Annotated[Optional[Path], typer.Option("--out", help="Folder to write to.  [a fresh one, named at the end]")]
 Picture = Annotated[Optional[Path], typer.Option("--out", help="Folder, or FILE.png.  [a fresh one in outputs/]")]
@@ -43,6 +44,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def recipe_option(key: str, text: str) -> Any:
+Settings = Annotated[
+    Optional[list[str]],
+    typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
+]
+Resume = Annotated[Optional[str], typer.Option("--resume", metavar="RUN", help="Go on with a run.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print recipe, size and estimates; stop.")]
+
+
+def recipe_option(key: str, text: str, recipe: type[Training] = Recipe) -> Any:
     """An option that replaces a key of the recipe; its help ends with the default recipe's value."""
-    return typer.Option(help=f"{text}  [{getattr(Recipe, key)}]")
+    return typer.Option(help=f"{text}  [{getattr(recipe, key)}]")

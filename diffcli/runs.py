@@ -1,7 +1,6 @@
 """The run folder: recipe, facts, metrics, previews and checkpoints; how it is written, and found again."""
 
 import contextlib
-import inspect
 import json
 import shutil
 import sys
@@ -14,19 +13,17 @@ from typing import Any
 import filelock
 import tomli_w
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from diffcli import checkpoint, recipes, specs
-from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.core.diffusion.schedules import Schedule
-from diffcli.core.models import MODELS
+from diffcli import checkpoint, recipes
 from diffcli.device import use_bf16
 from diffcli.errors import BusyProblem, CheckpointProblem, EnvironmentProblem, UsageProblem, one_of
+from diffcli.families import FAMILIES, family_of
 from diffcli.files import cannot_write, check_free, is_dir, is_file, numbered, write_atomically
-from diffcli.history import ROOT, checkpoints
-from diffcli.kinds import KINDS, kind_of, models_for
+from diffcli.history import ROOT, checkpoints, family_name
+from diffcli.kinds import KINDS
 from diffcli.optimizers import Optimizer
-from diffcli.recipes import Recipe
+from diffcli.recipes import Training
 from diffcli.show import finite
 from diffcli.training import Plan, Trainer
 
@@ -35,11 +32,10 @@ KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
 
 @dataclass(frozen=True)
 class Trained:
-    """A model read from a checkpoint, with all that sampling needs to know."""
+    """A model read from a checkpoint, and all that is known of it."""
 
-    denoiser: Denoiser
-    recipe: Recipe
-    schedule: Schedule
+    model: Any
+    recipe: Any
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     path: Path
@@ -47,43 +43,35 @@ class Trained:
     notes: tuple[str, ...]
 
 
-def build(recipe: Recipe, shape: tuple[int, ...], classes: int, device: torch.device) -> Denoiser:
-    """An untrained denoiser for items of this shape, (C, H, W) or (D,), its weights drawn from the recipe's seed.
+def build(recipe: Training, shape: tuple[int, ...], classes: int, device: torch.device) -> nn.Module:
+    """An untrained model for items of this shape, (C, H, W) or (D,), its weights drawn from the recipe's seed.
 
     Raises UsageProblem if the recipe's network does not take such items.
     """
-    model = MODELS[recipe.model]
-    if model.dimensions != len(shape):
-        raise UsageProblem(
-            f"the network {recipe.model} does not take {kind_of(shape).name}, which {recipe.dataset} holds",
-            f"use --model {models_for(shape)[0]}, or leave --recipe and --model out",
-        )
-    wanted = set(inspect.signature(model).parameters)
-    options = {k: v for k, v in vars(recipe).items() if k in wanted}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = model(shape[0], classes, bf16=use_bf16(recipe.precision, device), **options)
-    return Denoiser(network, recipe.predict).to(device).to(memory_format=torch.channels_last)
+        model = family_of(recipe).build(recipe, shape, classes, use_bf16(recipe.precision, device))
+    return model.to(device).to(memory_format=torch.channels_last)
 
 
-def trainer(recipe: Recipe, denoiser: Denoiser) -> Trainer:
+def trainer(recipe: Training, model: nn.Module) -> Trainer:
     """A training run at its start; a run by the clock gets its plan later."""
     optimizer = Optimizer(
-        denoiser,
+        model,
         name=recipe.optimizer,
         lr=recipe.lr,
         muon_lr=recipe.muon_lr,
         weight_decay=recipe.weight_decay,
     )
-    return Trainer(denoiser, optimizer, Plan(recipe.steps))
+    return Trainer(model, optimizer, Plan(recipe.steps))
 
 
 # Writing
 
 
-def create(out: Path | None, dataset: str) -> Path:
-    """A fresh folder for a run, `out` or checkpoints/<dataset>-<number>; raises BusyProblem if it is taken."""
-    folder = out or numbered(ROOT, Path(dataset).name)
+def create(out: Path | None, name: str) -> Path:
+    """A fresh folder for a run, `out` or checkpoints/<name>-<number>; raises BusyProblem if it is taken."""
+    folder = out or numbered(ROOT, name)
     check_free(folder, f"go on with --resume {folder}, or choose another --out")
     try:
         (folder / "samples").mkdir(parents=True)
@@ -119,7 +107,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def describe(folder: Path, recipe: Recipe, facts: dict[str, Any]) -> None:
+def describe(folder: Path, recipe: Training, facts: dict[str, Any]) -> None:
     """Write recipe.toml and run.json."""
     write_atomically(folder / "recipe.toml", tomli_w.dumps(recipes.to_dict(recipe)).encode())
     about = {
@@ -156,7 +144,7 @@ def _name(step: int) -> str:
 
 def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
     """Write a checkpoint of everything a resume needs; only then delete all but the newest two."""
-    tensors = {f"model/{k}": v for k, v in trainer.denoiser.state_dict().items()}
+    tensors = {f"model/{k}": v for k, v in trainer.model.state_dict().items()}
     tensors |= {f"ema/{k}": v for k, v in trainer.ema.state_dict().items()}
     tensors |= {f"optimizer/{k}": v for k, v in trainer.optimizer.state().items()}
     path = folder / _name(trainer.step)
@@ -170,22 +158,29 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
 # Reading
 
 
-def find(target: str | None) -> Path:
-    """The run folder or checkpoint file called `target`: a path, or a run in checkpoints/; None is the newest."""
-    runs = {p.parent.name: p.parent for p in ROOT.glob("*/step-*.safetensors")}
+def find(target: str | None, family: str | None = None) -> Path:
+    """The run folder or checkpoint file called `target`: a path, or a run in checkpoints/; None is the newest.
+
+    family:  of models, that the newest run is looked for in and a name is corrected to; None is any
+    """
+    every = {p.parent.name: p.parent for p in ROOT.glob("*/step-*.safetensors")}
+    runs = {name: run for name, run in every.items() if family in (None, family_name(run))}
+    wanted = FAMILIES[family or "diffusion"]
+    train = f"train one: {wanted.command} train"
     if target is None:
         if not runs:
-            raise CheckpointProblem("there is no trained model in checkpoints/", "train one: diffcli train")
+            what = "trained model" if family in (None, "diffusion") else f"trained {wanted.title}"
+            raise CheckpointProblem(f"there is no {what} in checkpoints/", train)
         return max(runs.values(), key=lambda run: checkpoints(run)[0].stat().st_mtime)
     for path in (Path(target), ROOT / target):
         if is_file(path) or (is_dir(path) and (path / "run.json").exists()):
             return path
     if is_dir(Path(target)):
         raise CheckpointProblem(
-            f"{target} is not a run: it has no run.json", "name the folder that diffcli train wrote"
+            f"{target} is not a run: it has no run.json", f"name the folder that {wanted.command} train wrote"
         )
     if not runs:
-        raise CheckpointProblem(f"unknown run '{target}'", "there is none in checkpoints/; train one: diffcli train")
+        raise CheckpointProblem(f"unknown run '{target}'", f"there is none in checkpoints/; {train}")
     return ROOT / one_of(target, runs, "run", CheckpointProblem)
 
 
@@ -204,15 +199,32 @@ def read(path: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any], tuple[str
     raise CheckpointProblem(f"{path} has no checkpoint yet", "train longer, or wait for its first one")
 
 
-def load(target: str | None, *, weights: str = "ema", device: torch.device) -> Trained:
-    """The model of a run or checkpoint file, ready to sample. weights: "ema" (the average) or "raw"."""
+def load(
+    target: str | None, *, weights: str = "ema", device: torch.device, family: str | None = "diffusion"
+) -> Trained:
+    """The model of a run or checkpoint file, ready to use.
+
+    weights:  "ema" (the average) or "raw"
+    family:   that it must be of; None is any
+
+    Raises CheckpointProblem, for a model of another family too.
+    """
     folder = {"ema": "ema", "raw": "model"}[one_of(weights, ("ema", "raw"), "weights")]
-    path, tensors, about, notes = read(find(target))
+    path, tensors, about, notes = read(find(target, family))
     recipe, shape, classes = understood(path, about)
-    denoiser = build(recipe, shape, len(classes), device)
-    fill(denoiser, tensors, folder, path)
-    schedule = specs.schedule(recipe.schedule)
-    return Trained(denoiser.eval().requires_grad_(False), recipe, schedule, shape, classes, path, about, notes)
+    check_family(path, about.get("family", "diffusion"), family)
+    model = build(recipe, shape, len(classes), device)
+    fill(model, tensors, folder, path)
+    return Trained(model.eval().requires_grad_(False), recipe, shape, classes, path, about, notes)
+
+
+def check_family(path: Path, name: str, family: str | None) -> None:
+    """Raise CheckpointProblem, with the command that takes it, if a run of family `name` is not of the one wanted."""
+    if family is not None and name != family:
+        found, wanted = FAMILIES[one_of(name, FAMILIES, "family of models", CheckpointProblem)], FAMILIES[family]
+        raise CheckpointProblem(
+            f"{path} holds a {found.title}, not a {wanted.title}", f"{found.command} --help lists what it can do"
+        )
 
 
 def set_aside(folder: Path, after: int) -> None:
@@ -229,19 +241,19 @@ def set_aside(folder: Path, after: int) -> None:
 
 def restore(trainer: Trainer, path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """Put a trainer where the checkpoint was taken."""
-    fill(trainer.denoiser, tensors, "model", path)
+    fill(trainer.model, tensors, "model", path)
     fill(trainer.ema, tensors, "ema", path)
     prefix = "optimizer/"
-    device = next(trainer.denoiser.parameters()).device
+    device = next(trainer.model.parameters()).device
     state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     trainer.optimizer.load({k: v.to(device) if v.dim() else v for k, v in state.items()})  # step counts stay here
     trainer.step, trainer.plan = about["step"], Plan(*about["plan"])
 
 
-def understood(path: Path, about: dict[str, Any]) -> tuple[Recipe, tuple[int, ...], tuple[str, ...]]:
+def understood(path: Path, about: dict[str, Any]) -> tuple[Training, tuple[int, ...], tuple[str, ...]]:
     """Recipe, shape and classes of a checkpoint; raises CheckpointProblem if they are not understood."""
     try:
-        recipe = Recipe(**about["recipe"])
+        recipe = FAMILIES[about.get("family", "diffusion")].recipe(**about["recipe"])
         recipe.check_core()
         shape = tuple(about["shape"])
         if len(shape) not in KINDS or not all(isinstance(n, int) and n > 0 for n in shape):
@@ -251,11 +263,11 @@ def understood(path: Path, about: dict[str, Any]) -> tuple[Recipe, tuple[int, ..
         raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error
 
 
-def fill(denoiser: Denoiser, tensors: dict[str, Tensor], folder: str, path: Path) -> None:
-    """Copy the weights stored below `folder` into the denoiser; raises CheckpointProblem unless they fit exactly."""
+def fill(model: nn.Module, tensors: dict[str, Tensor], folder: str, path: Path) -> None:
+    """Copy the weights stored below `folder` into the model; raises CheckpointProblem unless they fit exactly."""
     prefix = f"{folder}/"
     state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    own = denoiser.state_dict()
+    own = model.state_dict()
     if state.keys() != own.keys() or any(state[k].shape != own[k].shape for k in own):
         raise CheckpointProblem(f"the weights in {path} are of another shape than its recipe says")
-    denoiser.load_state_dict(state)
+    model.load_state_dict(state)

@@ -1,9 +1,8 @@
-"""From a model and a wish to walks: what `sample`, `visualize` and the previews of `train` share."""
+"""From a model and the options of a command to the job that they ask for."""
 
 import inspect
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,12 @@ from torch import Tensor
 from diffcli import device as devices
 from diffcli import models
 from diffcli.core.diffusion import grids
-from diffcli.core.diffusion.denoiser import Denoise, Prediction
+from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.guidance import clipped, guided, thresholded
 from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, Step
-from diffcli.core.diffusion.schedules import CLEAN, Level
-from diffcli.core.randomness import SMALL, image_noise, walk_noise
+from diffcli.core.diffusion.schedules import CLEAN
 from diffcli.errors import UsageProblem, one_of
+from diffcli.jobs import USUAL_GRID, Job
 from diffcli.kinds import kind_of
 from diffcli.models import Model
 
@@ -31,7 +30,6 @@ STEPS = {
 }  # fmt: skip
 USUAL_STEPS = 50  # of the other samplers
 GRID = {"heun": "karras", "edm": "karras"}  # their papers' own; on others the first steps may be too long for them
-USUAL_GRID = "trailing"
 
 RANGES = {
     # Least and most of each option that is a number.
@@ -112,7 +110,7 @@ class Wish:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def prepare(target: str | None, wish: Wish) -> tuple["Job", Model]:
+def prepare(target: str | None, wish: Wish) -> tuple[Job, Model]:
     """The job that a wish asks for, everything about it checked, and the model that it draws from."""
     numbers = {k: v for k, v in wish.options.items() if k != "variance"}
     check_ranges(guidance=wish.guidance, guidance_rescale=wish.guidance_rescale, threshold=wish.threshold, **numbers)
@@ -201,83 +199,3 @@ def to_labels(label: str | None, count: int, classes: tuple[str, ...]) -> Tensor
         return torch.arange(count) % len(classes)
     places = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}  # names win
     return torch.full((count,), places[one_of(label, places, "class")])
-
-
-def start_noise(seed: int, images: Sequence[int], shape: Sequence[int], level: Level) -> Tensor:
-    """Where the walks of these images begin: noise of the spread that unit data have at the level, on the CPU."""
-    return torch.hypot(*level).item() * image_noise(seed, "start", images, shape)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A sampling job: everything but which images of it are drawn now.
-
-    network:   the model, and `steered` what makes of it the denoiser to walk with: guided, clipped
-    labels:    the class of every image of the job, [N], or None
-    guidance:  what it is guided with; this, count, times and grid are for the record
-    begin:     where the walks of some images start at levels[0]; None is pure noise
-    source:    images that the job goes by, [N, C, H, W], to be shown above its own
-    """
-
-    network: Denoise
-    levels: Sequence[Level]
-    sampler: Callable[..., Iterator[Step]]
-    shape: Sequence[int]
-    seed: int = 0
-    labels: Tensor | None = None
-    device: torch.device | str = "cpu"
-    guidance: float = 1.0
-    count: int = 0
-    steered: Callable[[Denoise], Denoise] = lambda denoise: denoise
-    times: Sequence[float] = ()
-    grid: str = USUAL_GRID
-    begin: Callable[[Sequence[int]], Tensor] | None = None
-    source: Tensor | None = None
-
-    @property
-    def batch(self) -> int:
-        """How many items to draw at once: images by the dozen, points by the thousand."""
-        return 64 if torch.Size(self.shape).numel() > SMALL else 16384
-
-    def walk(self, images: Sequence[int]) -> Iterator[Step]:
-        """The steps of these images, by number, each with its own start and noise whatever else is drawn with it."""
-        x = self.begin(images) if self.begin else start_noise(self.seed, images, self.shape, self.levels[0])
-        x = x.to(self.device)
-        labels = None if self.labels is None else self.labels[list(images)].to(self.device)
-        noise = walk_noise(self.seed, images, x)
-        return self.sampler(self.steered(self.network), x, self.levels, noise=noise, label=labels)
-
-    def cost(self) -> tuple[int, int]:
-        """Evaluations of the network and draws of noise per image, counted with a network that does nothing."""
-        evaluations = draws = 0
-        nothing = torch.zeros(1, *self.shape, device=self.device)
-
-        def network(x: Tensor, level: Level, **_: Any) -> Prediction:
-            nonlocal evaluations
-            evaluations += 1
-            return Prediction(x, x)
-
-        def noise(_: int) -> Tensor:
-            nonlocal draws
-            draws += 1
-            return nothing
-
-        deque(self.sampler(self.steered(network), nothing, self.levels, noise=noise, label=None), maxlen=0)
-        return evaluations, draws
-
-
-def last(steps: Iterator[Step]) -> Tensor:
-    """Where a walk ends."""
-    return deque(steps, maxlen=1).pop().x
-
-
-def even_in_angle(levels: Sequence[Level], count: int) -> list[int]:
-    """At most `count` (>= 2) places in a list of levels, even in the angle of (alpha, sigma), both ends among them."""
-    angles = torch.stack([torch.atan2(level.sigma, level.alpha) for level in levels])
-    wanted = torch.linspace(angles[0].item(), angles[-1].item(), count, dtype=torch.float64)
-    return sorted({int((angles - angle).abs().argmin()) for angle in wanted})
-
-
-def spread(steps: int, count: int) -> list[int]:
-    """At most `count` (>= 2) of the numbers 0 ... steps - 1, evenly spread, both ends among them."""
-    return sorted({round(i * (steps - 1) / (count - 1)) for i in range(count)})

@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from diffcli import data, runs, specs
+from diffcli import data, runs
 from diffcli.clock import Clock, looks
 from diffcli.dataset import Dataset, stream
 from diffcli.device import use_bf16
 from diffcli.errors import DataProblem, UsageProblem
+from diffcli.families import family_of
+from diffcli.families.base import Look
 from diffcli.files import write_atomically
 from diffcli.kinds import kind_of
 from diffcli.pictures.grid import save_png
-from diffcli.preview import Look, Preview
-from diffcli.recipes import Recipe, override, to_dict
+from diffcli.recipes import Training, override, to_dict
 from diffcli.training import Plan, Progress, Trainer, fit
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
@@ -39,7 +40,7 @@ class Event(NamedTuple):
 class Session:
     """Everything that one process needs to train a run."""
 
-    def __init__(self, recipe: Recipe, device: torch.device, data_folder: Path | None, began: float) -> None:
+    def __init__(self, recipe: Training, device: torch.device, data_folder: Path | None, began: float) -> None:
         recipe.check_core()
         self.device, self.began, self.used = device, began, 0.0
         self.dataset = data.load(recipe.dataset, data=data_folder, size=recipe.size)
@@ -48,7 +49,7 @@ class Session:
         self.kind = kind_of(self.dataset.shape)
         if recipe.flip and not self.kind.mirrors:
             raise UsageProblem(f"flip mirrors images; {recipe.dataset} holds {self.kind.name}", "leave flip out")
-        self.recipe, self.schedule = recipe, specs.schedule(recipe.schedule)
+        self.recipe, self.family = recipe, family_of(recipe)
         self.places, self.held = self.dataset.holdout(self.kind.held)
         self.trainer = runs.trainer(recipe, self._build())
         self.recent: deque[float] = deque(maxlen=RECENT)
@@ -88,7 +89,7 @@ class Session:
 
     def probe(self, steps: int = 3) -> float:
         """Seconds per step, from the fastest of a few on a copy that is thrown away."""
-        trial = runs.trainer(self.recipe, copy.deepcopy(self.trainer.denoiser))
+        trial = runs.trainer(self.recipe, copy.deepcopy(self.trainer.model))
         trial.plan = Plan(steps + 1)
         marks = [time.monotonic() for _ in self._fit(trial)]
         return min(b - a for a, b in zip(marks, marks[1:], strict=False))
@@ -98,7 +99,7 @@ class Session:
         recipe = self.recipe
         budget = None if recipe.steps else recipe.minutes * 60
         self.clock = Clock(budget, used=self.used, since=self.began, every=recipe.checkpoint_every)
-        self.preview = Preview(self.dataset, self.places, self.held, self.schedule, recipe.predict, recipe.seed)
+        self.preview = self.family.preview(recipe, self.dataset, self.places, self.held)
         self.trainer.plan = self.clock.begin(self.trainer.step, self.trainer.plan, seconds_per_step)
 
     def run(self, folder: Path, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -141,6 +142,7 @@ class Session:
     def facts(self) -> dict[str, Any]:
         """What run.json says beside argv and versions."""
         return {
+            "family": self.family.name,
             "seed": self.recipe.seed,
             "device": str(self.device),
             "precision": "bf16" if use_bf16(self.recipe.precision, self.device) else "fp32",
@@ -159,20 +161,20 @@ class Session:
     def _look(self, folder: Path) -> Look:
         self.look = look = self.preview.look(self.trainer.ema)
         path = folder / "samples" / f"step-{self.trainer.step:09d}.png"
-        save_png(path, self.preview.picture(look), {"step": self.trainer.step})
+        save_png(path, look.picture, {"step": self.trainer.step})
         return look
 
     def _about(self) -> dict[str, Any]:
         return {
+            "family": self.family.name,
             "recipe": to_dict(self.recipe),
             "shape": list(self.dataset.shape),
             "classes": list(self.dataset.classes),
             "data": self.dataset.fingerprint,
-            self.kind.health.__name__.lower(): list(self.preview.data),
             "threads": torch.get_num_threads(),
             "seconds": self.clock.used,
             "validation_loss": self.look.validation_loss if self.look else None,
-            "linear_denoiser_loss": self.preview.linear_loss,
+            **self.preview.about(),
         }
 
     def _row(self, progress: Progress, look: Look | None) -> dict[str, Any]:
@@ -188,18 +190,17 @@ class Session:
             row |= {
                 "validation_loss": look.validation_loss,
                 "linear_denoiser_loss": look.linear_loss,
-                "samples": look.health._asdict(),
-                "data": self.preview.data._asdict(),
+                **look.row,
             }
         return row
 
 
-def fit_by(recipe: Recipe, trainer: Trainer, dataset: Dataset, places: torch.Tensor) -> Iterator[Progress]:
+def fit_by(recipe: Training, trainer: Trainer, dataset: Dataset, places: torch.Tensor) -> Iterator[Progress]:
     """`fit` with the settings of a recipe on some places of a data set."""
     batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
     return fit(
-        trainer, batches, specs.schedule(recipe.schedule), seed=recipe.seed, batch=recipe.batch, warmup=recipe.warmup,
-        clip=recipe.clip, ema=recipe.ema, label_drop=recipe.label_drop,
+        trainer, batches, family_of(recipe).objective(recipe), seed=recipe.seed, batch=recipe.batch,
+        warmup=recipe.warmup, clip=recipe.clip, ema=recipe.ema,
     )  # fmt: skip
 
 

@@ -4,9 +4,10 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import linear_loss
@@ -57,39 +58,36 @@ class Progress:
 class Trainer:
     """The state of a training run, all of it: weights, their average, optimiser, step and plan."""
 
-    def __init__(self, denoiser: Denoiser, optimizer: Optimizer, plan: Plan) -> None:
-        self.denoiser, self.optimizer, self.plan = denoiser, optimizer, plan
-        self.null_label = int(denoiser.network.classes)  # type: ignore[arg-type]
-        self.ema = copy.deepcopy(denoiser).eval().requires_grad_(False)
+    def __init__(self, model: nn.Module, optimizer: Optimizer, plan: Plan) -> None:
+        self.model, self.optimizer, self.plan = model, optimizer, plan
+        self.ema = copy.deepcopy(model).eval().requires_grad_(False)
         self.step = 0
 
 
 def fit(
     trainer: Trainer,
     batches: Batches,
-    schedule: Schedule,
+    objective: Callable[[Any, Tensor, Tensor | None, Generator], Tensor],
     *,
     seed: int,
     batch: int,
     warmup: int,
     clip: float,
     ema: float,
-    label_drop: float,
 ) -> Iterator[Progress]:
-    """Minimise the denoiser's loss until the plan ends (Ho et al. 2020, algorithm 1).
+    """Minimise the objective until the plan ends.
 
-    Step n sees the images from n * batch on, with noise from its own key: whoever starts at step n from the
+    Step n sees the images from n * batch on, with randomness from its own key: whoever starts at step n from the
     same state does the same. `trainer` is up to date at each yield, and its plan may be revised there.
 
-    seed:        of noise, levels and dropped labels
-    warmup:      steps over which the learning rate rises; then it falls along a half cosine to 0
-    clip:        longest gradient
-    ema:         decay of the average of the weights, min(ema, (1 + n) / (10 + n)) at step n
-    label_drop:  share of images trained without their class (Ho & Salimans 2022, algorithm 1)
+    objective:  (model, x0 [B, ...], label [B] or None, generator) -> loss [B]
+    seed:       of all randomness
+    warmup:     steps over which the learning rate rises; then it falls along a half cosine to 0
+    clip:       longest gradient
+    ema:        decay of the average of the weights, min(ema, (1 + n) / (10 + n)) at step n
 
     Raises Diverged after three refused steps in a row; a refused step (nan or inf) changes no weight.
     """
-    device = next(trainer.denoiser.parameters()).device
     stream = batches(trainer.step * batch)
     refused = 0
     while trainer.step < trainer.plan.total:
@@ -97,19 +95,14 @@ def fit(
         generator = keyed(seed, "train", step)
         torch.manual_seed(generator.initial_seed())  # dropout draws from the global generators
         x0, label = next(stream)
-        level = schedule.draw(x0, generator)
-        eps = torch.randn(x0.shape, generator=generator)
-        if label is not None:
-            dropped = torch.rand(len(label), generator=generator) < label_drop
-            label = label.masked_fill(dropped, trainer.null_label).to(device)
 
-        trainer.denoiser.train()
-        loss = trainer.denoiser.loss(x0.to(device), Level(*(p.to(device) for p in level)), eps.to(device), label=label)
-        loss.mean().backward()
-        norm = nn.utils.clip_grad_norm_(trainer.denoiser.parameters(), clip)
+        trainer.model.train()
+        loss = objective(trainer.model, x0, label, generator).mean()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
 
         scale = min(1, (step + 1) / warmup) * (1 + math.cos(math.pi * trainer.plan.at(step))) / 2
-        value, norm_value = loss.mean().item(), norm.item()
+        value, norm_value = loss.item(), norm.item()
         if math.isfinite(value) and math.isfinite(norm_value):
             trainer.optimizer.step(scale)
             refused = 0
@@ -117,7 +110,7 @@ def fit(
             trainer.optimizer.forget()
             refused += 1
         trainer.step += 1
-        average(trainer.ema, trainer.denoiser, min(ema, (1 + step) / (10 + step)))
+        average(trainer.ema, trainer.model, min(ema, (1 + step) / (10 + step)))
         yield Progress(trainer.step, value, norm_value, scale, refused > 0)
         if refused == 3:
             raise Diverged(f"the loss was {value} and the gradient's norm {norm_value} three times in a row")

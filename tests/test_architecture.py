@@ -10,7 +10,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LIGHT = [
     ROOT / "cli.py",
     ROOT / "options.py",
-    ROOT / "recipes.py",
+    *(ROOT / "recipes").rglob("*.py"),
     ROOT / "errors.py",
     *(ROOT / "commands").rglob("*.py"),
 ]

@@ -19,8 +19,8 @@ from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.editing import invert
 from diffcli.core.diffusion.samplers import SAMPLERS, Step, ddim
 from diffcli.editing import BY_STEP
+from diffcli.jobs import last
 from diffcli.pictures.grid import GAP, best_columns
-from diffcli.sampling import last
 
 USAGE, DATA, ENVIRONMENT, TAKEN = 2, 3, 5, 6
 FAST = ("--steps", 4, "--count", 3, "--quiet")

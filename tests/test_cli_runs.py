@@ -44,7 +44,7 @@ def test_a_run_is_listed_with_its_progress_and_losses(cli: Cli, run: Path) -> No
     assert found["checkpoint"] == str(Path("checkpoints/shapes-1/step-000000012.safetensors"))
     assert found["note"] == ""
     out = cli("runs").out
-    assert out.splitlines()[1].split()[:5] == ["shapes-1", "complete", "shapes", "12", "12"]
+    assert out.splitlines()[1].split()[:6] == ["shapes-1", "complete", "diffusion", "shapes", "12", "12"]
     assert f"{rows[-1]['validation_loss']:.3f}" in out
     assert f"{rows[-1]['linear_denoiser_loss']:.3f}" in out
 

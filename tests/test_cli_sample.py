@@ -131,7 +131,7 @@ def test_one_step_of_ddim_is_the_clean_estimate(cli: Cli, run: Path, starts: lis
     trained = runs.load("shapes-1", device=torch.device("cpu"))
     with torch.no_grad():
         level = trained.schedule(torch.ones((), dtype=torch.float64))
-        x0 = trained.denoiser(starts[0], level, label=torch.full((4,), SHAPES.index("cross"))).x0
+        x0 = trained.model(starts[0], level, label=torch.full((4,), SHAPES.index("cross"))).x0
     assert np.abs(images - x0.clamp(-1, 1).numpy()).max() < 1e-5
 
 

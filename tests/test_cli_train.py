@@ -20,6 +20,7 @@ from PIL import Image
 
 from diffcli import checkpoint, recipes, runs, session, show
 from diffcli.core.diffusion.denoiser import Denoiser
+from diffcli.recipes.diffusion import Recipe
 from diffcli.training import Progress
 
 KEYS = {
@@ -176,7 +177,7 @@ def test_a_flag_beats_set_beats_the_recipe(cli: Cli, pictures: Path, tmp_path: P
 
 def test_keys_that_a_recipe_file_leaves_out_are_those_of_the_default(cli: Cli, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(f'dataset = "{pictures}"\nwidths = [8]\nattention = []\n')
-    expected = recipes.to_dict(recipes.Recipe()) | {"dataset": str(pictures), "widths": [8], "attention": []}
+    expected = recipes.to_dict(Recipe()) | {"dataset": str(pictures), "widths": [8], "attention": []}
     assert dry(cli, "--recipe", "mine.toml")["recipe"] == expected
 
 
@@ -578,7 +579,7 @@ def test_two_bad_losses_change_no_weight_and_the_run_goes_on(
     def watched(trainer: Any, *args: Any, **kwargs: Any) -> Any:
         for progress in fit(trainer, *args, **kwargs):
             seen.append(progress)
-            kept.append(torch.cat([p.detach().flatten() for p in trainer.denoiser.parameters()]))
+            kept.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
             yield progress
 
     monkeypatch.setattr(session, "fit", watched)

@@ -1,4 +1,4 @@
-"""The Markov kernels leave their density unchanged, and the numbers that judge chains are right where they are known."""
+"""The Markov kernels leave their density unchanged; the numbers that judge chains are right where they are known."""
 
 import math
 from collections.abc import Callable

@@ -16,6 +16,7 @@ from diffcli.data import load
 from diffcli.dataset import stream
 from diffcli.errors import CheckpointProblem, UsageProblem
 from diffcli.metrics.health import Moments, line
+from diffcli.recipes.diffusion import RECIPES, Recipe
 from diffcli.session import Session
 
 SMALL = ("--steps", 6, "--batch", 32, "--set", "width=16", "--set", "depth=2")
@@ -23,8 +24,8 @@ MOONS = ("train", "--dataset", "moons", *SMALL)
 CHANGES = {"steps": 6, "batch": 32, "width": 16, "depth": 2}
 
 
-def recipe(**changes: object) -> recipes.Recipe:
-    return recipes.override(recipes.RECIPES["points"], CHANGES | changes)
+def recipe(**changes: object) -> Recipe:
+    return recipes.override(RECIPES["points"], CHANGES | changes)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def test_a_run_remembers_shape_recipe_and_the_moments_of_its_data(moons_run: Pat
 
 
 def test_the_network_of_a_recipe_is_as_wide_and_deep_as_it_says(moons_run: Path) -> None:
-    network = runs.load(str(moons_run), device=CPU).denoiser.network
+    network = runs.load(str(moons_run), device=CPU).model.network
     assert len(network.blocks) == 2  # type: ignore[arg-type]
     assert network.enter.out_features == 16  # type: ignore[union-attr]
 
@@ -149,7 +150,7 @@ def dry(cli: Cli, *arguments: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("arguments", [("--dataset", "mixture"), ("--set", "dataset=mixture")])
 def test_points_get_the_recipe_points_unless_told(cli: Cli, arguments: tuple[str, ...]) -> None:
-    expected = recipes.to_dict(recipes.override(recipes.RECIPES["points"], {"dataset": "mixture"}))
+    expected = recipes.to_dict(recipes.override(RECIPES["points"], {"dataset": "mixture"}))
     assert dry(cli, *arguments) == expected
 
 

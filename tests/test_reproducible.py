@@ -13,7 +13,8 @@ from torch import Tensor
 
 from diffcli import editing
 from diffcli.core.diffusion.samplers import SAMPLERS
-from diffcli.sampling import Job, Wish, last, prepare
+from diffcli.jobs import Job, last
+from diffcli.sampling import Wish, prepare
 
 ROUNDING = 2e-3  # of float32 in networks and matrices, which sum in another order for another batch
 

@@ -11,7 +11,7 @@ import torch
 
 from diffcli import checkpoint, runs
 from diffcli.errors import DataProblem, UsageProblem
-from diffcli.recipes import RECIPES, Recipe
+from diffcli.recipes.diffusion import RECIPES, Recipe
 from diffcli.session import Session
 
 CPU = torch.device("cpu")
@@ -140,7 +140,7 @@ def test_sampling_weights_are_the_average_unless_raw_is_asked_for(tmp_path: Path
     path = train(dataclasses.replace(RECIPES["tiny"], steps=6), tmp_path / "run")
     tensors, _ = checkpoint.load(path)
     for weights, prefix in (("ema", "ema"), ("raw", "model")):
-        denoiser = runs.load(str(path), weights=weights, device=CPU).denoiser
+        denoiser = runs.load(str(path), weights=weights, device=CPU).model
         for name, value in denoiser.state_dict().items():
             assert torch.equal(value, tensors[f"{prefix}/{name}"])
     assert not torch.equal(tensors["ema/network.enter.weight"], tensors["model/network.enter.weight"])

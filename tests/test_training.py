@@ -13,10 +13,13 @@ from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import Gaussian, covariance_spectrum
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise
+from diffcli.families import diffusion
+from diffcli.families.base import Objective
 from diffcli.optimizers import Optimizer
+from diffcli.recipes.diffusion import Recipe
 from diffcli.training import Diverged, Plan, Trainer, Validation, average, fit
 
-FIT: dict[str, Any] = {"seed": 0, "batch": 8, "warmup": 2, "clip": 1.0, "ema": 0.9, "label_drop": 0.5}
+FIT: dict[str, Any] = {"seed": 0, "batch": 8, "warmup": 2, "clip": 1.0, "ema": 0.9}
 
 
 class Affine(nn.Module):
@@ -32,6 +35,10 @@ class Affine(nn.Module):
         self.seen.append(label)
         slope, offset = self.inner(log_snr.unsqueeze(1) / 4).unsqueeze(-1).unsqueeze(-1).unbind(1)
         return slope.unsqueeze(-1) * x + offset.unsqueeze(-1)
+
+
+def objective(label_drop: float = 0.5) -> Objective:
+    return diffusion.objective(Recipe(label_drop=label_drop))
 
 
 def trainer(steps: int, name: str = "adamw", lr: float = 0.01) -> Trainer:
@@ -54,7 +61,7 @@ def batches(size: int = 8) -> Any:
 @pytest.mark.parametrize(("name", "lr"), [("adamw", 0.02), ("muon", 0.02)])
 def test_training_on_a_gaussian_reaches_the_exact_denoiser(name: str, lr: float) -> None:
     run = trainer(400, name, lr)
-    list(fit(run, batches(256), SCHEDULES["cosine"](), **FIT | {"ema": 0.99, "batch": 256}))
+    list(fit(run, batches(256), objective(), **FIT | {"ema": 0.99, "batch": 256}))
     x = torch.linspace(-1.5, 1.5, 13).reshape(-1, 1, 1, 1)
     for t in (0.2, 0.5, 0.8):
         level = SCHEDULES["cosine"]()(torch.tensor(t, dtype=torch.float64))
@@ -84,14 +91,14 @@ def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
 
 def test_labels_are_dropped_at_the_asked_rate_to_the_null_label() -> None:
     run = trainer(200)
-    list(fit(run, batches(), SCHEDULES["cosine"](), **FIT | {"label_drop": 0.25}))
-    seen = torch.cat([label for label in run.denoiser.network.seen if label is not None])  # type: ignore[union-attr]
+    list(fit(run, batches(), objective(0.25), **FIT))
+    seen = torch.cat([label for label in run.model.network.seen if label is not None])  # type: ignore[union-attr]
     assert (seen == 3).float().mean().item() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 1600))
 
 
 def test_learning_rate_rises_then_falls_to_zero() -> None:
     run = trainer(100)
-    scales = [p.scale for p in fit(run, batches(), SCHEDULES["cosine"](), **FIT | {"warmup": 10})]
+    scales = [p.scale for p in fit(run, batches(), objective(), **FIT | {"warmup": 10})]
     assert scales[0] == pytest.approx(0.1, rel=0.01)
     assert max(scales) > 0.95
     assert scales[-1] < 0.001
@@ -101,9 +108,9 @@ def test_learning_rate_rises_then_falls_to_zero() -> None:
 def test_average_follows_its_formula_with_warm_up() -> None:
     run = trainer(6)
     expected = [p.clone() for p in run.ema.parameters()]
-    for n, _ in enumerate(fit(run, batches(), SCHEDULES["cosine"](), **FIT)):
+    for n, _ in enumerate(fit(run, batches(), objective(), **FIT)):
         decay = min(0.9, (1 + n) / (10 + n))
-        expected = [decay * e + (1 - decay) * p for e, p in zip(expected, run.denoiser.parameters(), strict=True)]
+        expected = [decay * e + (1 - decay) * p for e, p in zip(expected, run.model.parameters(), strict=True)]
         for e, p in zip(expected, run.ema.parameters(), strict=True):
             torch.testing.assert_close(e.detach(), p)
 
@@ -125,13 +132,13 @@ def test_nan_changes_no_weight_and_three_in_a_row_stop(name: str) -> None:
 
     before: list[Tensor] = []
     with pytest.raises(Diverged):
-        for progress in fit(run, poisoned, SCHEDULES["cosine"](), **FIT):
-            after = [p.detach().clone() for p in run.denoiser.parameters()]
+        for progress in fit(run, poisoned, objective(), **FIT):
+            after = [p.detach().clone() for p in run.model.parameters()]
             if progress.refused:
                 assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
             before = after
     assert run.step == 10
-    assert all(p.isfinite().all() for p in (*run.denoiser.parameters(), *run.ema.parameters()))
+    assert all(p.isfinite().all() for p in (*run.model.parameters(), *run.ema.parameters()))
 
 
 def test_muon_steps_along_an_orthogonal_matrix_and_adamw_takes_the_rest() -> None:
@@ -156,14 +163,14 @@ def test_muon_steps_along_an_orthogonal_matrix_and_adamw_takes_the_rest() -> Non
 def test_optimizer_state_survives_a_round_trip_exactly(name: str) -> None:
     def walk(run: Trainer, steps: int) -> None:
         run.plan = Plan(10)
-        stream = fit(run, batches(), SCHEDULES["cosine"](), **FIT)
+        stream = fit(run, batches(), objective(), **FIT)
         for _ in range(steps):
             next(stream)
 
     whole, first, second = trainer(10, name), trainer(10, name), trainer(10, name)
     walk(whole, 6)
     walk(first, 3)
-    second.denoiser.load_state_dict(first.denoiser.state_dict())
+    second.model.load_state_dict(first.model.state_dict())
     second.ema.load_state_dict(first.ema.state_dict())
     second.optimizer.load(first.optimizer.state())
     second.step = 3
@@ -171,7 +178,7 @@ def test_optimizer_state_survives_a_round_trip_exactly(name: str) -> None:
     assert whole.optimizer.state().keys() == second.optimizer.state().keys()
     for key, value in whole.optimizer.state().items():
         assert torch.equal(value, second.optimizer.state()[key]), key
-    for a, b in zip(whole.denoiser.parameters(), second.denoiser.parameters(), strict=True):
+    for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
 

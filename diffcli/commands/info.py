@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from diffcli import options
-from diffcli.recipes import RECIPES
+from diffcli.recipes.diffusion import RECIPES
 
 if TYPE_CHECKING:
     from torch import nn
 
     from diffcli.core.diffusion.schedules import Schedule
-    from diffcli.recipes import Recipe
+    from diffcli.recipes.diffusion import Recipe
+    from diffcli.runs import Trained
 
 
 def info(
@@ -49,10 +50,10 @@ def _recipe(name: str, data: Any) -> dict[str, Any]:
     from diffcli import recipes, runs, specs
     from diffcli.kinds import kind_of
 
-    recipe = recipes.load(name)
+    recipe = recipes.load(name, RECIPES)
     recipe.check_core()
     dataset = datasets.load(recipe.dataset, data=data, size=recipe.size)
-    denoiser = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
+    denoiser: Any = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
     return {
         "name": name,
         "kind": "recipe",
@@ -72,11 +73,17 @@ def _model(target: str | None, data: Any, show: Any) -> dict[str, Any]:
     """Of a run, a checkpoint or an exact model."""
     import torch
 
-    from diffcli import models
-    from diffcli.history import made_by
+    from diffcli import exact_models, models, runs
     from diffcli.kinds import kind_of
 
-    model = models.load(target, device=torch.device("cpu"), data=data)
+    cpu = torch.device("cpu")
+    if target is None or not target.startswith(exact_models.PREFIX):
+        trained = runs.load(target, device=cpu, family=None)
+        if trained.recipe.family != "diffusion":
+            for note in trained.notes:
+                show.note(f"note: {note}")
+            return _trained(trained)
+    model = models.load(target, device=cpu, data=data)
     for note in model.notes:
         show.note(f"note: {note}")
     sampler = "--ddim" if model.exact is None else "--sampler heun"
@@ -91,19 +98,39 @@ def _model(target: str | None, data: Any, show: Any) -> dict[str, Any]:
     }
     if model.trained is None:
         return document
-    trained, about = model.trained, model.trained.about
-    return document | {
-        "dataset": trained.recipe.dataset,
-        **_network(trained.recipe, trained.denoiser.network, model.shape),
+    return (
+        document
+        | _trained(model.trained)
+        | _network(model.trained.recipe, model.trained.model.network, model.shape)
+        | {"kind": "checkpoint", "guidance": model.trained.recipe.guidance, "next": document["next"]}
+    )
+
+
+def _trained(trained: "Trained") -> dict[str, Any]:
+    """What is known of any checkpoint."""
+    from diffcli.families import family_of
+    from diffcli.history import made_by
+    from diffcli.kinds import kind_of
+
+    about, recipe, family = trained.about, trained.recipe, family_of(trained.recipe)
+    return {
+        "name": str(trained.path),
+        "kind": f"checkpoint of a {family.title}",
+        "shape": list(trained.shape),
+        "range": [-1, 1] if kind_of(trained.shape).bounded else None,
+        "classes": list(trained.classes),
+        "dataset": recipe.dataset,
+        "described": family.describe(recipe),
+        "parameters": sum(p.numel() for p in trained.model.parameters()),
         "step": about["step"],
-        "images": about["step"] * trained.recipe.batch,
+        "images": about["step"] * recipe.batch,
         "training_seconds": about["seconds"],
         "validation_loss": about["validation_loss"],
-        "linear_denoiser_loss": about["linear_denoiser_loss"],
-        "guidance": trained.recipe.guidance,
+        "linear_denoiser_loss": about.get("linear_denoiser_loss"),
         "file_bytes": trained.path.stat().st_size,
         "made_by": made_by(trained.path.parent),
         "recipe": about["recipe"],
+        "next": family.next(trained.path.parent, trained.classes),
     }
 
 
@@ -149,21 +176,26 @@ def _lines(document: dict[str, Any]) -> list[str]:
     from diffcli.show import duration, size
 
     d = document
-    shape, schedule = "x".join(map(str, d["shape"])), d["schedule"]
-    entries = f"{schedule['entries']} entries" if schedule["entries"] else "continuous"
+    shape = "x".join(map(str, d["shape"]))
     unit = "image" if len(d["shape"]) == 3 else "point"
     rows = {
         "name": f"{d['name']} ({d['kind']})",
         "shape": f"{shape}" + (", values in [-1, 1]" if d["range"] else ""),
         "classes": f"{len(d['classes'])}: {', '.join(d['classes'])}" if d["classes"] else "none",
-        "schedule": f"{schedule['name']}, {entries}, log-SNR {schedule['log_snr_first']:.3g} to "
-        f"{schedule['log_snr_last']:.3g}",
     }
+    if "schedule" in d:
+        schedule = d["schedule"]
+        entries = f"{schedule['entries']} entries" if schedule["entries"] else "continuous"
+        ends = f"log-SNR {schedule['log_snr_first']:.3g} to {schedule['log_snr_last']:.3g}"
+        rows["schedule"] = f"{schedule['name']}, {entries}, {ends}"
     if "model" in d:
         cost = (
             f"{d['parameters'] / 1e6:.3g} M parameters, {d['flops_per_item'] / 1e9:.3g} GFLOP per {unit} and evaluation"
         )
         rows["network"] = f"{d['model']}, predicts {d['predicts']}, {cost}"
+        rows["data"] = d["dataset"]
+    elif "described" in d:
+        rows["network"] = f"{d['described']}, {d['parameters'] / 1e6:.3g} M parameters"
         rows["data"] = d["dataset"]
     if d.get("pyramid"):
         steps = (f"{side}x{side} ({width} channels)" for side, width in zip(d["pyramid"], d["widths"], strict=True))
@@ -171,10 +203,11 @@ def _lines(document: dict[str, Any]) -> list[str]:
     if "step" in d:
         rows["trained"] = f"{d['step']} steps, {d['images']} {unit}s, {duration(d['training_seconds'])}"
         if d["validation_loss"] is not None:
-            rows["loss"] = (
-                f"validation {d['validation_loss']:.4f}, best linear denoiser {d['linear_denoiser_loss']:.4f}"
+            line = d["linear_denoiser_loss"]
+            rows["loss"] = f"validation {d['validation_loss']:.4f}" + (
+                "" if line is None else f", best linear denoiser {line:.4f}"
             )
-        if d["classes"]:
+        if d["classes"] and "guidance" in d:
             rows["guidance"] = f"{d['guidance']:g} with a class"
         rows["file"] = size(d["file_bytes"])
     if d.get("made_by"):

@@ -9,7 +9,12 @@ from diffcli import options
 if TYPE_CHECKING:
     from diffcli.history import Summary
 
-HEADS = ["run", "state", "data", "steps", "saved", "time", "loss", "valid.", "linear"]
+HEADS = ["run", "state", "model", "data", "steps", "saved", "time", "loss", "valid.", "linear"]
+NEXT = {  # without torch, which the families import: this list answers at once
+    "diffusion": ("diffcli", "sample {} --ddim"),
+    "vae": ("diffcli vae", "evaluate {}"),
+    "dae": ("diffcli dae", "evaluate {}"),
+}
 
 
 def runs(
@@ -29,7 +34,7 @@ def runs(
     for name in foreign:
         show.note(f"note: {printable(str(history.ROOT / name))} is not a run; ignored")
     rows = [_row(run) for run in found]
-    lines = table(HEADS, rows, right=range(3, len(HEADS)), wraps=(0,)) if rows else ["no runs yet"]
+    lines = table(HEADS, rows, right=range(4, len(HEADS)), wraps=(0,)) if rows else ["no runs yet"]
     show.result({"runs": [run.document for run in found]}, [*lines, "", f"next: {printable(_next(found))}"])
 
 
@@ -39,7 +44,7 @@ def _row(run: "Summary") -> list[str]:
     saved = run.checkpoint.stem.removeprefix("step-").lstrip("0") if run.checkpoint else "-"
     losses = (run.loss, run.validation_loss, run.linear_denoiser_loss)
     return [
-        run.path.name, run.state, data, "-" if run.steps is None else str(run.steps), saved or "0",
+        run.path.name, run.state, run.family, data, "-" if run.steps is None else str(run.steps), saved or "0",
         _clock(run.seconds), *("-" if loss is None else f"{loss:.3f}" for loss in losses),
     ]  # fmt: skip
 
@@ -58,6 +63,7 @@ def _next(runs: list["Summary"]) -> str:
     for run in runs:
         if run.checkpoint and run.state != "damaged":
             path = shlex.quote(str(run.path))
+            command, use = NEXT.get(run.family, NEXT["diffusion"])
             resume = run.state in ("interrupted", "stopped", "failed")
-            return f"diffcli train --resume {path}" if resume else f"diffcli sample {path} --ddim"
+            return f"{command} train --resume {path}" if resume else f"{command} {use}".format(path)
     return "diffcli train"

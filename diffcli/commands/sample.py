@@ -13,8 +13,9 @@ from diffcli.errors import BusyProblem, DivergedProblem, EnvironmentProblem, Usa
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from diffcli.jobs import Job
     from diffcli.models import Model
-    from diffcli.sampling import Job, Wish
+    from diffcli.sampling import Wish
     from diffcli.show import Show
 
 STRENGTH = 0.6  # of --from
@@ -189,12 +190,12 @@ def _draw_and_write(
     show: "Show", out: Path | None, array: Path | None, each: bool, animate: bool,
 ) -> None:  # fmt: skip
     from diffcli.files import check_free, fresh_place
+    from diffcli.jobs import spread
     from diffcli.kinds import kind_of
     from diffcli.metrics.health import line
     from diffcli.pictures.grid import save_array, save_gif, save_png, single
     from diffcli.pictures.samples import animation, picture
     from diffcli.planes import Plane
-    from diffcli.sampling import spread
     from diffcli.show import duration
 
     steps = len(job.levels) - 1

@@ -19,9 +19,10 @@ def run(target: str | None, wish: "Wish", image: Path, out: Path | None, array: 
     from diffcli.core.diffusion.editing import invert
     from diffcli.editing import picture
     from diffcli.files import fresh_place
+    from diffcli.jobs import last
     from diffcli.pictures.figures import inversion_figure
     from diffcli.pictures.grid import save_array
-    from diffcli.sampling import last, prepare
+    from diffcli.sampling import prepare
 
     if wish.sampler not in ("ddim", "euler") or wish.options.get("eta"):
         raise UsageProblem("--invert goes the way of DDIM with eta 0", "leave --sampler and --eta out")

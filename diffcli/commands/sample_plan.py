@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from diffcli.jobs import Job
     from diffcli.models import Model
-    from diffcli.sampling import Job
     from diffcli.show import Show
 
 

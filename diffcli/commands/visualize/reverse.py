@@ -36,12 +36,13 @@ def reverse(
 
     from diffcli.core.diffusion.samplers import Step
     from diffcli.files import fresh_place
+    from diffcli.jobs import even_in_angle, spread
     from diffcli.pictures.figures import reverse_figure
     from diffcli.pictures.grid import grid as mosaic
     from diffcli.pictures.grid import save_gif, save_png
     from diffcli.pictures.points import extent, moving, row
     from diffcli.planes import Plane
-    from diffcli.sampling import Wish, even_in_angle, prepare, spread
+    from diffcli.sampling import Wish, prepare
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)

@@ -1,4 +1,7 @@
-"""A recipe: everything that decides what a training run computes. Plain values, typed and checked, in one TOML file."""
+"""A recipe: everything that decides what a training run computes. Plain values, typed and checked, in one TOML file.
+
+Here is what the recipes of all families of models share; each family has a file of its own beside this one.
+"""
 
 import ast
 import dataclasses
@@ -7,10 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from diffcli.errors import DataProblem, UsageProblem, one_of
-from diffcli.points import TITLES
 
 
 def key(default: Any, text: str, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf) -> Any:
@@ -19,23 +21,14 @@ def key(default: Any, text: str, *, least: float = -math.inf, most: float = math
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All keys of `--set`. Raises UsageProblem when a value has the wrong type or lies out of range."""
+class Training:
+    """The keys that every recipe has. Raises UsageProblem when a value has the wrong type or lies out of range."""
+
+    family: ClassVar[str]
 
     dataset: str = key("mnist", "a name, of images or of points, or a folder of images")
     size: int = key(0, "side to crop and resize a folder's images to; 0 leaves them", least=0, most=1024)
     flip: bool = key(False, "mirror half of the images; not for points")
-    schedule: str = key("cosine", "noise schedule")
-    predict: str = key("v", "what the network predicts")
-
-    model: str = key("unet", "network")
-    widths: tuple[int, ...] = key((64, 128), "channels of the unet at each resolution", least=1, most=4096)
-    blocks: int = key(1, "residual blocks at each resolution", least=1, most=16)
-    attention: tuple[int, ...] = key((), "resolutions with self-attention beside the middle, 0 the finest", least=0)
-    fold: int = key(2, "side of the pixel square folded into channels", least=1, most=16)
-    width: int = key(128, "numbers per layer of the mlp", least=1, most=4096)
-    depth: int = key(4, "residual blocks of the mlp", least=1, most=64)
-    dropout: float = key(0.0, "share of activations dropped", least=0, most=0.9)
 
     minutes: float = key(5.0, "time budget; used where steps is 0", above=0, most=1e6)
     steps: int = key(0, "optimiser steps; 0 means train for `minutes`", least=0)
@@ -47,8 +40,6 @@ class Recipe:
     warmup: int = key(30, "steps over which the learning rate rises", least=1)
     clip: float = key(1.0, "longest gradient", above=0)
     ema: float = key(0.995, "decay of the averaged weights", least=0, most=0.99999)
-    label_drop: float = key(0.1, "share of images trained without their class", least=0, most=1)
-    guidance: float = key(1.5, "how strongly `sample` follows a class unless told; 1 is none", least=0, most=100)
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
 
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
@@ -62,44 +53,29 @@ class Recipe:
         one_of(self.precision, ("auto", "bf16", "fp32"), "precision")
 
     def check_core(self) -> None:
-        """Check the names that belong to the core, and that schedule and target go together. Imports torch."""
-        from diffcli.core.diffusion.denoiser import TARGETS, check_pair
-        from diffcli.core.models import MODELS
-        from diffcli.specs import schedule
-
-        law = schedule(self.schedule)
-        one_of(self.predict, TARGETS, "prediction")
-        one_of(self.model, MODELS, "model")
-        try:
-            check_pair(law, self.predict)
-        except ValueError as error:
-            raise UsageProblem(
-                f"{self.schedule} and {self.predict} do not go together: {error}", "use --predict v"
-            ) from None
-        if max(self.attention, default=0) >= len(self.widths):
-            raise UsageProblem(
-                f"attention={list(self.attention)} names a resolution that widths={list(self.widths)} does not have",
-                f"resolutions count from 0 to {len(self.widths) - 1}",
-            )
+        """Check the names that belong to the core, and that the choices go together. May import torch."""
 
 
-def load(name: str) -> Recipe:
-    """A recipe by name, or from a TOML file whose keys replace the defaults."""
+R = TypeVar("R", bound=Training)
+
+
+def load(name: str, known: Mapping[str, R]) -> R:
+    """A recipe by name, or from a TOML file whose keys replace those of the recipe `default`."""
     if not name.endswith(".toml"):
-        return RECIPES[one_of(name, RECIPES, "recipe (a file must end in .toml)")]
+        return known[one_of(name, known, "recipe (a file must end in .toml)")]
     try:
         values = tomllib.loads(Path(name).read_text())
     except OSError as error:
-        raise DataProblem(f"cannot read {name}: {error.strerror}", f"named recipes: {', '.join(RECIPES)}") from None
+        raise DataProblem(f"cannot read {name}: {error.strerror}", f"named recipes: {', '.join(known)}") from None
     except (ValueError, RecursionError) as error:  # bad syntax, bytes that are no text, numbers without end
         raise DataProblem(f"{name} is not TOML: {error}", "lines look like: batch = 64") from None
-    return override(Recipe(), values)
+    return override(known["default"], values)
 
 
-def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+def override(recipe: R, values: Mapping[str, Any]) -> R:
     """The recipe with some keys replaced; `minutes` alone makes a recipe of steps one by the clock."""
     for name in values:
-        one_of(name, [f.name for f in fields(Recipe)], "key of the recipe")
+        one_of(name, [f.name for f in fields(recipe)], "key of the recipe")
     return replace(recipe, **({"steps": 0} if "minutes" in values else {}) | dict(values))
 
 
@@ -117,7 +93,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     return values
 
 
-def to_dict(recipe: Recipe) -> dict[str, Any]:
+def to_dict(recipe: Training) -> dict[str, Any]:
     """Plain values, for TOML and JSON."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(recipe).items()}
 
@@ -152,21 +128,3 @@ def _range(least: float, most: float, above: float) -> str:
     ]
     parts.append(f"at most {most:g}" if most < math.inf else "")
     return " and ".join(part for part in parts if part) or "finite"
-
-
-def suited(dataset: object) -> Recipe:
-    """The recipe for a data set, where none was asked for."""
-    return RECIPES["points" if dataset in list(TITLES) else "default"]
-
-
-RECIPES: dict[str, Recipe] = {
-    "default": Recipe(),
-    "ddpm": Recipe(
-        schedule="linear", predict="eps", fold=1, widths=(32, 64, 128), blocks=2, attention=(1,), dropout=0.1,
-        optimizer="adamw", lr=2e-4, batch=128, ema=0.9999, steps=100_000, warmup=5000, guidance=1.0,
-    ),
-    "points": Recipe(
-        dataset="moons", model="mlp", steps=2000, batch=512, optimizer="adamw", ema=0.999, precision="fp32",
-    ),
-    "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5),
-}  # fmt: skip

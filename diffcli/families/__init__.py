@@ -1,0 +1,12 @@
+"""The families of models that can be trained, a file each."""
+
+from diffcli.families.base import Family
+from diffcli.families.diffusion import DIFFUSION
+from diffcli.recipes import Training
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (DIFFUSION,)}
+
+
+def family_of(recipe: Training) -> Family:
+    """The family that a recipe is for."""
+    return FAMILIES[recipe.family]
