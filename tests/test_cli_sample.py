@@ -11,7 +11,7 @@ import torch
 from conftest import SHAPES, Cli, Result, checkpoint_of
 from PIL import Image
 
-from diffcli import runs
+from diffcli import runs, specs
 from diffcli.core.diffusion import samplers
 from diffcli.core.diffusion.samplers import SAMPLERS, Step
 from diffcli.pictures.grid import GAP, best_columns
@@ -130,7 +130,7 @@ def test_one_step_of_ddim_is_the_clean_estimate(cli: Cli, run: Path, starts: lis
     images = draw(cli, "--steps", 1, "--count", 4, "--class", "cross", "--guidance", 1)
     trained = runs.load("shapes-1", device=torch.device("cpu"))
     with torch.no_grad():
-        level = trained.schedule(torch.ones((), dtype=torch.float64))
+        level = specs.schedule(trained.recipe.schedule)(torch.ones((), dtype=torch.float64))
         x0 = trained.model(starts[0], level, label=torch.full((4,), SHAPES.index("cross"))).x0
     assert np.abs(images - x0.clamp(-1, 1).numpy()).max() < 1e-5
 
@@ -231,7 +231,7 @@ def test_raw_weights_differ_from_their_average(cli: Cli, run: Path) -> None:
 
     tensors, _ = checkpoint.load(checkpoint_of(run, 12))
     for weights, folder in (("ema", "ema/"), ("raw", "model/")):
-        state = runs.load("shapes-1", weights=weights, device=torch.device("cpu")).denoiser.state_dict()
+        state = runs.load("shapes-1", weights=weights, device=torch.device("cpu")).model.state_dict()
         assert all(torch.equal(state[k], tensors[folder + k]) for k in state)
 
 

@@ -162,7 +162,7 @@ def test_the_estimates_of_a_dry_run_are_those_of_the_run(cli: Cli, pictures: Pat
     assert cli(*TINY, "--dataset", pictures, "--steps", 4, "--set", "checkpoint_every=2", "--out", "mine").code == 0
     size = sum(p.stat().st_size for p in (tmp_path / "mine").glob("step-*.safetensors"))
     assert document["disk_bytes"] == pytest.approx(size, rel=0.15)
-    model = runs.load("mine", device=torch.device("cpu")).denoiser
+    model = runs.load("mine", device=torch.device("cpu")).model
     assert document["parameters"] == sum(p.numel() for p in model.parameters())
 
 

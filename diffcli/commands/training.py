@@ -175,7 +175,7 @@ def _announce(session: "Session", seconds_per_step: float) -> list[str]:
     return [
         f"data: {dataset.name}, {len(session.places)} {session.kind.name} of {size} numbers{classes}, "
         f"{len(session.held)} held out",
-        f"model: {parameters / 1e6:.2f} M parameters, {session.family.describe(recipe)}, "
+        f"model: {session.family.describe(recipe)}, {parameters / 1e6:.2f} M parameters, "
         f"{session.facts()['precision']} on {session.device}",
         f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
     ]
