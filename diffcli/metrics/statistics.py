@@ -21,13 +21,14 @@ def autocorrelation(chains: Tensor) -> Tensor:
 def autocorrelation_time(chains: Tensor, window: float = 5.0) -> float:
     """Steps per independent draw, 1 + 2 (rho_1 + rho_2 + ...), of chains [N, C] of one number each.
 
-    The sum ends at the first lag of at least `window` times its value (Sokal 1997, section 3). inf if nothing moves.
+    The sum ends at the first lag of at least `window` times its value (Sokal 1997, section 3), and no sooner than at
+    twice the window, for chains that alternate. inf if nothing moves.
     """
     rho = autocorrelation(chains)
     if not bool(rho.isfinite().all()):
         return math.inf
     times = 2 * rho.cumsum(0) - 1
-    enough = torch.arange(len(times)) >= window * times
+    enough = torch.arange(len(times)) >= window * times.clamp(min=2)
     last = int(enough.nonzero()[0]) if bool(enough.any()) else len(times) - 1
     return max(times[last].item(), 1 / len(chains))
 
