@@ -25,7 +25,8 @@ PLAIN = 1_000_000  # draws of plain importance sampling at most
 BLOCK = 50_000  # of them at once
 MOST = 3_000_000_000  # numbers that are moved: an hour or so
 LEAPS, PILOTS, RUNGS = 5, 100, 50  # of hmc: steps of a move; chains and temperatures of the run that finds step sizes
-CELLS, SHOWN = 100, 6  # of the particles' picture: points along a side, temperatures
+CELLS, SHOWN, DOTS = 80, 6, 1000  # of the particles' picture: points along a side, temperatures, chains
+ROUNDING = 1e-9  # nats: a standard error below it is none
 SURE = 0.01  # the probability that a bound by Markov's inequality may fail with
 
 
@@ -90,7 +91,7 @@ def ais(
         made.seen = _seen(target.log_z, runs[-1], found, naive, len(plain))
         made.leads = (
             "A diffusion model is such a ladder from noise to data; its moves are learned, so that a few hundred do, "
-            "and its variational bound is the mean log-weight of the walk."
+            "and its variational bound is a mean log-weight, as the lower bound here."
         )
         made.next = NEXT[problem.partition(",")[0].strip()]
 
@@ -132,7 +133,7 @@ def _walk(x: "Tensor", log_density: "LogDensity", step: float, generator: "Gener
 
 def _climb(
     problem: "Problem", betas: "Tensor", kernel: "Kernel", chains: int, seed: int
-) -> "tuple[Climb, list[tuple[float, Tensor]], Tensor]":
+) -> "tuple[Climb, list[tuple[float, Tensor, Tensor]], Tensor]":
     """A run up the ladder: what happens on it, the chains at some of its temperatures, and their log-weights [B]."""
     import torch
 
@@ -145,28 +146,30 @@ def _climb(
     generator, count = keyed(seed, "ais-up", len(betas)), len(betas) - 1
     x = draw_standard(chains, problem.dimension, generator)
     shown = [round(k) for k in torch.linspace(0, count, min(SHOWN, count + 1)).tolist()]
-    seen, rows = [(0.0, x)], []
+    seen, rows = [(0.0, x, x.new_zeros(chains))], []
     for k, step in enumerate(anneal(x, standard, problem.log_density, betas, kernel, generator), start=1):
         rows.append((log_mean(step.log_weight), step.log_weight.mean().item(), step.accepted.mean().item()))
         if k in shown:
-            seen.append((betas[k].item(), step.x))
+            seen.append((betas[k].item(), step.x, step.log_weight))
     climb = Climb(betas, *torch.tensor(rows, dtype=torch.float64).T)
     return climb, seen, step.log_weight
 
 
-def _snapshot(problem: "Problem", beta: float, chains: "Tensor") -> "Snapshot":
-    """The chains in the problem's plane, and the density there of the law at beta."""
+def _snapshot(problem: "Problem", beta: float, chains: "Tensor", log_weight: "Tensor") -> "Snapshot":
+    """Some of the chains in the problem's plane, and the density there of the law at beta."""
     import torch
 
     from diffcli.pictures.annealing import Snapshot
 
-    points = chains[:1000] @ problem.plane
-    reach = 1.15 * points.abs().max().item()
-    side = torch.linspace(-reach, reach, CELLS, dtype=torch.float64)
-    density = problem.marginal(beta, torch.cartesian_prod(side, side))
+    points = chains[:DOTS] @ problem.plane
+    low, high = points.min(0).values, points.max(0).values
+    middle, reach = (low + high) / 2, 0.6 * (high - low).max() + 0.1
+    side = torch.linspace(-1, 1, CELLS, dtype=torch.float64) * reach
+    density = problem.marginal(beta, middle + torch.cartesian_prod(side, side))
     if density is not None:
         density = (density - density.max()).exp().reshape(CELLS, CELLS).T
-    return Snapshot(beta, points, reach, density)
+    (left, bottom), (right, top) = (middle - reach).tolist(), (middle + reach).tolist()
+    return Snapshot(beta, points, log_weight[:DOTS], (left, right, bottom, top), density)
 
 
 def _descend(problem: "Problem", betas: "Tensor", kernel: "Kernel", chains: int, seed: int) -> "Tensor":
@@ -240,7 +243,13 @@ def _lines(
     from diffcli.show import table
 
     def row(name: str, value: float, error: float, size: str = "") -> list[str]:
-        return [name, f"{value:.3f}", f"{error:.3f}", f"{(value - truth) / error:+.1f}" if error > 0 else "", size]
+        return [
+            name,
+            f"{value:.3f}",
+            f"{error:.3f}",
+            f"{(value - truth) / error:+.1f}" if error > ROUNDING else "",
+            size,
+        ]
 
     rows = [
         ["truth", f"{truth:.3f}", "", "", ""],
@@ -257,12 +266,17 @@ def _lines(
 
 def _seen(truth: float, last: "Closing", found: "Estimate", naive: "Estimate", draws: int) -> str:
     """What the numbers of this run say."""
-    off = abs(found.value - truth) / found.standard_error
+    off = abs(found.value - truth) / max(found.standard_error, ROUNDING)
     agrees = "agrees with" if off < 3 else "misses"
-    held = last.lower[0] <= truth <= last.upper[0]
-    between = "which lies between its bounds" if held else "which its bounds, noisy here, do not hold"
+    (low, below), (high, above) = last.lower, last.upper
+    if low <= truth <= high:
+        held = "which lies between its bounds"
+    elif low - 3 * below - ROUNDING <= truth <= high + 3 * above + ROUNDING:
+        held = "whose bounds are as close as their own errors"
+    else:
+        held = "whose bounds do not hold it, so these chains are too few"
     far = abs(naive.value - truth)
     return (
-        f"AIS {agrees} the truth ({off:.1f} standard errors off), {between}; plain importance sampling is "
+        f"AIS {agrees} the truth ({off:.1f} standard errors off), {held}; plain importance sampling is "
         f"{far:.2f} nats off, its {draws} draws worth {naive.effective:.1f}."
     )

@@ -43,6 +43,6 @@ def log_average(log_weights: Tensor) -> Estimate:
 def surely(probability: float) -> float:
     """nats by which log of a mean weight is above the truth with at most this probability, by Markov's inequality.
 
-    Grosse, Ghahramani & Adams 2015, section 2.1.
+    Grosse, Ghahramani & Adams 2015.
     """
     return -math.log(probability)

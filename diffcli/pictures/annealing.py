@@ -73,12 +73,12 @@ def _histograms(axes: Axes, truth: float, weights: Weights) -> None:
         inside = values[(values >= low) & (values <= high)]
         share = torch.histogram(inside, bins).hist / len(values)
         missed = 1 - len(inside) / len(values)
-        label = f"{name}: {100 * missed:.3g} % out of sight" if missed > 0.005 else name
+        label = f"{name}: {100 * missed:.4g} % out of sight" if missed > 0.005 else name
         axes.stairs(share.numpy(), bins.numpy(), fill=True, color=color, alpha=alpha, label=label)
-    axes.axvline(truth, color=TRUTH, linestyle="--", linewidth=1.3, label=f"true log Z = {truth:.3f}")
+    axes.axvline(truth, ymax=0.73, color=TRUTH, linestyle="--", linewidth=1.3, label=f"true log Z = {truth:.3f}")
     axes.set_yscale("log")
     top = axes.get_ylim()[1]
-    axes.set_ylim(0.2 / max(len(weights.plain), 1), 60 * top)
+    axes.set_ylim(0.2 / max(len(weights.plain), 1), 300 * top)
     axes.set(xlabel="log-weight (nats)", ylabel="share of the draws per bin", title="How heavy the draws are")
     axes.legend(frameon=False, fontsize=9, loc="upper left")
 
@@ -99,7 +99,7 @@ def _sandwich(axes: Axes, truth: float, closings: Sequence[Closing]) -> None:
     axes.set_yscale("symlog", linthresh=1.0)
     axes.minorticks_off()
     axes.set_xticks(counts, [str(c) for c in counts])
-    reach = max(abs(v) for v in axes.get_ylim())
+    reach = max(1.0, *(abs(v) for v in axes.get_ylim()))
     axes.set_ylim(-2 * reach, 40 * reach)
     ticks = [float(10**k) for k in range(1 + math.ceil(math.log10(reach)))]
     axes.set_yticks([*(-t for t in reversed(ticks)), 0, *ticks])
@@ -135,32 +135,44 @@ def _growth(axes: Axes, truth: float, climb: Climb) -> None:
 
 
 class Snapshot(NamedTuple):
-    """At beta: chains in the plane [B, 2], and the density over the square of half width `reach`, [G, G] or None."""
+    """At beta: chains in the plane [B, 2], their log-weights [B], and the density over a square, [G, G] or None.
+
+    window:  left, right, bottom and top of the square
+    """
 
     beta: float
     points: Tensor
-    reach: float
+    log_weight: Tensor
+    window: tuple[float, float, float, float]
     density: Tensor | None
+
+    @property
+    def areas(self) -> Tensor:
+        """Of the dots, in proportion to the weights, but for the largest and the least; 4 for the mean weight."""
+        return (4 * len(self.log_weight) * self.log_weight.softmax(0)).clamp(0.5, 150)
 
 
 def particles_figure(path: Path, snapshots: Sequence[Snapshot]) -> None:
-    """The chains at some temperatures over the marginal density of each law."""
-    figure = Figure(figsize=(3.1 * len(snapshots), 3.9), layout="constrained")
+    """The chains at some temperatures, three in a row, over the marginal density of each law."""
+    wide = min(3, len(snapshots))
+    tall = math.ceil(len(snapshots) / wide)
+    figure = Figure(figsize=(3.9 * wide, 4.0 * tall + 0.5), layout="constrained")
     figure.suptitle(
-        "Chains (dots) on the way to the target, over the marginal density of each temperature's law (blue)"
+        "Chains on the way to the target, over each law's marginal density (blue)\narea of a dot: its weight"
     )
-    for i, (axes, snapshot) in enumerate(
-        zip(figure.subplots(1, len(snapshots), squeeze=False)[0], snapshots, strict=True)
-    ):
-        reach, ends = snapshot.reach, (-snapshot.reach, snapshot.reach) * 2
+    axes = figure.subplots(tall, wide, squeeze=False).flatten()
+    for i, snapshot in enumerate(snapshots):
+        left, right, bottom, top = snapshot.window
         if snapshot.density is not None:
-            shade = snapshot.density / snapshot.density.max()
-            axes.imshow(shade.sqrt().numpy(), origin="lower", extent=ends, cmap="Blues", aspect="equal", vmin=0)
-        axes.plot(*snapshot.points.T.numpy(), ".", color="#c2410c", markersize=2.2, alpha=0.7)
-        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first direction")
-        unknown = "" if snapshot.density is not None else "\n(density not known here)"
-        axes.set_title(f"β = {snapshot.beta:.3g}{unknown}", fontsize=10)
-        axes.tick_params(labelsize=8)
-        if i == 0:
-            axes.set_ylabel("second direction")
+            shade = (snapshot.density / snapshot.density.max()).sqrt()
+            axes[i].imshow(shade.numpy(), origin="lower", extent=snapshot.window, cmap="Blues", aspect="equal", vmin=0)
+        areas = snapshot.areas.numpy()
+        axes[i].scatter(*snapshot.points.T.numpy(), areas, color="#c2410c", alpha=0.55, linewidths=0)
+        axes[i].set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+        axes[i].set(xlabel="first direction", ylabel="second direction")
+        unknown = "" if snapshot.density is not None else " (density not known here)"
+        axes[i].set_title(f"β = {snapshot.beta:.3g}{unknown}", fontsize=10)
+        axes[i].tick_params(labelsize=8)
+    for empty in axes[len(snapshots) :]:
+        empty.set_axis_off()
     write_figure(figure, path)

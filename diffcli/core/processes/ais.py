@@ -44,7 +44,7 @@ def log_ratio(x: Tensor, log_start: LogDensity, log_target: LogDensity) -> Tenso
 def ais(
     x: Tensor, log_start: LogDensity, log_target: LogDensity, betas: Tensor, kernel: Kernel, generator: Generator
 ) -> Iterator[Weighted]:
-    """At each temperature first the weight of where the chain is, then a move (Neal 2001, eq. 10-11).
+    """At each temperature first the weight of where the chain is, then a move (Neal 2001, eq. 4-11).
 
     x:       [B, ...], exact draws of the start
     betas:   [K + 1], from 0 to 1; there is no move at 0, and the one at 1 changes no weight
@@ -69,7 +69,7 @@ def reverse(
 
     Yields K times, first at betas[K - 1], last at 0, where the mean of exp(log_weight) is unbiased for Z_start /
     Z_target: minus its logarithm is a stochastic upper bound of log Z_target / Z_start, as that of `ais` is a lower
-    one (Grosse, Ghahramani & Adams 2015, section 3).
+    one (Grosse, Ghahramani & Adams 2015).
     """
     log_weight = torch.zeros(len(x), dtype=torch.float64)
     rungs = list(enumerate(pairwise(betas.tolist()), start=1))

@@ -15,7 +15,7 @@ from diffcli.core.processes.toys import Mixture
 WIDEST = 100
 """The most dimensions, and the furthest that a mode may be from the middle."""
 
-RADII = 240  # of the quadrature over all dimensions but two
+RADII, BLOCK = 240, 1000  # of the quadrature over all dimensions but two: distances, points at once
 
 
 class Problem(NamedTuple):
@@ -75,13 +75,16 @@ def of_mixture(law: Mixture, plane: Tensor, log_z: float, ladder: str) -> Proble
     def marginal(beta: float, points: Tensor) -> Tensor:
         """The law depends on the place in the plane and on the distance r from it only: an integral over r."""
         if dimension == 2:
-            return _path(beta, points.square().sum(1), squares(points, law.means))
+            return path(beta, points.square().sum(1), squares(points, law.means))
+        return torch.cat([around(beta, part) for part in points.split(BLOCK)])
+
+    def around(beta: float, points: Tensor) -> Tensor:
         r = torch.logspace(-3, math.log10(WIDEST), RADII, dtype=torch.float64)  # r^(D - 3) dr = r^(D - 2) d log r
         apart = squares(points, law.means).unsqueeze(1) + r.square().reshape(-1, 1)
-        along = _path(beta, points.square().sum(1, keepdim=True) + r**2, apart)
+        along = path(beta, points.square().sum(1, keepdim=True) + r**2, apart)
         return (along + (dimension - 2) * r.log()).logsumexp(1)
 
-    def _path(beta: float, from_middle: Tensor, from_means: Tensor) -> Tensor:
+    def path(beta: float, from_middle: Tensor, from_means: Tensor) -> Tensor:
         return beta * log_mixture(law, from_means, dimension) - (1 - beta) * from_middle / 2
 
     return Problem(dimension, log_density, log_z, draw, plane, marginal, ladder)
@@ -108,7 +111,7 @@ def _law(weights: list[float], means: list[list[float]], stds: list[float]) -> M
 
 
 def unimodal(dimension: int = 6, mean: float = 1.0, std: float = 0.1) -> Problem:
-    """f(x) = exp(-Σ (x_i - mean)² / 2 std²), independent coordinates, in the manner of Neal 2001, section 6."""
+    """f(x) = exp(-Σ (x_i - mean)² / 2 std²), independent coordinates, in the manner of Neal 2001."""
     _checked(dimension, std, distance=mean)
     law = _law([1.0], [[mean * math.sqrt(dimension), 0.0]], [std])
     return of_mixture(law, _diagonal(dimension), dimension / 2 * math.log(2 * math.pi * std**2), "neal")
@@ -117,7 +120,7 @@ def unimodal(dimension: int = 6, mean: float = 1.0, std: float = 0.1) -> Problem
 def bimodal(
     dimension: int = 6, separation: float = 1.0, std: float = 0.1, narrow: float = 0.05, weight: float = 2 / 3
 ) -> Problem:
-    """Two Gaussians on the diagonal, the narrower one heavier, in the manner of Neal 2001, section 6.
+    """Two Gaussians on the diagonal, the narrower one heavier, in the manner of Neal 2001.
 
     f(x) = exp(-Σ (x_i - separation)² / 2 std²) + c exp(-Σ (x_i + separation)² / 2 narrow²), where c gives the second a
     share `weight` of the whole: 128 in six dimensions. So Z = (2 π std²)^(D / 2) / (1 - weight).
@@ -132,7 +135,7 @@ def bimodal(
 
 
 def mixture(
-    dimension: int = 4, modes: int = 5, radius: float = 3.0, std: float = 0.3, ratio: float = 1.5, log_z: float = 5.0
+    dimension: int = 8, modes: int = 5, radius: float = 3.0, std: float = 0.3, ratio: float = 1.5, log_z: float = 5.0
 ) -> Problem:
     """exp(log_z) times equal Gaussians on a circle in the first two coordinates, each `ratio` heavier than the last."""
     _checked(dimension, std, distance=radius)

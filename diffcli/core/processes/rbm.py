@@ -14,7 +14,7 @@ MOST = 12
 
 
 class Machine(NamedTuple):
-    """exp(-|v|² / 2 + biases · h + v · weights h), real v [V] and binary h [H] (Hinton & Salakhutdinov 2006, note 8).
+    """exp(-|v|² / 2 + biases · h + v · weights h), real v [V] and binary h [H] (Hinton 2012, section 13.2).
 
     Given h, v is normal around weights h with variance 1; the law of v is a mixture of 2^H such Gaussians.
     """
