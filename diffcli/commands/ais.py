@@ -26,13 +26,14 @@ BLOCK = 50_000  # of them at once
 MOST = 3_000_000_000  # numbers that are moved: an hour or so
 LEAPS, PILOTS, RUNGS = 5, 100, 50  # of hmc: steps of a move; chains and temperatures of the run that finds step sizes
 CELLS, SHOWN, DOTS = 80, 6, 1000  # of the particles' picture: points along a side, temperatures, chains
+AGREED = 3  # standard errors
 ROUNDING = 1e-9  # nats: a standard error below it is none
 SURE = 0.01  # the probability that a bound by Markov's inequality may fail with
 
 
 def ais(
     problem: Annotated[
-        str, typer.Argument(metavar="[PROBLEM]", help="unimodal, bimodal, mixture or rbm; with [,KEY=VALUE...].")
+        str, typer.Argument(metavar="PROBLEM", help="unimodal, bimodal, mixture or rbm; with [,KEY=VALUE...].")
     ] = "bimodal",
     ladder: Annotated[
         Optional[str], typer.Option("--ladder", help="neal, linear, geometric or sigmoid.  [the problem's]")
@@ -94,6 +95,8 @@ def ais(
             "and its variational bound is a mean log-weight, as the lower bound here."
         )
         made.next = NEXT[problem.partition(",")[0].strip()]
+        if _errors_off(target.log_z, found) > AGREED and temperatures < COUNTS[-1]:
+            made.next = f"diffcli ais {problem} --temperatures {min(COUNTS[-1], 3 * temperatures)}"
 
 
 NEXT = {
@@ -264,14 +267,19 @@ def _lines(
     return [*table(heads, rows, right=(1, 2, 3, 4)), f"above {low:.3f}, and below {high:.3f}: each with 99 % certainty"]
 
 
+def _errors_off(truth: float, found: "Estimate") -> float:
+    """How far the estimate is from the truth, in standard errors."""
+    return abs(found.value - truth) / max(found.standard_error, ROUNDING)
+
+
 def _seen(truth: float, last: "Closing", found: "Estimate", naive: "Estimate", draws: int) -> str:
     """What the numbers of this run say."""
-    off = abs(found.value - truth) / max(found.standard_error, ROUNDING)
-    agrees = "agrees with" if off < 3 else "misses"
+    off = _errors_off(truth, found)
+    agrees = "agrees with" if off <= AGREED else "misses"
     (low, below), (high, above) = last.lower, last.upper
     if low <= truth <= high:
         held = "which lies between its bounds"
-    elif low - 3 * below - ROUNDING <= truth <= high + 3 * above + ROUNDING:
+    elif low - AGREED * below - ROUNDING <= truth <= high + AGREED * above + ROUNDING:
         held = "whose bounds are as close as their own errors"
     else:
         held = "whose bounds do not hold it, so these chains are too few"

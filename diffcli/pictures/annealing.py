@@ -104,8 +104,8 @@ def _sandwich(axes: Axes, truth: float, closings: Sequence[Closing]) -> None:
     ticks = [float(10**k) for k in range(1 + math.ceil(math.log10(reach)))]
     axes.set_yticks([*(-t for t in reversed(ticks)), 0, *ticks])
     axes.grid(alpha=0.25)
-    axes.set(xlabel="temperatures", ylabel="nats above the true log Z", title="Both bounds close on the truth")
-    axes.legend(frameon=False, fontsize=9, loc="upper right")
+    axes.set(xlabel="temperatures", ylabel="nats above the true log Z", title="Bounds over the number of temperatures")
+    axes.legend(framealpha=0.9, edgecolor="none", fontsize=9, loc="upper right")
 
 
 def _ladder(axes: Axes, climb: Climb) -> None:
@@ -131,7 +131,7 @@ def _growth(axes: Axes, truth: float, climb: Climb) -> None:
     axes.set_ylim(low, high + 0.32 * (high - low))
     axes.grid(alpha=0.25)
     axes.set(xlabel="temperature number", ylabel="nats", title="What is gained on the ladder")
-    axes.legend(frameon=False, fontsize=9, loc="upper right")
+    axes.legend(framealpha=0.9, edgecolor="none", fontsize=9, loc="upper right")
 
 
 class Snapshot(NamedTuple):
