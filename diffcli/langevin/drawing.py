@@ -84,7 +84,7 @@ def animate(path: Path, setting: Setting, outcomes: Mapping[str, Outcome]) -> No
         for step, sigma, x in _spread(outcome.frames):
             noise = f", σ {sigma:.2g}" if sigma else ""
             under = known.setdefault(sigma, density(setting, sigma))
-            column.append(pictures.Particles(f"{NAMES[name]}, step {step}{noise}", x, under))
+            column.append(pictures.Particles(f"{NAMES[name]} {step}{noise}", x, under))
         columns.append(column)
     save_gif(path, list(pictures.film(columns, 1.15 * setting.reach)), seconds=5.0)
 

@@ -79,15 +79,16 @@ def film(columns: Sequence[Sequence[Particles]], limit: float) -> Iterator[Image
         for image in images:
             sheet.paste(image, (left, 0))
             left += image.width
-        yield sheet.quantize(64)  # few colours are there, and a small file
+        small = sheet.resize((2 * sheet.width // 3, 2 * sheet.height // 3), Image.Resampling.LANCZOS)
+        yield small.quantize(64)  # few colours are there, and a small file
 
 
 def _reel(frames: Sequence[Particles], limit: float) -> Iterator[Image.Image]:
     if frames[0].x.shape[1] == 2:
-        yield from moving([Panel(p.title, p.x.float(), p.density) for p in frames], limit=limit, side=2.9)
+        yield from moving([Panel(p.title, p.x.float(), p.density) for p in frames], limit=limit)
         return
     for p in frames:
-        figure = Figure(figsize=(2.9, 3.2), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(4.4, 4.7), dpi=DPI, layout="constrained")
         axes = figure.subplots()
         _histogram(axes, p, limit)
         top = float(p.density(torch.linspace(-limit, limit, 400).double().unsqueeze(1)).max())
