@@ -57,8 +57,8 @@ def evaluate(
         made.lines = _lines(rows, bench.title)
         gain = head.psnr["network"].mean - head.psnr["linear"].mean
         made.seen = (
-            f"At damage {head.amount:g} the network is {gain:+.2f} dB from the best linear denoiser; the memorising one, "
-            f"which knows its own images only, has {head.psnr['memorising'].mean:.2f} dB."
+            f"At damage {head.amount:g} the network is {gain:+.2f} dB from the best linear denoiser; "
+            f"the memorising one, which knows its own images only, has {head.psnr['memorising'].mean:.2f} dB."
         )
         made.leads = "The best denoiser at every noise level is all that diffusion needs: walk down the levels."
         made.next = "diffcli dae score"
