@@ -1,0 +1,1 @@
+"""Langevin dynamics on mixtures: the targets, the three walks compared, and their figures."""
