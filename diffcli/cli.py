@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from diffcli.commands import ais, dae, data, info, langevin, noise, runs, sample, train, verify, visualize
+from diffcli.commands import ais, data, info, langevin, noise, runs, sample, train, verify, visualize
 from diffcli.errors import InterruptedProblem, Problem
 
 
@@ -40,7 +40,6 @@ app.add_typer(visualize.app, name="visualize")
 app.command()(noise.noise)
 app.command()(langevin.langevin)
 app.command()(ais.ais)
-app.add_typer(dae.app, name="dae")
 app.command()(data.data)
 app.command()(runs.runs)
 app.command()(info.info)

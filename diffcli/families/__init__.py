@@ -1,11 +1,10 @@
 """The families of models that can be trained, a file each."""
 
-from diffcli.families import dae
 from diffcli.families.base import Family
 from diffcli.families.diffusion import DIFFUSION
 from diffcli.recipes import Training
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (DIFFUSION, dae.FAMILY)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (DIFFUSION,)}
 
 
 def family_of(recipe: Training) -> Family:

@@ -9,6 +9,7 @@ from torch import Tensor
 from diffcli.core.diffusion.exact import Gaussian, Mixture
 from diffcli.core.diffusion.schedules import CLEAN, Level
 from diffcli.core.processes.langevin import annealed, geometric, mala, ula
+from diffcli.langevin.dynamics import clean_score
 from diffcli.metrics.modes import inflated, responsibilities, weights, within
 from diffcli.truths import Finding, check, near
 
@@ -127,3 +128,11 @@ def shares_of_the_modes() -> Iterator[Finding]:
         yield near(f"weight {i} of draws", truth, found.values[i], abs=4.5 * found.errors[i])
     shares = responsibilities(LAW, drawn)[:, 0]
     yield near("standard error", (shares.var() / 20_000).sqrt(), found.errors[0], rel=1e-9)
+
+
+@check(
+    "the score of a mixture is the mean pull of its components, each by its posterior share", "Bishop 2006, eq. 9.13"
+)
+def score_of_a_mixture() -> Iterator[Finding]:
+    truth = torch.tensor([[score(v)] for v in START.flatten().tolist()], dtype=torch.float64)
+    yield near("without noise", truth, clean_score(LAW, START), rel=1e-9)
