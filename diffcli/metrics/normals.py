@@ -49,7 +49,7 @@ class Divergence(NamedTuple):
 
 
 def divergence(p: Normal, q: Normal, draws: Tensor) -> Divergence:
-    """By the closed form, by quadrature of p log(p / q), in 1 or 2 dimensions, and by its mean over draws [N, D] of p."""
+    """By the closed form, by quadrature in 1 or 2 dimensions, and by the mean of log(p / q) over draws [N, D] of p."""
     ratios = p.log_density(draws) - q.log_density(draws)
     return Divergence(p.kl(q).item(), quadrature(p, q), ratios.mean().item(), standard_error(ratios))
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
 from diffcli.core.diffusion.schedules import Level
@@ -19,7 +19,7 @@ BINS = 60
 
 
 class Paths(NamedTuple):
-    """Numbers from the same x0 on their way: times [T + 1] from 0, both [T + 1, K], and the law's mean and std [T + 1]."""
+    """K numbers from the same x0 on their way, [T + 1, K] each; the times, and the law's mean and std, [T + 1]."""
 
     times: Tensor
     chain: Tensor
@@ -50,7 +50,7 @@ def paths_figure(path: Path, paths: Paths, bond: Bond, shown: Sequence[Shown], t
     """Above the paths of the chain, those of the jump, and how much a time knows of another; below the laws."""
     figure = Figure(figsize=(11.5, 7.2), layout="constrained")
     figure.suptitle(title)
-    above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1.0])
+    above, below = cast("tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[1.25, 1.0]))
     left, middle, right = above.subplots(1, 3)
     _paths(left, paths, paths.chain, CHAIN, "chain: a walk, new noise at every step")
     _paths(middle, paths, paths.jump, JUMP, "jump: one ε for all times, a smooth curve")
@@ -81,14 +81,14 @@ def _bond(ax: "Axes", bond: Bond) -> None:
     ax.plot(*zip(*bond.measured, strict=True), "o", color=CHAIN, markersize=5, label="chain, measured")
     ax.axhline(1, color=JUMP, linewidth=1.5, label="jump: always 1")
     ax.axvline(bond.reference, color="grey", linewidth=0.7, linestyle=":")
-    ax.set(xlabel="t (0 data, 1 noise)", ylabel="correlation", xlim=(0, 1.02), ylim=(0, 1.32))
+    ax.set(xlabel="t (0 data, 1 noise)", ylabel="correlation", xlim=(0, 1.02), ylim=(0, 1.4))
     ax.set_title(f"noise at t and noise at {bond.reference:.2f}", fontsize=10)
-    ax.legend(frameon=False, fontsize=8, loc="upper center", ncols=3, columnspacing=1.0, handlelength=1.2)
+    ax.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
 
 
 def _histograms(ax: "Axes", one: Shown) -> None:
     reach = 4 * one.std
-    bins = torch.linspace(-reach, reach, BINS + 1, dtype=torch.float64).numpy()
+    bins = torch.linspace(-reach, reach, BINS + 1, dtype=torch.float64).tolist()
     looks = (("chain", one.chain, CHAIN), ("jump", one.jump, JUMP))
     for name, values, color in looks:
         ax.hist(values.numpy(), bins=bins, density=True, histtype="step", color=color, label=name)

@@ -44,10 +44,10 @@ def density_figure(path: Path, law: Normal, draws: Tensor, deviation: float) -> 
         figure = Figure(figsize=(7.2, 7.2), layout="constrained")
         figure.suptitle(title, fontsize=11)
         axes = figure.subplots(2, 2, width_ratios=[4, 1.1], height_ratios=[1.1, 4])
-        _plane(axes[1][0], law, draws, DRAWN)
+        _plane(axes[1][0], law, draws, DRAWN, square=False)  # its axes are those of the marginals
         reach = _reach(law)
         axes[1][0].set(xlim=reach[0], ylim=reach[1])
-        axes[1][0].legend(frameon=False, fontsize=9, loc="upper left")
+        axes[1][0].legend(frameon=False, fontsize=9, loc="upper left", markerscale=3)
         _line(axes[0][0], law.marginal([0]), draws[:, :1], DRAWN)
         _line(axes[1][1], law.marginal([1]), draws[:, 1:], DRAWN, turned=True)
         axes[0][0].set(xlim=reach[0], xlabel="")
@@ -74,14 +74,16 @@ def algebra_figure(
         else:
             _plane(axes[0], law, points, color, name=name)
     axes[0].set_title("the two Gaussians", fontsize=10)
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].legend(frameon=False, fontsize=8, loc="best" if flat else "upper right", markerscale=3)
     for ax, operation in zip(axes[1:5], operations, strict=True):
         if len(operation.truth.mean) == 1:
             _line(ax, operation.truth, operation.draws, DRAWN)
         else:
             _plane(ax, operation.truth, operation.draws, DRAWN)
         ax.set_title(f"{operation.name}: {operation.formula}", fontsize=10)
-        ax.legend(frameon=False, fontsize=8)
+    figure.legend(
+        *axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=3, frameon=False
+    )
     _bars(axes[5], divergences)
     write_figure(figure, path)
 
@@ -104,16 +106,17 @@ def _line(ax: "Axes", law: Normal, draws: Tensor, color: str, *, name: str = "dr
     ax.set_ylabel("x" if turned else "density")
 
 
-def _plane(ax: "Axes", law: Normal, draws: Tensor, color: str, *, name: str = "draws") -> None:
+def _plane(ax: "Axes", law: Normal, draws: Tensor, color: str, *, name: str = "draws", square: bool = True) -> None:
     """Draws [N, 2] and the ellipses of the law."""
     few = draws[:MOST]
     size = 2.0 if len(few) > 500 else 3.5
     ax.plot(*few.T.numpy(), "o", color=color, markersize=size, markeredgewidth=0, alpha=0.35, label=name)
     for radius in RADII:
-        label = "1, 2, 3 standard deviations" if radius == RADII[0] and name == "draws" else None
+        label = "the law, at 1, 2, 3 standard deviations" if radius == RADII[0] and name == "draws" else None
         ink = LAW if name == "draws" else color
         ax.plot(*_ellipse(law, radius).T.numpy(), color=ink, linewidth=1.4, label=label)
-    ax.set_aspect("equal", adjustable="datalim")
+    if square:
+        ax.set_aspect("equal", adjustable="datalim")
     ax.set(xlabel="x 1", ylabel="x 2")
 
 

@@ -206,7 +206,7 @@ def denoiser_from_normals() -> Iterator[Finding]:
 
 
 def responses(levels: list[Level], x0: float) -> tuple[Tensor, Tensor]:
-    """What a chain from x0 makes of no noise, [T], and by how much it answers to a pulse in each step's noise, [T, T]."""
+    """The chain from x0 without noise, [T], and by how much it answers to a pulse in each step's noise, [T, T]."""
     start = torch.full((len(levels),), x0, dtype=torch.float64)
 
     def pulse(step: int) -> Tensor:
@@ -284,7 +284,7 @@ def measured_normals() -> Iterator[Finding]:
         law, moved = first.given([1], at(value).reshape(1)), normals.along_regression(draws, value)
         mean_error, variance_error = normals.regression_error(draws, value, law.covariance[0, 0])
         yield near(f"conditional mean at {value}", law.mean[0], moved.mean(), abs=SIGMAS * mean_error.item())
-        yield near(f"conditional variance at {value}", law.covariance, moved.var(), abs=SIGMAS * variance_error)
+        yield near(f"conditional variance at {value}", law.covariance, moved.var(), abs=SIGMAS * variance_error.item())
 
 
 def _products(covariance: Tensor) -> Iterator[list[tuple[float, float, float]]]:

@@ -1,8 +1,6 @@
 """diffcli noise chain"""
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -14,17 +12,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from diffcli.core.diffusion.schedules import Level
+    from diffcli.commands.noise.walk import Walk
     from diffcli.lesson import Lesson
     from diffcli.metrics.noising import Held
     from diffcli.pictures.noising import Bond, Paths
-    from diffcli.show import Show
 
 STEPS = 1000  # of a schedule in continuous time
 MOST_STEPS = 10_000
 MOST_NUMBERS = 2_000_000  # walking at once
 LARGEST = 1e6  # of --value
-STOPS = 8  # times at which the laws are compared
 LINES = 6  # paths in the figure
 COUNTS = {3: 20, 1: 2000, 0: 5000}  # by the length of an item's shape
 
@@ -36,7 +32,7 @@ def chain(
     value: Annotated[Optional[float], typer.Option(help="One number as x0, instead of a data set.")] = None,
     schedule: Annotated[str, typer.Option(metavar="NAME[,KEY=VALUE...]", help="Noise schedule, e.g. flow.")] = "linear",
     steps: Annotated[
-        Optional[int], typer.Option(help="Of the chain.  [the table's, or 1000]", min=1, max=MOST_STEPS)
+        Optional[int], typer.Option(help="Of the chain.  [the table's, or 1000]", min=2, max=MOST_STEPS)
     ] = None,
     count: Annotated[
         Optional[int],
@@ -50,6 +46,7 @@ def chain(
     debug: options.Debug = False,
 ) -> None:
     """The forward process step by step against the one-jump formula: the same law at every time, other paths."""
+    from diffcli.commands.noise.walk import levels_up, walked
     from diffcli.lesson import lesson
     from diffcli.show import Show
     from diffcli.specs import schedule as make
@@ -57,9 +54,9 @@ def chain(
     show = Show(as_json=as_json, quiet=quiet)
     law = make(schedule)
     x0 = _start(dataset, value, count, seed, data)
-    steps = steps or min(law.length or STEPS, MOST_STEPS)
+    steps = steps or max(2, min(law.length or STEPS, MOST_STEPS))
     with lesson("noise-chain", out, show) as made:
-        walk = _walk(x0, _levels(law, steps), seed, show)
+        walk = walked(x0, levels_up(law, steps), seed, show)
         _measure(walk, made)
         made.document |= {
             "schedule": schedule,
@@ -95,69 +92,9 @@ def _start(dataset: str | None, value: float | None, count: int | None, seed: in
     return x0
 
 
-def _levels(law: Any, steps: int) -> "list[Level]":
-    import torch
-
-    from diffcli.core.diffusion.schedules import CLEAN
-
-    return [CLEAN, *(law(torch.tensor(i / steps, dtype=torch.float64)) for i in range(1, steps + 1))]
-
-
-@dataclass
-class Walk:
-    """What was walked: x by the chain at some of the levels' numbers, and the one eps of the jump, both like x0.
-
-    miss:  the largest distance of the chain's end from the jump with the sum of the steps' noises as its eps, over sigma
-    """
-
-    x0: "Tensor"
-    levels: "list[Level]"
-    chain: "dict[int, Tensor]"
-    eps: "Tensor"
-    miss: float
-    seed: int
-
-    def jump(self, stop: int) -> "Tensor":
-        return self.levels[stop].noised(self.x0, self.eps)
-
-    def left(self, stop: int) -> "Tensor":
-        """What the chain's x is without alpha x0."""
-        return self.chain[stop] - self.levels[stop].alpha * self.x0
-
-    def time(self, stop: int) -> float:
-        return stop / (len(self.levels) - 1)
-
-
-def _walk(x0: "Tensor", levels: "list[Level]", seed: int, show: "Show") -> Walk:
-    """Walk all chains; the noises are drawn a second time, by their keys, for the eps that they add up to."""
-    import torch
-
-    from diffcli.core.processes.forward import chain as walk
-    from diffcli.core.processes.forward import shares
-    from diffcli.core.randomness import keyed
-
-    def noise(step: int) -> "Tensor":
-        return torch.randn(x0.shape, generator=keyed(seed, "chain", step), dtype=torch.float64)
-
-    steps = len(levels) - 1
-    stops = {math.ceil(steps * i / STOPS) for i in range(1, STOPS + 1)}
-    kept, eps = {}, torch.zeros_like(x0)
-    with show.progress("walking", 2 * steps, "steps") as bar:
-        for step, x in enumerate(walk(x0, levels, noise), start=1):
-            bar.update(step)
-            if step in stops:
-                kept[step] = x
-        for step, share in enumerate(shares(levels)):
-            eps += share * noise(step)
-            bar.update(steps + step + 1)
-    end = levels[-1]
-    miss = ((kept[steps] - end.noised(x0, eps)).abs().max() / end.sigma).item()
-    fresh = torch.randn(x0.shape, generator=keyed(seed, "jump"), dtype=torch.float64)
-    return Walk(x0, levels, kept, fresh, miss, seed)
-
-
-def _measure(walk: Walk, made: "Lesson") -> None:
+def _measure(walk: "Walk", made: "Lesson") -> None:
     """Laws at the stops, correlations between them; what is said of them."""
+    from diffcli.commands.noise.walk import bonds
     from diffcli.metrics.noising import held
     from diffcli.show import table
 
@@ -171,10 +108,10 @@ def _measure(walk: Walk, made: "Lesson") -> None:
         rows.append(head | {"chain": by_chain._asdict(), "jump": by_jump._asdict()})
         numbers = (by_chain.mean, by_chain.mean_true, by_chain.variance, by_chain.variance_true, by_chain.p_value)
         cells.append([f"{walk.time(stop):.3f}", *(f"{n:.4g}" for n in numbers), f"{by_jump.p_value:.4g}"])
-    bonds = _bonds(walk)
+    pairs = bonds(walk)
     made.document |= {
         "times": rows,
-        "correlations": bonds,
+        "correlations": pairs,
         "largest_deviation": max(law.deviation for law in laws),
         "least_p_value": min(law.p_value for law in laws),
         "numbers": x0.numel(),
@@ -186,15 +123,17 @@ def _measure(walk: Walk, made: "Lesson") -> None:
         f"the chain's end against the jump with the sum of its noises as eps: {walk.miss:.1e} sigma apart",
     ]
     facts = made.document
+    alike = facts["largest_deviation"] < 5 and facts["least_p_value"] * len(laws) > 1e-4
     made.seen = (
-        f"Chain and jump have one law at every time (furthest {facts['largest_deviation']:.1f} standard errors, least p "
-        f"{facts['least_p_value']:.2g} of {len(laws)})"
+        f"Chain and jump {'have one law' if alike else 'differ from the law'} at every time (furthest "
+        f"{facts['largest_deviation']:.1f} standard errors, least p {facts['least_p_value']:.2g} of {len(laws)})"
     )
-    if bonds:
-        far = min(bonds, key=lambda bond: bond["true"])
+    if pairs:
+        far = min(pairs, key=lambda pair: abs(pair["true"] - 0.5))  # neither the same nor strangers
         made.seen += (
             f", but not the same paths: the noise at t = {far['s']:.2f} and {far['t']:.2f} correlates "
-            f"{far['chain']:.3f} ± {far['standard_error']:.3f} along the chain (exact {far['true']:.3f}) and 1 along the jump"
+            f"{far['chain']:.3f} ± {far['standard_error']:.3f} along the chain (exact {far['true']:.3f}) "
+            "and 1 along the jump"
         )
     made.seen += "."
     made.leads = (
@@ -203,33 +142,7 @@ def _measure(walk: Walk, made: "Lesson") -> None:
     )
 
 
-def _bonds(walk: Walk) -> list[dict[str, float]]:
-    """Correlations of the noise at the middle stop with that at the others."""
-    from diffcli.core.processes.forward import correlation
-    from diffcli.metrics.noising import correlated, correlation_error
-
-    stops, found = list(walk.chain), []
-    middle = stops[(len(stops) - 1) // 2]
-    for stop in stops:
-        if stop == middle:
-            continue
-        s, t = sorted((stop, middle))
-        true = correlation(walk.levels[s], walk.levels[t]).item()
-        jumped = (walk.jump(v) - walk.levels[v].alpha * walk.x0 for v in (s, t))
-        found.append(
-            {
-                "s": walk.time(s),
-                "t": walk.time(t),
-                "chain": correlated(walk.left(s), walk.left(t)),
-                "true": true,
-                "standard_error": correlation_error(true, walk.x0.numel()),
-                "jump": correlated(*jumped),
-            }
-        )
-    return found
-
-
-def _draw(walk: Walk, made: "Lesson", title: str, dataset: str, data: "Path | None") -> None:
+def _draw(walk: "Walk", made: "Lesson", title: str, dataset: str, data: "Path | None") -> None:
     from diffcli.pictures.noising import Shown, images_figure, paths_figure
     from diffcli.sampling import spread
 
@@ -252,7 +165,7 @@ def _draw(walk: Walk, made: "Lesson", title: str, dataset: str, data: "Path | No
         _draw_points(walk, made, few, dataset, data)
 
 
-def _draw_points(walk: Walk, made: "Lesson", stops: list[int], dataset: str, data: "Path | None") -> None:
+def _draw_points(walk: "Walk", made: "Lesson", stops: list[int], dataset: str, data: "Path | None") -> None:
     """Two rows of points over the density at some levels."""
     from PIL import Image
 
@@ -271,7 +184,7 @@ def _draw_points(walk: Walk, made: "Lesson", stops: list[int], dataset: str, dat
     save_png(made.figure("points.png"), sheet)
 
 
-def _paths(walk: Walk) -> "Paths":
+def _paths(walk: "Walk") -> "Paths":
     """A few numbers on their way from the same x0, the greatest there is."""
     import torch
 
@@ -287,17 +200,17 @@ def _paths(walk: Walk) -> "Paths":
     return Paths(torch.linspace(0, 1, len(levels)).double(), walked, jumped, alpha * start[0], sigma)
 
 
-def _bond(walk: Walk) -> "Bond":
+def _bond(walk: "Walk") -> "Bond":
     """The correlations of the middle stop with all times."""
     import torch
 
+    from diffcli.commands.noise.walk import bonds
     from diffcli.core.processes.forward import correlation
     from diffcli.pictures.noising import Bond
 
-    stops, levels = list(walk.chain), walk.levels
-    middle = stops[(len(stops) - 1) // 2]
+    levels, middle = walk.levels, walk.middle
     pairs = [(levels[min(i, middle)], levels[max(i, middle)]) for i in range(1, len(levels))]
     truth = torch.stack([correlation(s, t) for s, t in pairs])
-    measured = [(b["s"] if b["t"] == walk.time(middle) else b["t"], b["chain"]) for b in _bonds(walk)]
+    measured = [(b["s"] if b["t"] == walk.time(middle) else b["t"], b["chain"]) for b in bonds(walk)]
     times = torch.arange(1, len(levels)) / (len(levels) - 1)
     return Bond(walk.time(middle), times, truth, measured)

@@ -177,8 +177,8 @@ def _say(
     known = [o.measured.deviation(o.truth) for o in operations if o.measured]
     furthest = max(own.deviation(first), *known)
     made.seen = (
-        f"Every mean and covariance lies within {furthest:.1f} standard errors of its formula; KL is {there.closed:.3g} "
-        f"nats one way and {back.closed:.3g} the other."
+        f"Every mean and covariance lies within {furthest:.1f} standard errors of its formula; "
+        f"KL is {there.closed:.3g} nats one way and {back.closed:.3g} the other."
     )
     made.leads = (
         "A diffusion is made of these: each step an affine map and a sum, the way back q(x_s | x_t, x0) a conditional, "

@@ -30,7 +30,7 @@ def normal(mean: str, std: str | None, covariance: str | None, dim: int, prefix:
     if covariance is not None:
         spread = matrix(covariance, (dim, dim), name)
     else:
-        stds = numbers(std or "1", dim, f"--{prefix}std")
+        stds = numbers("1" if std is None else std, dim, f"--{prefix}std")
         if not (stds >= LEAST).all():
             raise UsageProblem(f"--{prefix}std must be at least {LEAST:g}, not {std}")
         spread = stds.square().diag()
@@ -55,7 +55,10 @@ def numbers(text: str, count: int, name: str) -> "Tensor":
 
 
 def matrix(text: str, shape: tuple[int, int], name: str) -> "Tensor":
-    """Rows with slashes between them, their numbers with commas, or a file of them; raises UsageProblem, DataProblem."""
+    """Rows with slashes between them, their numbers with commas, or a file of them.
+
+    Raises UsageProblem, DataProblem for files.
+    """
     import torch
 
     from diffcli.exact_models import LARGEST, matrix_in, number

@@ -97,7 +97,7 @@ def forward(
     document |= {"figure": str(figure), "animation": str(gif), "metrics": str(metrics)}
     lines = [
         f"{schedule} ends at signal-to-noise {snr:.2g}, {bits:.2g} bits/dim from its prior: {_verdict(bits)}",
-        "A diffusion model learns this way back: it is shown x at any level and asked what was there without the noise.",
+        "A diffusion model learns the way back: it is shown x at any level and asked what it was without noise.",
         str(figure),
         str(gif),
         str(metrics),

@@ -50,7 +50,7 @@ class Normal:
         """The product of the two densities as a normalised one, and the log of its integral.
 
         p(x) q(x) = exp(constant) N(x), the constant being log N(self.mean; other.mean, the sum of the covariances).
-        This is Bayes' rule where one density is the prior, the other the likelihood (Rasmussen & Williams 2006, eq. A.7-8).
+        It is Bayes' rule where one is the prior and the other the likelihood (Rasmussen & Williams 2006, eq. A.7-A.8).
         """
         total = self.covariance + other.covariance
         gain = torch.linalg.solve(total, self.covariance).mT  # self.covariance total^-1
