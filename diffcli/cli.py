@@ -37,7 +37,7 @@ app = typer.Typer(
 app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
-app.command()(noise.noise)
+app.add_typer(noise.app, name="noise")
 app.command()(langevin.langevin)
 app.command()(ais.ais)
 app.command()(data.data)

@@ -43,19 +43,19 @@ def gaussian(mean: str = "0", std: str = STD, dim: int = DIM, covariance: str = 
     mean, std:  a number, or one per dimension with colons between them
     """
     if covariance:
-        matrix = _matrix(Path(covariance))
+        matrix = matrix_in(Path(covariance))
         if std != STD or dim not in (DIM, len(matrix)):
             raise ValueError("std and dim are those of the covariance: leave them out")
         dim = len(matrix)
     if not 1 <= dim <= MOST_NUMBERS:
         raise ValueError(f"dim must be from 1 to {MOST_NUMBERS}, not {dim}")
-    middle = _vector(mean, dim, "mean")
+    middle = vector(mean, dim, "mean")
     if covariance:
         try:
             return Law(Gaussian.of_covariance(middle, matrix), (dim,))
         except ValueError as error:
             raise DataProblem(f"{covariance}: {error}") from None
-    spread = _vector(std, dim, "std")
+    spread = vector(std, dim, "std")
     if not (spread > 0).all():
         raise ValueError("std must be positive")
     return Law(Gaussian(middle, spread), (dim,))
@@ -72,7 +72,7 @@ def mixture(weights: str = "", means: str = "", stds: str = "") -> Law:
         if weights or stds:
             raise ValueError("weights and stds go with means")
         return Law(Mixture(*toys.MIXTURE), (2,))
-    points = [[_number(c, "means") for c in point.split(":")] for point in means.split("/")]
+    points = [[number(c, "means") for c in point.split(":")] for point in means.split("/")]
     if len({len(point) for point in points}) > 1:
         raise ValueError("all means must have the same number of coordinates")
     count = len(points)
@@ -94,21 +94,23 @@ def of_dataset(name: str, count: int, data_folder: Path | None) -> Law:
     return Law(Mixture(torch.ones(len(images)), images, torch.zeros(len(images))), found.shape)
 
 
-def _vector(text: str, dim: int, what: str) -> Tensor:
-    values = [_number(part, what) for part in text.split(":")]
+def vector(text: str, dim: int, what: str) -> Tensor:
+    """Numbers with colons between them, one for all or `dim`; [dim] float64. Raises ValueError."""
+    values = [number(part, what) for part in text.split(":")]
     if len(values) not in (1, dim):
         raise ValueError(f"{what} has {len(values)} numbers for {dim} dimensions")
     return torch.tensor(values, dtype=torch.float64).expand(dim)
 
 
 def _list(text: str, count: int, what: str) -> Tensor:
-    values = [_number(part, what) for part in text.split("/")]
+    values = [number(part, what) for part in text.split("/")]
     if len(values) not in (1, count):
         raise ValueError(f"{what} has {len(values)} numbers for {count} means")
     return torch.tensor(values, dtype=torch.float64).expand(count)
 
 
-def _number(text: str, what: str) -> float:
+def number(text: str, what: str) -> float:
+    """A finite number of moderate size; raises ValueError."""
     try:
         value = float(text)
     except ValueError:
@@ -118,7 +120,7 @@ def _number(text: str, what: str) -> float:
     return value
 
 
-def _matrix(path: Path) -> Tensor:
+def matrix_in(path: Path) -> Tensor:
     """A square matrix in a file; raises DataProblem."""
     try:
         with path.open("rb") as file, warnings.catch_warnings():

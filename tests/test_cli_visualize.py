@@ -14,7 +14,7 @@ from diffcli.core.randomness import image_noise
 from diffcli.dataset import to_pixels
 from diffcli.pictures.grid import GAP, best_columns
 
-KEYS = {"figure", "animation", "schedule", "levels", "terminal_snr", "prior_kl_bits_per_dim"}
+KEYS = {"figure", "animation", "metrics", "schedule", "levels", "terminal_snr", "prior_kl_bits_per_dim"}
 
 
 def forward(cli: Cli, *arguments: object) -> dict[str, Any]:
@@ -155,9 +155,9 @@ def test_a_large_image_is_made_smaller_in_its_proportions(cli: Cli, tmp_path: Pa
 
 def test_a_class_of_each_comes_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from diffcli import data
-    from diffcli.commands.visualize.forward import _items
+    from diffcli.commands.visualize.forward import items
 
-    shown = _items("mnist", None, 20, 0, None)
+    shown = items("mnist", None, 20, 0, None)
     mnist = data.load("mnist")
     assert isinstance(mnist.storage, torch.Tensor)
     labels = []
@@ -231,7 +231,7 @@ def test_noise_shows_eight_digits(cli: Cli) -> None:
     result = cli("noise", "--json", "--quiet", "--out", "mine")
     assert result.code == 0, result.err
     assert set(result.document) == KEYS
-    assert sorted(p.name for p in Path("mine").iterdir()) == ["forward.gif", "forward.png"]
+    assert sorted(p.name for p in Path("mine").iterdir()) == ["forward.gif", "forward.png", "metrics.json"]
     open_both(result.document)
     last = frame_of(result.document["animation"], 39, (28, 28), 8)
     noise = image_noise(0, "start", range(8), (1, 28, 28))[:, 0].clamp(-1, 1).numpy()

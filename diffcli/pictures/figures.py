@@ -39,10 +39,10 @@ def forward_figure(
     )
     images.suptitle(f"The forward process, {name} schedule: x = α x0 + σ ε")
     titles = [
-        f"t = {t:.2f}\nα {level.alpha:.3f}\nσ {level.sigma:.3f}\nSNR {_short((level.alpha / level.sigma) ** 2)}"
+        f"t = {t:.2f}\nα {level.alpha:.3f}\nσ {level.sigma:.3f}\nSNR {short((level.alpha / level.sigma) ** 2)}"
         for t, level in zip(times, levels, strict=True)
     ]
-    _mosaic(images, [[column[row] for column in columns] for row in range(rows)], titles)
+    mosaic(images, [[column[row] for column in columns] for row in range(rows)], titles)
 
     left, right = curves.subplots(1, 2)
     t = torch.linspace(0, 1, 400, dtype=torch.float64)
@@ -68,8 +68,8 @@ def reverse_figure(path: Path, columns: Sequence[tuple[Level, Step]], title: str
     for i in range(count):
         rows += [[step.x[i] for _, step in columns], [step.x0[i] for _, step in columns]]
         names += ["x_t", "x0 guess"]
-    titles = [f"σ {level.sigma:.2f}\nSNR {_short((level.alpha / level.sigma) ** 2)}" for level, _ in columns]
-    _mosaic(figure, rows, titles, names)
+    titles = [f"σ {level.sigma:.2f}\nSNR {short((level.alpha / level.sigma) ** 2)}" for level, _ in columns]
+    mosaic(figure, rows, titles, names)
     write_figure(figure, path)
 
 
@@ -87,7 +87,7 @@ def inversion_figure(
     figure.suptitle("DDIM inversion: image → noise → image")
     titles = ["image", f"noise\n{errors[-1][0]} steps\nstd {latent.std():.2f}"]
     titles += [f"back\n{steps} steps\nerror {error:.2g}" for steps, error in errors]
-    _mosaic(top, [images], titles)
+    mosaic(top, [images], titles)
     write_figure(figure, path)
 
 
@@ -100,7 +100,7 @@ def _error_curve(axes: Axes, errors: Sequence[tuple[int, float]]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _mosaic(figure: FigureBase, rows: list[list[Tensor]], titles: list[str], names: Sequence[str] = ()) -> None:
+def mosaic(figure: FigureBase, rows: list[list[Tensor]], titles: list[str], names: Sequence[str] = ()) -> None:
     """Images in rows and columns, titles above the columns, names left of the rows."""
     for r, row in enumerate(rows):
         for c, image in enumerate(row):
@@ -114,7 +114,7 @@ def _mosaic(figure: FigureBase, rows: list[list[Tensor]], titles: list[str], nam
                 axes.set_ylabel(names[r], fontsize=8)
 
 
-def _short(value: Tensor) -> str:
+def short(value: Tensor) -> str:
     return "∞" if torch.isinf(value) else f"{value:.2g}"
 
 

@@ -130,9 +130,7 @@ def shares_of_the_modes() -> Iterator[Finding]:
     yield near("standard error", (shares.var() / 20_000).sqrt(), found.errors[0], rel=1e-9)
 
 
-@check(
-    "the score of a mixture is the mean pull of its components, each by its posterior share", "Bishop 2006, eq. 9.13"
-)
+@check("the score of a mixture is the mean pull of its components, by their posterior shares", "Bishop 2006, eq. 9.13")
 def score_of_a_mixture() -> Iterator[Finding]:
     truth = torch.tensor([[score(v)] for v in START.flatten().tolist()], dtype=torch.float64)
     yield near("without noise", truth, clean_score(LAW, START), rel=1e-9)

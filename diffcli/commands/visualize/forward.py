@@ -33,24 +33,26 @@ def forward(
     debug: options.Debug = False,
 ) -> None:
     """The forward process: images or points on their way to noise, level by level."""
+    import json
+
     import torch
 
     from diffcli.core.diffusion.exact import prior_kl
     from diffcli.core.randomness import image_noise
-    from diffcli.files import fresh_place
+    from diffcli.files import check_free, fresh_place, write_atomically
     from diffcli.kinds import kind_of
     from diffcli.pictures.figures import forward_figure
     from diffcli.pictures.grid import grid, save_gif, save_png
     from diffcli.pictures.points import extent, moving, row
     from diffcli.planes import Plane
     from diffcli.points import TITLES
-    from diffcli.show import Show
+    from diffcli.show import Show, finite
     from diffcli.specs import schedule as make
 
     show = Show(as_json=as_json, quiet=quiet)
     law = make(schedule)
     points = image is None and dataset in TITLES
-    x0 = _items(dataset, image, count or (2000 if points else 4), seed, data)
+    x0 = items(dataset, image, count or (2000 if points else 4), seed, data)
     if not points and len(x0) > 20:
         raise UsageProblem(f"--count must be at most 20 for images, not {count}")
     columns = columns or (6 if points else 9)
@@ -63,21 +65,7 @@ def forward(
 
     kind = kind_of(x0.shape[1:])
     path = [law(t) for t in torch.linspace(0, 1, FRAMES, dtype=torch.float64)]
-    with fresh_place(out, "forward", "forward.png", "forward.gif") as (figure, gif, _):
-        if kind.bounded:
-            shown = [level.noised(x0, eps) / torch.hypot(*level) for level in levels]
-            forward_figure(figure, shown, times, levels, law, schedule)
-            save_gif(gif, [grid(level.noised(x0, eps) / torch.hypot(*level), width=600) for level in path])
-        else:
-            plane = Plane.of_dataset(dataset, data)
-            strip = plane.panels([(level, level.noised(x0, eps)) for level in levels])
-            save_png(figure, row(strip, title=f"The forward process, {schedule} schedule", side=2.4))
-            film = plane.panels([(level, level.noised(x0, eps)) for level in path])
-            save_gif(gif, list(moving(film, limit=extent(strip))))
-
     document = {
-        "figure": str(figure),
-        "animation": str(gif),
         "schedule": schedule,
         "levels": [
             {
@@ -91,10 +79,28 @@ def forward(
         "terminal_snr": snr,
         "prior_kl_bits_per_dim": bits,
     }
+    with fresh_place(out, "forward", "forward.png", "forward.gif") as (figure, gif, folder):
+        metrics = folder / "metrics.json" if folder == figure.parent else figure.with_suffix(".json")
+        check_free(metrics)
+        if kind.bounded:
+            shown = [level.noised(x0, eps) / torch.hypot(*level) for level in levels]
+            forward_figure(figure, shown, times, levels, law, schedule)
+            save_gif(gif, [grid(level.noised(x0, eps) / torch.hypot(*level), width=600) for level in path])
+        else:
+            plane = Plane.of_dataset(dataset, data)
+            strip = plane.panels([(level, level.noised(x0, eps)) for level in levels])
+            save_png(figure, row(strip, title=f"The forward process, {schedule} schedule", side=2.4))
+            film = plane.panels([(level, level.noised(x0, eps)) for level in path])
+            save_gif(gif, list(moving(film, limit=extent(strip))))
+        write_atomically(metrics, (json.dumps(finite(document), indent=2) + "\n").encode())
+
+    document |= {"figure": str(figure), "animation": str(gif), "metrics": str(metrics)}
     lines = [
         f"{schedule} ends at signal-to-noise {snr:.2g}, {bits:.2g} bits/dim from its prior: {_verdict(bits)}",
+        "A diffusion model learns the way back: it is shown x at any level and asked what it was without noise.",
         str(figure),
         str(gif),
+        str(metrics),
         "next: diffcli train",
     ]
     show.result(document, lines)
@@ -109,8 +115,8 @@ def _verdict(bits: float) -> str:
     return "not yet noise: samples that start from noise will be off in brightness"
 
 
-def _items(dataset: str, image: Path | None, count: int, seed: int, data: Path | None) -> "Tensor":
-    """The items to show [N, ...]: one file's, or some of a data set, one of each class first."""
+def items(dataset: str, image: Path | None, count: int, seed: int, data: Path | None) -> "Tensor":
+    """Data to show or to walk from [N, ...]: one file's, or some of a data set, one of each class first."""
     import torch
 
     from diffcli import data as datasets

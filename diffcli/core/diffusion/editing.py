@@ -10,7 +10,7 @@ from torch import Tensor
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.samplers import Noise, Step
 from diffcli.core.diffusion.schedules import Level
-from diffcli.core.processes.gaussian import bridge
+from diffcli.core.processes.forward import noisier
 
 
 @torch.no_grad()
@@ -72,6 +72,6 @@ def inpainting(
                 x = torch.where(mask > 0, step.x, kept)
                 yield Step(x, step.x0)
                 if s.sigma > 0 and repeat < resample - 1:
-                    x = t.alpha / s.alpha * x + bridge(t, s).forward_variance.sqrt() * fresh()
+                    x = noisier(x, s, t, fresh())
 
     return walk

@@ -10,6 +10,7 @@ from torch import Tensor
 from diffcli.core.diffusion.denoiser import TARGETS, Prediction
 from diffcli.core.diffusion.schedules import CLEAN, Level
 from diffcli.core.processes.gaussian import kl
+from diffcli.core.processes.normal import factored
 
 BLOCK = 1 << 22  # distances computed at once
 
@@ -48,11 +49,7 @@ class Gaussian(Exact):
     @classmethod
     def of_covariance(cls, mean: Tensor | float, covariance: Tensor) -> "Gaussian":
         """With a covariance [D, D]; raises ValueError unless it is symmetric and positive definite."""
-        if covariance.dim() != 2 or not torch.allclose(covariance, covariance.mT, rtol=1e-9):
-            raise ValueError("a covariance must be a symmetric matrix")
-        variance, basis = torch.linalg.eigh(covariance.double())
-        if variance[0] <= 0:
-            raise ValueError(f"a covariance must be positive definite; its least eigenvalue is {variance[0]:.3g}")
+        variance, basis = factored(covariance)
         return cls(mean, variance.sqrt(), basis)
 
     def __call__(self, x: Tensor, level: Level, **_: Any) -> Prediction:

@@ -1,0 +1,35 @@
+"""diffcli noise"""
+
+import typer
+
+from diffcli import options
+from diffcli.commands.noise import chain, gaussian
+from diffcli.commands.visualize import forward
+from diffcli.errors import UsageProblem
+
+app = typer.Typer(
+    help="Gaussians, and how data become noise. Without a command: eight MNIST digits on their way.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+app.command()(gaussian.gaussian)
+app.command()(forward.forward)
+app.command()(chain.chain)
+
+
+@app.callback()
+def noise(
+    context: typer.Context,
+    seed: options.Seed = 0,
+    out: options.Picture = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    command = context.invoked_subcommand
+    if command is None:
+        forward.forward(count=8, seed=seed, out=out, as_json=as_json, quiet=quiet)
+    elif seed or out or as_json or quiet:
+        raise UsageProblem(
+            "options stand after the command that they are for", f"as in diffcli noise {command} --seed 1"
+        )
