@@ -143,8 +143,8 @@ def _measure(walk: "Walk", made: "Lesson") -> None:
 
 
 def _draw(walk: "Walk", made: "Lesson", title: str, dataset: str, data: "Path | None") -> None:
+    from diffcli.jobs import spread
     from diffcli.pictures.noising import Shown, images_figure, paths_figure
-    from diffcli.sampling import spread
 
     stops = list(walk.chain)
     few = [stops[i] for i in spread(len(stops), 4)]
