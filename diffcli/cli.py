@@ -14,9 +14,17 @@ from typer.core import TyperGroup
 from diffcli.commands import ais, data, info, langevin, noise, runs, sample, train, verify, visualize
 from diffcli.errors import InterruptedProblem, Problem
 
+ORDER = (  # from first lessons to the daily tools
+    "noise", "draw", "markov", "langevin", "ais", "vae", "dae",
+    "train", "sample", "visualize", "verify", "info", "data", "runs",
+)  # fmt: skip
+
 
 class Commands(TyperGroup):
-    """Says that Ctrl-C ended a command, of which typer would leave nothing but the exit code."""
+    """Lists commands in `ORDER`; says that Ctrl-C ended one, of which typer would leave nothing but the exit code."""
+
+    def list_commands(self, context: Any) -> list[str]:
+        return sorted(super().list_commands(context), key=ORDER.index)
 
     def invoke(self, context: Any) -> Any:
         try:
@@ -27,8 +35,8 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="A diffusion laboratory: train, sample and look at small diffusion models, on a laptop.",
-    epilog="Start with: diffcli train",
+    help="A diffusion laboratory: from Gaussian noise to small diffusion models, on a laptop.",
+    epilog="Start with: diffcli train, or from the beginning: diffcli noise gaussian",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

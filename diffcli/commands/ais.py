@@ -103,7 +103,7 @@ NEXT = {
     "unimodal": "diffcli ais bimodal",
     "bimodal": "diffcli ais rbm --kernel hmc",
     "mixture": "diffcli ais bimodal",
-    "rbm": "diffcli ais mixture,modes=8 --kernel hmc",
+    "rbm": "diffcli vae train",
 }
 
 

@@ -77,7 +77,7 @@ def langevin(
         made.leads = (
             "Annealed Langevin is the reverse walk of diffusion with a known score; training learns that score."
         )
-        made.next = "diffcli ais bimodal"
+        made.next = "diffcli ais"
 
 
 def _document(target: str, setting: "Setting", outcomes: dict[str, "Outcome"]) -> dict[str, Any]:

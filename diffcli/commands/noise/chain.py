@@ -66,7 +66,7 @@ def chain(
             "shape": [*x0.shape],
         }
         _draw(walk, made, f"{schedule} schedule, {steps} steps", dataset or "mnist", data)
-        made.next = "diffcli noise forward" + (f" --schedule {schedule}" if schedule != "cosine" else "")
+        made.next = "diffcli draw"
 
 
 def _start(dataset: str | None, value: float | None, count: int | None, seed: int, data: "Path | None") -> "Tensor":
