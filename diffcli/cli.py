@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from diffcli.commands import data, info, noise, runs, sample, train, verify, visualize
+from diffcli.commands import data, info, markov, noise, runs, sample, train, verify, visualize
 from diffcli.errors import InterruptedProblem, Problem
 
 
@@ -38,6 +38,7 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.command()(noise.noise)
+app.command()(markov.markov)
 app.command()(data.data)
 app.command()(runs.runs)
 app.command()(info.info)
