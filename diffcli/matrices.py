@@ -60,13 +60,15 @@ def _of_json(text: str) -> tuple[Tensor, list[str]]:
 
 def _matrix(rows: list[list[Any]]) -> Tensor:
     """Numbers, or text of numbers; nan and inf are left for `finite` to refuse."""
+    if not rows:
+        raise ValueError("this matrix has no rows")
     for i, row in enumerate(rows, start=1):
         if len(row) != len(rows):
             raise ValueError(f"not square: {len(rows)} rows, and row {i} has {len(row)} entries")
         for j, cell in enumerate(row, start=1):
             if isinstance(cell, bool) or not isinstance(cell, str | int | float) or not _is_number(cell):
                 raise ValueError(f"row {i}, column {j} is no number: {str(cell)[:20]!r}")
-    return torch.tensor([[float(cell) for cell in row] for row in rows], dtype=torch.float64).reshape(len(rows), -1)
+    return torch.tensor([[float(cell) for cell in row] for row in rows], dtype=torch.float64)
 
 
 def _is_number(cell: Any) -> bool:

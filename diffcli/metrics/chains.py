@@ -79,8 +79,12 @@ class Portrait:
         if self.law is None or not self.mixing_time:
             return 0
         power = torch.linalg.matrix_power(self.chain.matrix, max(1, self.mixing_time - 1))
-        distance = markov.total_variation(power, self.law)
-        return int((distance > distance.max() - 1e-9).nonzero()[0])
+        return first_largest(markov.total_variation(power, self.law))
+
+    @property
+    def likeliest(self) -> int:
+        """The state, or the first of those, in which the chain is most of the time; of the first law."""
+        return first_largest(self.laws[0])
 
     def limit(self, start: int) -> Tensor:
         """The share of time in each state in the long run from a start, [S]."""
@@ -90,6 +94,11 @@ class Portrait:
     def inside(self, part: Class) -> Tensor:
         """The states of a class, as bool [S]."""
         return torch.zeros(len(self.chain.states), dtype=torch.bool).index_fill(0, part.members, True)
+
+
+def first_largest(values: Tensor) -> int:
+    """The first place of the largest value but for rounding, [N]."""
+    return int((values > values.max() - 1e-9).nonzero()[0])
 
 
 def portrait(chain: Finite) -> Portrait:

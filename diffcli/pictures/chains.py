@@ -1,4 +1,4 @@
-"""Plots of Markov chains: where they are in the long run, how fast they forget, and a few of their ways."""
+"""Plots of Markov chains: where they are in the long run, how fast they forget, and a few of their trajectories."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,7 +64,7 @@ def _names(axes: Axes, states: Sequence[str]) -> None:
 
 
 def mixing_figure(path: Path, seen: Portrait, times: Tensor, curves: Tensor, start: int, paths: Tensor) -> None:
-    """Left the total variation over time; right a few simulated ways.
+    """Left the total variation over time; right a few simulated trajectories.
 
     times, curves:  [T], and from each start [T, S]
     paths:          states [N, K]
@@ -74,8 +74,12 @@ def mixing_figure(path: Path, seen: Portrait, times: Tensor, curves: Tensor, sta
     names = seen.chain.states
     chosen = {f"from {names[start]}": curves[:, start]}
     if seen.law is not None:
-        likeliest = int(seen.law.argmax())
-        chosen = {"worst start": curves.amax(1), **chosen, f"from {names[likeliest]}": curves[:, likeliest]}
+        worst, likeliest = curves.amax(1), names[seen.likeliest]
+        if torch.allclose(worst, curves[:, start]):
+            chosen = {f"from {names[start]}, the worst start": worst}
+        else:
+            chosen = {"worst start": worst, **chosen}
+        chosen[f"from {likeliest}"] = curves[:, seen.likeliest]
     slope = None
     if seen.mixing_time and 0 < seen.gap < 1:
         slope = 1 - seen.gap
@@ -87,7 +91,7 @@ def mixing_figure(path: Path, seen: Portrait, times: Tensor, curves: Tensor, sta
     shown = min(len(paths), max(40, 4 * (seen.mixing_time or 40)), 400)
     for k in range(paths.shape[1]):
         right.step(range(shown), paths[:shown, k], where="post", linewidth=1.2, alpha=0.8)
-    right.set(xlabel="steps", ylabel="state", title=f"{paths.shape[1]} simulated ways from {names[start]}")
+    right.set(xlabel="steps", ylabel="state", title=f"{paths.shape[1]} simulated trajectories from {names[start]}")
     right.yaxis.set_major_locator(MaxNLocator(integer=True))
     if len(names) <= WRITTEN:
         right.set_yticks(range(len(names)), names)
@@ -146,7 +150,7 @@ def walk_figure(
     curves: Mapping[str, Tensor],
     mixed: Mapping[str, int | None],
 ) -> None:
-    """Left ways of numbers with a band of two standard deviations, and where they end; right the distances over time.
+    """Left trajectories of numbers with a band of two standard deviations, and their ends; right distances over time.
 
     paths:   [N, K]
     band:    mean and standard deviation over time [N]
@@ -161,7 +165,7 @@ def walk_figure(
         mean, std = band
         left.fill_between(steps, mean - 2 * std, mean + 2 * std, color="grey", alpha=0.2, label="exact mean ± 2 std")
         left.legend(frameon=False, loc="upper right")
-    left.set(xlabel="steps", ylabel="x", title=f"{paths.shape[1]} simulated ways")
+    left.set(xlabel="steps", ylabel="x", title=f"{paths.shape[1]} simulated trajectories")
     limit = max(end.places.abs().max().item(), paths.abs().max().item())
     side.hist(end.draws, bins=25, density=True, orientation="horizontal", color=FOUND, alpha=0.6, label="simulated")
     side.plot(end.values, end.places, color=EXACT, label=end.name)
@@ -233,7 +237,7 @@ def ising_figure(
         last.set(xlabel="updates of one site", title="how far from the Boltzmann law")
     else:
         last.plot(magnetisations, linewidth=0.8)
-        last.set(xlabel="sweeps", ylabel="magnetisation per spin", ylim=(-1.1, 1.1), title="simulated ways")
+        last.set(xlabel="sweeps", ylabel="magnetisation per spin", ylim=(-1.1, 1.1), title="simulated trajectories")
     write_figure(figure, path)
 
 

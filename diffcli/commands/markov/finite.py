@@ -188,9 +188,11 @@ def say(
     seen: "Portrait", share: "Tensor", error: "Tensor", limit: "Tensor", wanted: "Simulation", made: "Lesson"
 ) -> None:
     """The sentences at the end."""
+    from diffcli.metrics.chains import first_largest
+
     off = ((share - limit).abs() / error.clamp(min=1e-9)).max().item()
     names = seen.chain.states
-    likeliest = int(limit.argmax())
+    likeliest = first_largest(limit)
     simulated = f"state {names[likeliest]} holds {limit[likeliest]:.4f} of the time by algebra, {share[likeliest]:.4f}"
     simulated += f" ± {error[likeliest]:.4f} by simulation"
     made.document["largest_z"] = off

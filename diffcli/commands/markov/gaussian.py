@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from diffcli.lesson import Lesson
 
 MOST_STEPS = 10_000  # of the forward process
-SHOWN = 400  # steps of a picture of ways
+SHOWN = 400  # steps in a picture
 PATHS = 8
 BLOCK = 100  # levels at once
 FAR = 3.0  # standard deviations from the middle: where an autoregression starts, unless told

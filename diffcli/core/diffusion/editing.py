@@ -10,7 +10,7 @@ from torch import Tensor
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.samplers import Noise, Step
 from diffcli.core.diffusion.schedules import Level
-from diffcli.core.processes.gaussian import bridge
+from diffcli.core.processes.autoregression import noising
 
 
 @torch.no_grad()
@@ -72,6 +72,7 @@ def inpainting(
                 x = torch.where(mask > 0, step.x, kept)
                 yield Step(x, step.x0)
                 if s.sigma > 0 and repeat < resample - 1:
-                    x = t.alpha / s.alpha * x + bridge(t, s).forward_variance.sqrt() * fresh()
+                    ratio, std = noising(s, t)
+                    x = ratio * x + std * fresh()
 
     return walk
