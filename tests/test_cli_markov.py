@@ -146,6 +146,8 @@ def test_the_table_fits_a_narrow_terminal(cli: Cli, monkeypatch: pytest.MonkeyPa
         (("ar1", "--start", "far"), 2, ("--start",)),
         (("weather", "--steps", "0"), 2, ("--steps",)),
         (("weather", "--chains", "0"), 2, ("--chains",)),
+        (("ar1", "--chains", "1"), 2, ("single",)),
+        (("diffusion", "--chains", "1"), 2, ("single",)),
         (("weather", "--seed", "-1"), 2, ("--seed",)),
         (("weather", "--steps", "100000000"), 2, ("too many",)),
         (("diffusion,steps=10000", "--chains", "5000"), 2, ("too many",)),

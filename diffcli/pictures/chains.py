@@ -1,5 +1,6 @@
 """Plots of Markov chains: where they are in the long run, how fast they forget, and a few of their trajectories."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -79,7 +80,8 @@ def mixing_figure(path: Path, seen: Portrait, times: Tensor, curves: Tensor, sta
             chosen = {f"from {names[start]}, the worst start": worst}
         else:
             chosen = {"worst start": worst, **chosen}
-        chosen[f"from {likeliest}"] = curves[:, seen.likeliest]
+        if seen.likeliest != start:
+            chosen[f"from {likeliest}"] = curves[:, seen.likeliest]
     slope = None
     if seen.mixing_time and 0 < seen.gap < 1:
         slope = 1 - seen.gap
@@ -138,6 +140,12 @@ class Density(NamedTuple):
     values: Tensor
     draws: Tensor
     name: str
+
+
+def bell(std: float, draws: Tensor, name: str) -> Density:
+    """N(0, std²), beside draws [N]."""
+    places = torch.linspace(-4, 4, 201, dtype=torch.float64) * std
+    return Density(places, (-((places / std) ** 2) / 2).exp() / (std * math.sqrt(2 * math.pi)), draws, name)
 
 
 def walk_figure(

@@ -9,7 +9,7 @@ from diffcli.commands.markov.size import check_size
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from diffcli.commands.markov.gaussian import Forward
+    from diffcli.commands.markov.forward import Forward
     from diffcli.core.processes.chains import Chain
 
 FORWARD = "diffusion"
@@ -53,7 +53,7 @@ def markov(
     ehrenfest,n=10,lazy=0.1   ar1,rho=0.9,noise=1   ou,rate=1,dt=0.1,volatility=1
     ising,side=3,beta=0.4,field=0   diffusion,steps=100,schedule=cosine (schedule last)
     """
-    from diffcli.commands.markov import finite, gaussian, ising
+    from diffcli.commands.markov import finite, forward, gaussian, ising
     from diffcli.core.processes.autoregression import Autoregression
     from diffcli.core.processes.ising import Ising
     from diffcli.core.processes.markov import Finite
@@ -72,7 +72,7 @@ def markov(
         elif isinstance(found, Autoregression):
             gaussian.study(found, wanted, made)
         else:
-            gaussian.study_forward(found, wanted, made)
+            forward.study(found, wanted, made)
 
 
 def load(target: str) -> "Chain | Forward":
@@ -80,7 +80,7 @@ def load(target: str) -> "Chain | Forward":
     from pathlib import Path
 
     from diffcli import matrices, specs
-    from diffcli.commands.markov.gaussian import Forward, forward
+    from diffcli.commands.markov.forward import Forward, forward
     from diffcli.core.processes.chains import CHAINS
 
     if Path(target).suffix.lower() in matrices.SUFFIXES:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROWS = 12  # of the table
 PATHS = 3  # drawn
+SHORT = 16  # times the mixing time: a simulation of fewer steps, of which half are left out, is not where it should be
 
 
 def study(chain: "Finite", wanted: "Simulation", made: "Lesson") -> None:
@@ -35,6 +36,8 @@ def study(chain: "Finite", wanted: "Simulation", made: "Lesson") -> None:
     }
     made.document["absorption"] = absorption(seen, start)
     made.lines += table(seen, share, error, limit, start) + lines(seen, start)
+    if seen.mixing_time is not None and seen.mixing_time > wanted.steps / SHORT:
+        made.lines.append(f"{wanted.steps} steps are few beside it: the simulation still remembers its start")
     draw(seen, visits, share, error, limit, start, made)
     say(seen, share, error, limit, wanted, made)
 

@@ -119,7 +119,7 @@ def facts(
         all_of_them = model.configurations()
         total = all_of_them.sum((1, 2))
         for name, values in zip(means, (total, total.abs(), model.energy(all_of_them)), strict=True):
-            document["per_spin"][name]["expected"] = (law @ values).item() / spins
+            document["per_spin"][name]["expected"] = round((law @ values).item() / spins, 14) + 0.0  # no -0.0
     known = {"stationary": None, "reversible": True, "irreducible": True, "period": 1}
     known |= {"spectral_gap": None, "relaxation_time": None, "mixing_time": None, "mixing_bounds": None}
     if seen is not None and law is not None:
@@ -160,4 +160,5 @@ def say(made: "Lesson", histograms: "list[Histogram]") -> None:
         "Local random moves reach a law that is known only up to a constant; Langevin dynamics, and so score models, "
         "do the same for pixels."
     )
-    made.next = "diffcli markov ising,side=16,beta=0.44 --chains 100 --steps 500"
+    larger = "ising,side=16,beta=0.44 --chains 100 --steps 500"
+    made.next = f"diffcli markov {'diffusion' if energy['expected'] is None else larger}"
