@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 10_000
 BLOCK = 100  # levels at once
-PATHS = 8
+PATHS = 4
 KINDS = ("one image", "data")
 
 
