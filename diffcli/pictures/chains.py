@@ -257,4 +257,7 @@ def _histogram(axes: Axes, histogram: Histogram) -> None:
     axes.errorbar(values, share, 2 * error, fmt="o", color=FOUND, markersize=4, capsize=2, label="simulated, ± 2 s.e.")
     most = max(share.max().item(), exact.max().item() if exact is not None else 0)
     axes.set(xlabel=label, ylabel="probability", ylim=(0, 1.25 * most))
+    if exact is None:  # a larger square: most energies are never seen
+        seen = values[share > 0]
+        axes.set_xlim(seen.min().item() - 2 * width, seen.max().item() + 2 * width)
     axes.legend(frameon=False, fontsize=9, ncols=2, loc="upper center")

@@ -202,7 +202,8 @@ def say(
     if seen.obstacle:
         made.seen = f"It never forgets its start, since {seen.obstacle}; still, {simulated}."
     else:
-        made.seen = f"After {plural(seen.mixing_time, 'step')} it is within 1/4 of its law from every start; {simulated}."
+        steps = plural(seen.mixing_time, "step")
+        made.seen = f"After {steps} it is within 1/4 of its law from every start; {simulated}."
     made.leads = (
         "Diffusion is such a chain, too: it forgets the image, and its stationary law is pure noise."
         if not seen.obstacle

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PICTURES = 6  # of configurations
 PATHS = 4
+BINS = 50  # at most; more than the values of any square that is enumerated
 STARTS = {"up": 1.0, "down": -1.0}
 CRITICAL = "0.4407"  # log(1 + √2) / 2, of the infinite square (Onsager 1944)
 
@@ -91,14 +92,15 @@ def simulated(
 
 
 def histogram(label: str, found: "Tensor", most: int) -> "Histogram":
-    """Shares of the values -most, -most + 2, ... most in the second half of the sweeps."""
+    """Shares of the values -most, -most + 2, ... most in the second half of the sweeps, many of them in bins."""
     import torch
 
     from diffcli.metrics.chains import occupation
     from diffcli.pictures.chains import Histogram
 
-    visits = ((found[len(found) // 2 :] + most) / 2).round().long()
-    values = torch.arange(-most, most + 1, 2).double()
+    wide = -(-(most + 1) // BINS)
+    visits = ((found[len(found) // 2 :] + most) / 2).round().long() // wide
+    values = torch.arange(-most, most + 1, 2 * wide).double() + wide - 1
     return Histogram(label, values, *occupation(visits, len(values)))
 
 
