@@ -255,7 +255,7 @@ def _histogram(axes: Axes, histogram: Histogram) -> None:
     if exact is not None:
         axes.bar(values, exact, width=width, color=EXACT, alpha=0.45, label="enumerated")
     axes.errorbar(values, share, 2 * error, fmt="o", color=FOUND, markersize=4, capsize=2, label="simulated, ± 2 s.e.")
-    most = max(share.max().item(), exact.max().item() if exact is not None else 0)
+    most = max((share + 2 * error).max().item(), exact.max().item() if exact is not None else 0)
     axes.set(xlabel=label, ylabel="probability", ylim=(0, 1.25 * most))
     if exact is None:  # a larger square: most energies are never seen
         seen = values[share > 0]
