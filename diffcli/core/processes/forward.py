@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,9 +10,22 @@ from torch import Tensor
 from diffcli.core.processes.gaussian import HasLevel, bridge
 
 
+class Noising(NamedTuple):
+    """One step x' = ratio * x + std * eps."""
+
+    ratio: Tensor
+    std: Tensor
+
+
+def noising(s: HasLevel, t: HasLevel) -> Noising:
+    """The step from level s to the noisier t, q(x_t | x_s) (Ho et al. 2020, eq. 2; Kingma et al. 2021, app. A.1)."""
+    return Noising(t.alpha / s.alpha, bridge(t, s).forward_variance.sqrt())
+
+
 def noisier(x: Tensor, s: HasLevel, t: HasLevel, eps: Tensor) -> Tensor:
-    """A draw of q(x_t | x_s) for x at level s, from standard normal eps like x (Ho et al. 2020, eq. 2)."""
-    return t.alpha / s.alpha * x + bridge(t, s).forward_variance.sqrt() * eps
+    """A draw of q(x_t | x_s) for x at level s, from standard normal eps like x."""
+    ratio, std = noising(s, t)
+    return ratio * x + std * eps
 
 
 def chain(x0: Tensor, levels: Sequence[HasLevel], noise: Callable[[int], Tensor]) -> Iterator[Tensor]:
@@ -33,7 +47,7 @@ def shares(levels: Sequence[HasLevel]) -> Tensor:
     """
     end = levels[-1]
     scaled = [end.alpha / t.alpha if t is not end else torch.ones_like(end.alpha) for t in levels[1:]]
-    spreads = [bridge(t, s).forward_variance.sqrt() for s, t in pairwise(levels)]
+    spreads = [noising(s, t).std for s, t in pairwise(levels)]
     return torch.stack([factor * spread / end.sigma for factor, spread in zip(scaled, spreads, strict=True)])
 
 
