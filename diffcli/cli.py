@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from diffcli.commands import data, info, noise, runs, sample, train, verify, visualize
+from diffcli.commands import data, draw, info, noise, runs, sample, train, verify, visualize
 from diffcli.errors import InterruptedProblem, Problem
 
 
@@ -39,6 +39,7 @@ app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.command()(noise.noise)
 app.command()(data.data)
+app.command()(draw.draw)
 app.command()(runs.runs)
 app.command()(info.info)
 app.command()(verify.verify)
