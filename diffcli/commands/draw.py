@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ALL = "all"
 MOST_PROPOSALS = 50_000_000  # of rejection: a minute
+CHAINS = 20
 RANGES = {
     "chains": (1, 10_000), "burn_in": (0, 1_000_000), "scale": (1e-9, 1e9), "step": (1e-9, 1e9), "leaps": (1, 1000),
 }  # fmt: skip
@@ -66,17 +67,16 @@ def draw(
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    given = {"chains": chains, "burn_in": burn_in, "scale": scale, "step": step, "leaps": leaps}
-    given = {name: value for name, value in given.items() if value is not None}
+    wished = {"chains": chains, "burn_in": burn_in, "scale": scale, "step": step, "leaps": leaps}
+    given: dict[str, Any] = {name: value for name, value in wished.items() if value is not None}
     _check_ranges(given)
     _check_known(method)
     law = targets.load(target)
     chosen, left_out = _chosen(method, law, target, count)
     _check_takers(given, chosen, method)
-    if given.get("chains", 20) * 10 > count:
-        given.setdefault("chains", max(1, count // 100))
-        if given["chains"] * 10 > count:
-            raise UsageProblem(f"--chains {given['chains']} leaves fewer than 10 draws each", "more --count")
+    given.setdefault("chains", min(CHAINS, max(1, count // 100)))
+    if given["chains"] * 10 > count:
+        raise UsageProblem(f"--chains {given['chains']} leaves fewer than 10 draws each", "more --count")
     with lesson("draw", out, show) as made:
         drawn = list(_drawn(chosen, law, count, seed, given, show))
         if method == ALL:

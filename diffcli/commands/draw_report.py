@@ -14,15 +14,15 @@ DOUBTFUL = 0.001  # a p-value below speaks against a method
 LENGTHS = 50  # autocorrelation times that chains should be long, for their numbers to be sure
 
 LEADS = {
-    "inverse": "A fixed map from noise to draws is what the probability flow of a diffusion model is, without a formula.",
-    "box-muller": "All noise of a diffusion model is made so, or by a relative of this map; the model learns to undo it.",
-    "rejection": "M grows exponentially with the dimension, so no image is drawn so: diffusion goes in many small steps.",
+    "inverse": "A fixed map from noise to draws is what a diffusion model's probability flow is, without a formula.",
+    "box-muller": "All noise of a diffusion model is made so, or by a relative of this map; the model undoes it.",
+    "rejection": "M grows exponentially with the dimension, so no image is drawn so: diffusion takes small steps.",
     "importance": "Annealing breaks one heavy weight into many light ones; the levels of a diffusion do the same.",
     "metropolis": "A chain needs no normaliser. Langevin's steps follow the slope of log p too: the score.",
     "independence": "The better the proposal knows the law, the less is refused; a diffusion model learns such a law.",
     "hmc": "It follows the gradient of log p, the score, which is all that a diffusion model learns.",
     "gibbs": "One part given the rest, again and again: inpainting by a diffusion model asks the same.",
-    "all": "Images have no closed map and no good envelope; what is left is small steps along the score, as in diffusion.",
+    "all": "Images have no closed map and no good envelope; what is left is small steps along the score: diffusion.",
 }
 
 
@@ -119,7 +119,7 @@ def seen(one: "Drawn", law: "Law") -> str:
     worth = one.worth
     text = f"{len(one.points)} draws by {one.method.title} are worth {worth.effective:.0f} independent ones"
     if math.isfinite(worth.cost):
-        text += f", at {worth.cost:.3g} evaluations each"
+        text += f", at {_short(worth.cost)} evaluations each"
     if one.name == "rejection":
         text += f"; it kept {worth.acceptance:.3f} where 1/M is {math.exp(-law.proposal().log_bound):.3f}"
     elif one.method.chained and one.name != "gibbs":
@@ -131,7 +131,7 @@ def _verdict(one: "Drawn") -> str:
     p = one.worth.p_value
     if one.method.chained and len(one.sample.x) < LENGTHS * one.worth.time:
         return (
-            f"Its chains are {len(one.sample.x) / one.worth.time:.1f} autocorrelation times long, fewer than {LENGTHS}: "
+            f"Its chains are {len(one.sample.x) / one.worth.time:.1f} autocorrelation times long, not {LENGTHS}: "
             "do not trust its numbers yet."
         )
     if math.isnan(p):
@@ -147,8 +147,8 @@ def compared(drawn: list["Drawn"]) -> str:
     if order:
         cheap, dear = order[0], order[-1]
         text = (
-            f"An effective draw costs from {cheap.worth.cost:.3g} evaluations ({cheap.method.title}) "
-            f"to {dear.worth.cost:.3g} ({dear.method.title})."
+            f"The evaluations per effective draw go from {_short(cheap.worth.cost)} ({cheap.method.title}) "
+            f"to {_short(dear.worth.cost)} ({dear.method.title})."
         )
     short = [one.name for one in drawn if one.method.chained and len(one.sample.x) < LENGTHS * one.worth.time]
     wrong = [one.name for one in drawn if one.worth.p_value < DOUBTFUL]

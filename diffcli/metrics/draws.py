@@ -134,7 +134,9 @@ def p_value_of(x: Tensor, law: Law, count: float, log_weights: Tensor | None = N
         return ks_p_value(distance(u[:, 0], shares), count)
     side = int(min(MOST_CELLS, math.sqrt(count / PER_CELL)))
     places = (side * u).long().clamp(max=side - 1)
-    return pearson(side * places[:, 0] + places[:, 1], torch.full((side**2,), side**-2.0).double(), shares, count)
+    return pearson(
+        side * places[:, 0] + places[:, 1], torch.full((side**2,), side**-2.0, dtype=torch.float64), shares, count
+    )
 
 
 def distance(u: Tensor, shares: Tensor) -> float:

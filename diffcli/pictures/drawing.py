@@ -3,19 +3,21 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 from torch import Generator, Tensor
 
 from diffcli.core.processes.distributions import Law
 from diffcli.core.processes.drawing import Batch, Method, ring, tried, uniforms
 from diffcli.core.processes.planar import Table
 from diffcli.metrics.draws import Worth
-from diffcli.pictures.judging import ACCENT, DRAWS, LAW, deviation, memory, trace, weights
 from diffcli.pictures.figures import write_figure
+from diffcli.pictures.judging import ACCENT, DRAWS, LAW, deviation, memory, trace, weights
 
 REFUSED = "#d1d5db"
 DOTS = 1500  # of a scatter
@@ -45,12 +47,12 @@ class Drawn(NamedTuple):
         """Of 1, of every draw, [N]."""
         weights = self.sample.log_weights
         count = len(self.points)
-        return torch.full((count,), 1 / count).double() if weights is None else weights.flatten().softmax(0)
+        return torch.full((count,), 1 / count, dtype=torch.float64) if weights is None else weights.flatten().softmax(0)
 
 
 def method_figure(path: Path, law: Law, title: str, drawn: Drawn, generator: Generator) -> None:
     """The draws over their law, what the method does, and how far off they are."""
-    figure = Figure(figsize=(14.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(14.0, 4.8), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
     left, middle, right = figure.subplots(1, 3)
     name = drawn.method.title
     figure.suptitle(f"{title} by {name}: {drawn.worth.effective:.0f} effective draws, p = {drawn.worth.p_value:.2g}")
@@ -70,24 +72,25 @@ def method_figure(path: Path, law: Law, title: str, drawn: Drawn, generator: Gen
 
 def comparison_figure(path: Path, law: Law, title: str, all_drawn: Sequence[Drawn]) -> None:
     """A panel for every method, and what an effective draw costs with each."""
-    columns = 4 if len(all_drawn) + 1 > 6 else 3
+    columns = 4 if len(all_drawn) + 1 in (7, 8) else 3
     rows = math.ceil((len(all_drawn) + 1) / columns)
-    figure = Figure(figsize=(3.6 * columns, 3.1 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(3.6 * columns, 3.2 * rows + 0.5), layout=ConstrainedLayoutEngine(h_pad=0.08))
     figure.suptitle(f"{title}: draws by every method over the law, and what an effective draw costs")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for ax, drawn in zip(axes, all_drawn, strict=False):
         result(ax, law, drawn, legend=ax is axes[0])
-        ax.set_title(f"{drawn.method.title}\nESS {drawn.worth.effective:.0f}, p = {drawn.worth.p_value:.2g}", fontsize=9)
+        ax.set_title(
+            f"{drawn.method.title}\nESS {drawn.worth.effective:.0f}, p = {drawn.worth.p_value:.2g}", fontsize=9
+        )
         ax.tick_params(labelsize=8)
     bars = axes[len(all_drawn)]
-    names = [drawn.method.title.replace("Metropolis–Hastings, ", "M–H, ") for drawn in all_drawn]
     costs = [drawn.worth.cost if math.isfinite(drawn.worth.cost) else math.nan for drawn in all_drawn]
-    bars.barh(names, costs, color=DRAWS)
+    bars.barh([drawn.name for drawn in all_drawn], costs, color=DRAWS)
     for place, cost in enumerate(costs):
         if cost == cost:
-            bars.text(cost * 1.08, place, f"{cost:.3g}", va="center", fontsize=8)
+            bars.text(cost * 1.08, place, f"{cost:.3g}" if cost < 1000 else f"{cost:.0f}", va="center", fontsize=8)
     finite = [cost for cost in costs if cost == cost] or [1.0]
-    bars.set(xscale="log", xlim=(min(0.5, min(finite) / 2), 6 * max(finite)))
+    bars.set(xscale="log", xlim=(min(0.5, min(finite) / 2), 12 * max(finite)))
     bars.set_xlabel("evaluations per effective draw", fontsize=9)
     bars.invert_yaxis()
     bars.tick_params(labelsize=8)
@@ -101,19 +104,19 @@ def result(ax: Axes, law: Law, drawn: Drawn, *, legend: bool = True) -> None:
     kind = "draws" if drawn.sample.log_weights is None else "weighted draws"
     if law.dim == 2:
         some = drawn.shares.multinomial(DOTS, replacement=True, generator=Generator().manual_seed(0))
-        ax.scatter(*drawn.points[some].T.numpy(), s=5, alpha=0.6, color=DRAWS, linewidths=0)
+        _dots(ax, drawn.points[some], s=5, alpha=0.6, color=DRAWS, linewidths=0)
         contours(ax, law)
     elif isinstance(law, Table):
         found = torch.zeros(len(law.p)).double().index_add(0, drawn.points[:, 0].long(), drawn.shares)
         ax.bar(torch.arange(len(law.p)), found, color=DRAWS, width=0.8, label=kind)
         ax.plot(torch.arange(len(law.p)), law.p, "_" if len(law.p) < 60 else "-", color=LAW, ms=9, label="law")
-        ax.set(xlabel="place in the table", ylabel="probability")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(xlabel="place in the table", ylabel="probability", ylim=(0, 1.25 * law.p.max().item()))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         x, density = curve(law)
         bins = torch.linspace(x[0, 0].item(), x[-1, 0].item(), 51, dtype=torch.float64)
         heights, _, _ = ax.hist(
-            drawn.points[:, 0], bins=bins, weights=drawn.shares / (bins[1] - bins[0]), color=DRAWS, label=kind
+            drawn.points[:, 0], bins=bins.tolist(), weights=drawn.shares / (bins[1] - bins[0]), color=DRAWS, label=kind
         )
         ax.plot(x[:, 0], density, color=LAW, linewidth=1.6, label="law")
         ax.set(xlabel="x", ylabel="density", ylim=(0, 1.3 * min(density.max().item(), 1.5 * max(heights))))
@@ -159,6 +162,8 @@ def quantiles(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
         ax.plot([left, place, place], [height, height, 0], color=ACCENT, linewidth=0.8)
         ax.plot([place], [0], "v", color=ACCENT, markersize=5, clip_on=False)
     ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="uniform number u = F(x)", ylim=(0, 1))
+    if law.discrete:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def turned(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
@@ -177,7 +182,7 @@ def envelope(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
     x = found.x
     if law.dim == 2:
         for points, colour, name in ((x[~found.kept], REFUSED, "refused"), (x[found.kept], DRAWS, "kept")):
-            ax.scatter(*points.T.numpy(), s=6, color=colour, linewidths=0, label=name)
+            _dots(ax, points, s=6, color=colour, label=name)
         contours(ax, law)
         low, high = (x.quantile(q, dim=0) for q in (0.005, 0.995))
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1] + 0.25 * (high[1] - low[1])))
@@ -187,16 +192,24 @@ def envelope(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
     jitter = 0.7 * (uniforms(len(x), 1, generator) - 0.5) if law.discrete else 0.0
     for kept, colour, name in ((~found.kept, REFUSED, "refused"), (found.kept, DRAWS, "kept")):
         ax.scatter((x + jitter)[kept, 0], height[kept], s=7, color=colour, linewidths=0, label=name)
-    grid, density = (torch.arange(len(law.p)).unsqueeze(1), law.p) if isinstance(law, Table) else curve(law)
-    high = bound * proposal.log_density(grid).exp()
-    step = "steps-mid" if law.discrete else "default"
-    ax.plot(grid[:, 0], density, color=LAW, linewidth=1.6, label="p", drawstyle=step)
-    ax.plot(grid[:, 0], high, color=ACCENT, linestyle="--", label="M q", drawstyle=step)
-    top = min(high.max().item(), 3 * density[density.isfinite()].quantile(0.98).item())
-    margin = 0.0 if not law.discrete else 0.5
-    ax.set(xlim=(grid[0, 0] - margin, grid[-1, 0] + margin), ylim=(0, 1.3 * top))
-    ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="density")
+    _both(ax, law, bound, "p", "M q")
     ax.legend(frameon=False, fontsize=9, loc="upper center", ncols=4)
+
+
+def _both(ax: Axes, law: Law, bound: float, wanted: str, proposed: str) -> None:
+    """The density of a law on the line or a table, and that of its proposal times a bound."""
+    grid, density = (torch.arange(len(law.p)).unsqueeze(1), law.p) if isinstance(law, Table) else curve(law)
+    high = bound * law.proposal().log_density(grid).exp()
+    margin = 0.5 if law.discrete else 0.0
+    places = torch.cat([grid[:1, 0] - margin, grid[:, 0], grid[-1:, 0] + margin])
+    for heights, colour, style, name in ((density, LAW, "-", wanted), (high, ACCENT, "--", proposed)):
+        drawn = torch.cat([heights[:1], heights, heights[-1:]])
+        ax.plot(places, drawn, style, color=colour, label=name, drawstyle="steps-mid" if law.discrete else "default")
+    top = min(max(high.max().item(), density.max().item()), 3 * density.quantile(0.98).item())
+    ax.set(xlim=(places[0], places[-1]), ylim=(0, 1.3 * top))
+    ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="probability" if law.discrete else "density")
+    if law.discrete:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def proposals(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
@@ -205,17 +218,12 @@ def proposals(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
     ax.set_title(f"proposals: {proposal.name}", fontsize=10)
     if law.dim == 2:
         x, share = drawn.points[some], drawn.shares[some]
-        ax.scatter(*x.T.numpy(), s=1 + 40 * share / share.max(), color=DRAWS, linewidths=0, alpha=0.7)
+        _dots(ax, x, s=1 + 40 * share / share.max(), color=DRAWS, linewidths=0, alpha=0.7)
         contours(ax, law)
         low, high = (x.quantile(q, dim=0) for q in (0.005, 0.995))
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         return
-    grid, density = (torch.arange(len(law.p)).unsqueeze(1), law.p) if isinstance(law, Table) else curve(law)
-    step = "steps-mid" if law.discrete else "default"
-    ax.plot(grid[:, 0], density, color=LAW, linewidth=1.6, label="p, wanted", drawstyle=step)
-    ax.plot(grid[:, 0], proposal.log_density(grid).exp(), "--", color=ACCENT, label="q, drawn from", drawstyle=step)
-    ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="density")
-    ax.set_ylim(0, 1.25 * min(density.max().item(), 6 * density.median().item() + density.quantile(0.9).item()))
+    _both(ax, law, 1.0, "p, wanted", "q, drawn from")
     ax.legend(frameon=False, fontsize=9, loc="upper center", ncols=2)
 
 
@@ -227,6 +235,10 @@ INSIDE: dict[str, Callable[[Axes, Law, Drawn, Generator], None]] = {
 }
 
 
+def _dots(ax: Axes, x: Tensor, **style: Any) -> None:
+    ax.scatter(x[:, 0].numpy(), x[:, 1].numpy(), linewidths=0, **style)
+
+
 def _coloured(ax: Axes, x: Tensor, colour: Tensor, name: str, colours: str = "viridis") -> None:
-    ax.scatter(*x.T.numpy(), s=6, c=colour.numpy(), cmap=colours, linewidths=0)
+    _dots(ax, x, s=6, c=colour.numpy(), cmap=colours)
     ax.set(xlabel=f"{name}1", ylabel=f"{name}2")

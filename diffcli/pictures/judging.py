@@ -4,6 +4,7 @@ import math
 
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from diffcli.core.processes.distributions import Law
@@ -23,8 +24,9 @@ def deviation(ax: Axes, law: Law, points: Tensor, shares: Tensor, count: float) 
         ax.bar(torch.arange(len(law.p)), (found - law.p) / error, color=DRAWS)
         for height in (-2, 2):
             ax.axhline(height, color=ACCENT, linestyle="--", linewidth=1)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="place in the table", ylabel="share − probability, in standard errors")
-        ax.set_title("off by; 95 of 100 lie between the lines", fontsize=10)
+        ax.set_title("error; 95 of 100 lie within the lines", fontsize=10)
         return
     u = law.cdf(points)
     for i in range(law.dim):
@@ -34,7 +36,7 @@ def deviation(ax: Axes, law: Law, points: Tensor, shares: Tensor, count: float) 
     for height in (-reach, reach):
         ax.axhline(height, color=ACCENT, linestyle="--", linewidth=1)
     ax.set(ylim=(-2 * reach, 2 * reach), xlabel="u = F(x) of the law", ylabel="share of draws below − u")
-    ax.set_title("off by; 95 of 100 samples stay between the lines", fontsize=10)
+    ax.set_title("error; 95 of 100 samples stay within the lines", fontsize=10)
     if law.dim == 2:
         ax.legend(frameon=False, fontsize=9, ncols=2)
 
@@ -58,6 +60,8 @@ def trace(ax: Axes, law: Law, x: Tensor, moves: int = 400) -> None:
         ax.plot(chain, color=colour, linewidth=0.9)
     name = "place in the table" if law.discrete else ("x", "x2")[law.dim - 1]
     ax.set(xlabel="move after burn-in", ylabel=name)
+    if law.discrete:
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_title(f"{values.shape[1]} of {x.shape[1]} chains" if x.shape[1] > 1 else "the chain")
 
 

@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 from torch.special import ndtr, ndtri
 
-from diffcli.core.processes.special import HALVINGS, bisected, log_beta, regularised_beta
+from diffcli.core.processes.special import (
+    HALVINGS,
+    bisected,
+    laplace_quantile,
+    log_beta,
+    log_laplace,
+    log_normal,
+    regularised_beta,
+)
 
 LARGEST, SMALLEST = 1e6, 1e-6  # of any parameter that is a length
 
@@ -222,7 +230,7 @@ class Beta(Law):
 
         if a == b == 1:
             mode = 0.5 if self.a == self.b else (self.a - 1) / (self.a + self.b - 2)
-            highest = Beta.log_density(self, column(min(max(mode, 1e-300), 1 - 2**-53))).item()
+            highest = self.log_density(vector(min(max(mode, 1e-300), 1 - 2**-53)).unsqueeze(1)).item()
             return Proposal("uniform", quantile, log_density, highest)
         return Proposal("Kumaraswamy's law", quantile, log_density, -math.log(a * b) - log_beta(self.a, self.b))
 
@@ -292,25 +300,3 @@ def within(name: str, value: float, least: float, most: float) -> None:
 def vector(*values: float) -> Tensor:
     """Numbers as float64 [D]."""
     return torch.tensor(values, dtype=torch.float64)
-
-
-def column(*values: float) -> Tensor:
-    """Numbers as points of a line, float64 [N, 1]."""
-    return vector(*values).unsqueeze(1)
-
-
-def log_normal(x: Tensor, mean: Tensor | float, std: Tensor | float) -> Tensor:
-    """The log density of N(mean, std²)."""
-    std = torch.as_tensor(std, dtype=torch.float64)
-    return -(((x - mean) / std) ** 2) / 2 - std.log() - math.log(2 * math.pi) / 2
-
-
-def log_laplace(x: Tensor, centre: float, scale: float) -> Tensor:
-    """The log density exp(-|x - centre| / scale) / (2 scale)."""
-    return -(x - centre).abs() / scale - math.log(2 * scale)
-
-
-def laplace_quantile(u: Tensor, centre: float, scale: float) -> Tensor:
-    """Of the same law."""
-    side = u - 0.5
-    return centre - scale * side.sign() * torch.log1p(-2 * side.abs())

@@ -68,7 +68,7 @@ def box_muller(law: Law, count: int, generator: Generator) -> Iterator[Batch]:
 
 
 def ring(u: Tensor) -> Tensor:
-    """Uniform pairs -> independent standard normal ones: radius √(-2 log u1), angle 2π u2 (Box & Muller 1958). [N, 2]"""
+    """Uniform pairs -> standard normal ones: radius √(-2 log u1), angle 2π u2 (Box & Muller 1958). [N, 2]"""
     radius, angle = (-2 * u[:, 0].log()).sqrt(), 2 * math.pi * u[:, 1]
     return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
 

@@ -7,18 +7,8 @@ import torch
 from torch import Tensor
 from torch.special import ndtr, ndtri
 
-from diffcli.core.processes.distributions import (
-    Law,
-    Moments,
-    Normal,
-    Proposal,
-    Scales,
-    laplace_quantile,
-    log_laplace,
-    log_normal,
-    vector,
-    within,
-)
+from diffcli.core.processes.distributions import Law, Moments, Normal, Proposal, Scales, vector, within
+from diffcli.core.processes.special import laplace_quantile, log_laplace, log_normal
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Functions that torch lacks: the incomplete beta function, and the inverse of whatever rises."""
+"""Functions that torch lacks: log densities, the incomplete beta function, and the inverse of whatever rises."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,8 @@ def regularised_beta(x: Tensor, a: float, b: float) -> Tensor:
     """
     above = x > (a + 1) / (a + b + 2)
     y = torch.where(above, 1 - x, x)
-    p, q = (torch.where(above, *pair).double() for pair in ((b, a), (a, b)))
+    first, second = torch.tensor([[a], [b]], dtype=torch.float64)
+    p, q = torch.where(above, second, first), torch.where(above, first, second)
     fraction = torch.ones_like(y)
     for k in reversed(range(1, 50 + 10 * math.ceil(math.sqrt(max(a, b))))):
         m = k // 2
@@ -40,3 +41,20 @@ def regularised_beta(x: Tensor, a: float, b: float) -> Tensor:
         fraction = 1 + (odd if k % 2 else even) * y / fraction
     value = (torch.xlogy(p, y) + q * torch.log1p(-y) - log_beta(a, b)).exp() / (p * fraction)
     return torch.where(above, 1 - value, value)
+
+
+def log_normal(x: Tensor, mean: Tensor | float, std: Tensor | float) -> Tensor:
+    """The log density of N(mean, std²)."""
+    std = torch.as_tensor(std, dtype=torch.float64)
+    return -(((x - mean) / std) ** 2) / 2 - std.log() - math.log(2 * math.pi) / 2
+
+
+def log_laplace(x: Tensor, centre: float, scale: float) -> Tensor:
+    """The log density exp(-|x - centre| / scale) / (2 scale)."""
+    return -(x - centre).abs() / scale - math.log(2 * scale)
+
+
+def laplace_quantile(u: Tensor, centre: float, scale: float) -> Tensor:
+    """Of the same law."""
+    side = u - 0.5
+    return centre - scale * side.sign() * torch.log1p(-2 * side.abs())
