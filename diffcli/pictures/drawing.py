@@ -104,7 +104,7 @@ def result(ax: Axes, law: Law, drawn: Drawn, *, legend: bool = True) -> None:
     kind = "draws" if drawn.sample.log_weights is None else "weighted draws"
     if law.dim == 2:
         some = drawn.shares.multinomial(DOTS, replacement=True, generator=Generator().manual_seed(0))
-        _dots(ax, drawn.points[some], s=5, alpha=0.6, color=DRAWS, linewidths=0)
+        _dots(ax, drawn.points[some], s=5, alpha=0.6, color=DRAWS)
         contours(ax, law)
     elif isinstance(law, Table):
         found = torch.zeros(len(law.p)).double().index_add(0, drawn.points[:, 0].long(), drawn.shares)
@@ -218,7 +218,7 @@ def proposals(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
     ax.set_title(f"proposals: {proposal.name}", fontsize=10)
     if law.dim == 2:
         x, share = drawn.points[some], drawn.shares[some]
-        _dots(ax, x, s=1 + 40 * share / share.max(), color=DRAWS, linewidths=0, alpha=0.7)
+        _dots(ax, x, s=1 + 40 * share / share.max(), color=DRAWS, alpha=0.7)
         contours(ax, law)
         low, high = (x.quantile(q, dim=0) for q in (0.005, 0.995))
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))

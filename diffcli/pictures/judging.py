@@ -22,7 +22,7 @@ def deviation(ax: Axes, law: Law, points: Tensor, shares: Tensor, count: float) 
         found = torch.zeros(len(law.p)).double().index_add(0, points[:, 0].long(), shares)
         error = (law.p * (1 - law.p) / count).sqrt()
         ax.bar(torch.arange(len(law.p)), (found - law.p) / error, color=DRAWS)
-        for height in (-2, 2):
+        for height in (-2.0, 2.0):
             ax.axhline(height, color=ACCENT, linestyle="--", linewidth=1)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="place in the table", ylabel="share − probability, in standard errors")

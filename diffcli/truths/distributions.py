@@ -147,6 +147,9 @@ BOUNDS = {
     "Devroye 1986, II.3",
 )
 def proposals_cover() -> Iterator[Finding]:
+    u = torch.tensor([[0.01], [0.3], [0.8]], dtype=torch.float64)
+    by_hand = stats.laplace(1, 2).ppf(u.numpy())
+    yield near("double exponential", by_hand, LAWS["normal"].proposal().quantile(u), rel=1e-9)
     for name, law in LAWS.items():
         proposal = law.proposal()
         u = torch.cartesian_prod(*2 * [torch.linspace(0.001, 0.999, 131, dtype=torch.float64)])

@@ -222,11 +222,12 @@ def moments_and_errors() -> Iterator[Finding]:
     "the tests' statistics are Kolmogorov's and Pearson's, by scipy, and with weights those of repeated draws",
     "scipy.stats",
 )
-def test_statistics() -> Iterator[Finding]:
+def statistics_of_tests() -> Iterator[Finding]:
     u = drawing.uniforms(500, 1, keyed(4, "u"))[:, 0] ** 1.1
     even = torch.full((500,), 1 / 500, dtype=torch.float64)
     truth = stats.kstest(u.numpy(), "uniform")
     yield near("Kolmogorov's distance", truth.statistic, draws.distance(u, even), rel=1e-12)
+    yield near("from the other side", truth.statistic, draws.distance(1 - u, even), rel=1e-9)
     yield near("its p-value", truth.pvalue, draws.p_value_of(u.unsqueeze(1).sqrt(), Beta(2, 1), 500), abs=1e-6)
     cell = torch.arange(500) % 4
     cell[:60] = 0

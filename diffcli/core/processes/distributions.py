@@ -13,15 +13,8 @@ import torch
 from torch import Tensor
 from torch.special import ndtr, ndtri
 
-from diffcli.core.processes.special import (
-    HALVINGS,
-    bisected,
-    laplace_quantile,
-    log_beta,
-    log_laplace,
-    log_normal,
-    regularised_beta,
-)
+from diffcli.core.processes import special
+from diffcli.core.processes.special import HALVINGS, bisected, log_beta, log_normal
 
 LARGEST, SMALLEST = 1e6, 1e-6  # of any parameter that is a length
 
@@ -141,8 +134,8 @@ class Normal(Law):
         """A double exponential of scale std; p / q is largest one standard deviation from the middle."""
         return Proposal(
             "double exponential",
-            lambda u: laplace_quantile(u, self.mean, self.std),
-            lambda x: log_laplace(x[:, 0], self.mean, self.std),
+            lambda u: special.laplace_quantile(u, self.mean, self.std),
+            lambda x: special.log_laplace(x[:, 0], self.mean, self.std),
             (math.log(2 / math.pi) + 1) / 2,
         )
 
@@ -208,7 +201,7 @@ class Beta(Law):
         return torch.where(inside, value, -torch.inf)
 
     def cdf(self, x: Tensor) -> Tensor:
-        return regularised_beta(x.clamp(0, 1), self.a, self.b)
+        return special.regularised_beta(x.clamp(0, 1), self.a, self.b)
 
     def quantile(self, u: Tensor) -> Tensor:
         return bisected(self.cdf, u, torch.zeros_like(u), torch.ones_like(u))
