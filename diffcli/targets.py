@@ -14,7 +14,7 @@ from diffcli.files import is_file
 
 TABLE = "table:"
 SUFFIXES = (".csv", ".txt", ".json")
-MOST_ENTRIES, MOST_BYTES = 10_000, 10_000_000
+MOST_ENTRIES, MOST_BYTES, MOST_MEANS = 10_000, 10_000_000, 100
 LARGEST = 1e5  # of any number of a mixture or a table
 FORM = "a file has one weight per line, or value,weight; JSON a list of weights or {value: weight}"
 
@@ -38,10 +38,10 @@ def mixture(weights: str = "0.3/0.7", means: str = "-2/1", stds: str = "0.5/1") 
     """
     middles = _numbers(means, "means", -LARGEST)
     count = len(middles)
-    shares, spreads = (_for_all(_numbers(*named), count, named[1]) for named in ((weights, "weights", SMALLEST),
-                                                                                 (stds, "stds", SMALLEST)))  # fmt: skip
-    if count > 100:
-        raise ValueError("at most 100 means")
+    if count > MOST_MEANS:
+        raise ValueError(f"at most {MOST_MEANS} means, not {count}")
+    shares = _for_all(_numbers(weights, "weights", SMALLEST), count, "weights")
+    spreads = _for_all(_numbers(stds, "stds", SMALLEST), count, "stds")
     return Mixture(tuple(share / sum(shares) for share in shares), middles, spreads)
 
 

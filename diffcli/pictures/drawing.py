@@ -17,7 +17,7 @@ from diffcli.core.processes.drawing import Batch, Method, ring, tried, uniforms
 from diffcli.core.processes.planar import Table
 from diffcli.metrics.draws import Worth
 from diffcli.pictures.figures import write_figure
-from diffcli.pictures.judging import ACCENT, DRAWS, LAW, deviation, memory, trace, weights
+from diffcli.pictures.judging import ACCENT, DRAWS, LAW, bars, deviation, memory, trace, weights
 
 REFUSED = "#d1d5db"
 DOTS = 1500  # of a scatter
@@ -83,17 +83,17 @@ def comparison_figure(path: Path, law: Law, title: str, all_drawn: Sequence[Draw
             f"{drawn.method.title}\nESS {drawn.worth.effective:.0f}, p = {drawn.worth.p_value:.2g}", fontsize=9
         )
         ax.tick_params(labelsize=8)
-    bars = axes[len(all_drawn)]
+    cost_bars = axes[len(all_drawn)]
     costs = [drawn.worth.cost if math.isfinite(drawn.worth.cost) else math.nan for drawn in all_drawn]
-    bars.barh([drawn.name for drawn in all_drawn], costs, color=DRAWS)
+    cost_bars.barh([drawn.name for drawn in all_drawn], costs, color=DRAWS)
     for place, cost in enumerate(costs):
         if cost == cost:
-            bars.text(cost * 1.08, place, f"{cost:.3g}" if cost < 1000 else f"{cost:.0f}", va="center", fontsize=8)
+            cost_bars.text(cost * 1.08, place, f"{cost:.3g}" if cost < 1000 else f"{cost:.0f}", va="center", fontsize=8)
     finite = [cost for cost in costs if cost == cost] or [1.0]
-    bars.set(xscale="log", xlim=(min(0.5, min(finite) / 2), 12 * max(finite)))
-    bars.set_xlabel("evaluations per effective draw", fontsize=9)
-    bars.invert_yaxis()
-    bars.tick_params(labelsize=8)
+    cost_bars.set(xscale="log", xlim=(min(0.5, min(finite) / 2), 12 * max(finite)))
+    cost_bars.set_xlabel("evaluations per effective draw", fontsize=9)
+    cost_bars.invert_yaxis()
+    cost_bars.tick_params(labelsize=8)
     for ax in axes[len(all_drawn) + 1 :]:
         ax.set_axis_off()
     write_figure(figure, path)
@@ -108,18 +108,17 @@ def result(ax: Axes, law: Law, drawn: Drawn, *, legend: bool = True) -> None:
         contours(ax, law)
     elif isinstance(law, Table):
         found = torch.zeros(len(law.p)).double().index_add(0, drawn.points[:, 0].long(), drawn.shares)
-        ax.bar(torch.arange(len(law.p)), found, color=DRAWS, width=0.8, label=kind)
-        ax.plot(torch.arange(len(law.p)), law.p, "_" if len(law.p) < 60 else "-", color=LAW, ms=9, label="law")
-        ax.set(xlabel="place in the table", ylabel="probability", ylim=(0, 1.25 * law.p.max().item()))
+        bars(ax, found, label=kind)
+        ax.plot(range(len(law.p)), law.p.numpy(), "_" if len(law.p) < 60 else "-", color=LAW, ms=9, lw=1, label="law")
+        ax.set(xlabel="place in the table", ylabel="probability", ylim=(0, 1.25 * max(found.max(), law.p.max()).item()))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         x, density = curve(law)
         bins = torch.linspace(x[0, 0].item(), x[-1, 0].item(), 51, dtype=torch.float64)
-        heights, _, _ = ax.hist(
-            drawn.points[:, 0], bins=bins.tolist(), weights=drawn.shares / (bins[1] - bins[0]), color=DRAWS, label=kind
-        )
+        each = (drawn.shares / (bins[1] - bins[0])).numpy()
+        heights, _, _ = ax.hist(drawn.points[:, 0].numpy(), bins.tolist(), weights=each, color=DRAWS, label=kind)
         ax.plot(x[:, 0], density, color=LAW, linewidth=1.6, label="law")
-        ax.set(xlabel="x", ylabel="density", ylim=(0, 1.3 * min(density.max().item(), 1.5 * max(heights))))
+        ax.set(xlabel="x", ylabel="density", ylim=(0, 1.3 * min(density.max().item(), 1.5 * max(heights) or math.inf)))
     if legend and law.dim == 1:
         ax.legend(frameon=False, fontsize=9, ncols=2, loc="upper center")
 
@@ -140,7 +139,7 @@ def contours(ax: Axes, law: Law) -> None:
     density = law.log_density(torch.cartesian_prod(x, y)).exp().reshape(241, 241).T
     levels = [density.max().item() / share for share in (64, 8, 2)]
     ax.contour(x.numpy(), y.numpy(), density.numpy(), levels=levels, colors=LAW, linewidths=0.9)
-    ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xlabel="x1", ylabel="x2")
+    ax.set(xlim=(low[0].item(), high[0].item()), ylim=(low[1].item(), high[1].item()), xlabel="x1", ylabel="x2")
 
 
 # What a method does
@@ -184,7 +183,7 @@ def envelope(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
         for points, colour, name in ((x[~found.kept], REFUSED, "refused"), (x[found.kept], DRAWS, "kept")):
             _dots(ax, points, s=6, color=colour, label=name)
         contours(ax, law)
-        low, high = (x.quantile(q, dim=0) for q in (0.005, 0.995))
+        low, high = (x.quantile(q, dim=0).tolist() for q in (0.005, 0.995))
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1] + 0.25 * (high[1] - low[1])))
         ax.legend(frameon=False, fontsize=9, loc="upper center", ncols=2)
         return
@@ -206,7 +205,7 @@ def _both(ax: Axes, law: Law, bound: float, wanted: str, proposed: str) -> None:
         drawn = torch.cat([heights[:1], heights, heights[-1:]])
         ax.plot(places, drawn, style, color=colour, label=name, drawstyle="steps-mid" if law.discrete else "default")
     top = min(max(high.max().item(), density.max().item()), 3 * density.quantile(0.98).item())
-    ax.set(xlim=(places[0], places[-1]), ylim=(0, 1.3 * top))
+    ax.set(xlim=(places[0].item(), places[-1].item()), ylim=(0, 1.3 * top))
     ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="probability" if law.discrete else "density")
     if law.discrete:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -220,7 +219,7 @@ def proposals(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
         x, share = drawn.points[some], drawn.shares[some]
         _dots(ax, x, s=1 + 40 * share / share.max(), color=DRAWS, alpha=0.7)
         contours(ax, law)
-        low, high = (x.quantile(q, dim=0) for q in (0.005, 0.995))
+        low, high = (x.quantile(q, dim=0).tolist() for q in (0.005, 0.995))
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         return
     _both(ax, law, 1.0, "p, wanted", "q, drawn from")

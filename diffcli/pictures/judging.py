@@ -16,12 +16,20 @@ BAND = 1.358
 """√n times Kolmogorov's distance that true draws stay below 95 times in 100."""
 
 
+def bars(ax: Axes, heights: Tensor, label: str | None = None) -> None:
+    """One bar per entry of a table; an area where they would be too many."""
+    if len(heights) > 200:
+        ax.fill_between(range(len(heights)), heights.numpy(), step="mid", color=DRAWS, linewidth=0, label=label)
+    else:
+        ax.bar(range(len(heights)), heights.tolist(), color=DRAWS, label=label)
+
+
 def deviation(ax: Axes, law: Law, points: Tensor, shares: Tensor, count: float) -> None:
     """How far the draws are from the law, beside how far true ones may be."""
     if isinstance(law, Table):
         found = torch.zeros(len(law.p)).double().index_add(0, points[:, 0].long(), shares)
         error = (law.p * (1 - law.p) / count).sqrt()
-        ax.bar(torch.arange(len(law.p)), (found - law.p) / error, color=DRAWS)
+        bars(ax, (found - law.p) / error)
         for height in (-2.0, 2.0):
             ax.axhline(height, color=ACCENT, linestyle="--", linewidth=1)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -49,7 +57,7 @@ def weights(ax: Axes, law: Law, points: Tensor, log_weights: Tensor) -> None:
         ax.plot(points[:2000, 0], heavy[:2000], ".", markersize=3, color=DRAWS)
         ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="weight p/q", ylim=(0, None))
         return
-    ax.hist(heavy, bins=60, color=DRAWS)
+    ax.hist(heavy.numpy(), bins=60, color=DRAWS)
     ax.set(xlabel="weight p/q", ylabel="draws", yscale="log")
 
 

@@ -4,7 +4,6 @@ A method is a generator of batches. It spends evaluations: of the density, of it
 or of a closed map from one uniform number. They are counted as made: the kernels remember nothing between moves.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -244,8 +243,7 @@ class Method:
     @property
     def options(self) -> list[str]:
         """What may be chosen about it."""
-        found = inspect.signature(self.draw).parameters.values()
-        return [p.name for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY]
+        return list(getattr(self.draw, "__kwdefaults__", None) or ())
 
 
 def _not_normal(law: Law) -> str:
