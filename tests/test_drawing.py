@@ -144,6 +144,13 @@ def test_a_chain_that_stands_still_is_worth_nothing_much() -> None:
     assert math.isnan(found.p_value)
 
 
+def test_the_entries_of_a_long_table_are_tested_in_groups() -> None:
+    law = Table(tuple(range(3000)), (1 / 3000,) * 3000)
+    x = law.quantile(uniforms(2000, 1, keyed(0, "long")))
+    assert 1e-4 < p_value_of(x, law, 2000) < 1
+    assert p_value_of((x**1.02).floor().clamp(max=2999), law, 2000) < 1e-4
+
+
 def test_weights_move_the_distance() -> None:
     u = torch.tensor([0.25, 0.75], dtype=torch.float64)
     assert distance(u, torch.tensor([0.5, 0.5]).double()) == pytest.approx(0.25)

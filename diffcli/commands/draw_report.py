@@ -156,12 +156,10 @@ def compared(drawn: list["Drawn"]) -> str:
         text += f" Chains too short to be sure of: {', '.join(short)}."
     if wrong:
         return f"{text} The test speaks against {', '.join(wrong)}."
-    return f"{text} No test speaks against a method (least p = {_least(drawn)})."
-
-
-def _least(drawn: list["Drawn"]) -> str:
     values = [one.worth.p_value for one in drawn if not math.isnan(one.worth.p_value)]
-    return f"{min(values):.2g}" if values else "none"
+    if not values:
+        return f"{text} The draws are too few to be tested."
+    return f"{text} No test speaks against a method (least p = {min(values):.2g})."
 
 
 def following(target: str, method: str) -> str:

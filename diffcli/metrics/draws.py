@@ -149,12 +149,25 @@ def distance(u: Tensor, shares: Tensor) -> float:
 def pearson(cell: Tensor, probabilities: Tensor, shares: Tensor, count: float) -> float:
     """The p-value of Pearson's test of points in cells [N] that hold shares of 1 and count as `count` draws.
 
-    Cells that expect fewer than `PER_CELL` draws are one cell; nan if no two are left.
+    Neighbours are put together until they expect `PER_CELL` draws; nan if there are no two such groups.
     """
-    found = torch.zeros(len(probabilities), dtype=torch.float64).index_add(0, cell, shares)
-    small = probabilities * count < PER_CELL * (1 - 1e-9)
-    kept = [(v[~small], v[small].sum().reshape(1)) for v in (probabilities, found)]
-    wanted, got = (torch.cat(parts if small.any() else parts[:1]) for parts in kept)
-    if len(wanted) < 2 or not bool((wanted > 0).all()):
+    groups = grouped(probabilities * count)
+    size = int(groups.max()) + 1
+    wanted, got = torch.zeros(2, size, dtype=torch.float64)
+    wanted.index_add_(0, groups, probabilities)
+    got.index_add_(0, groups[cell], shares)
+    if size < 2:
         return math.nan
-    return chi2_p_value(count * ((got - wanted) ** 2 / wanted).sum().item(), len(wanted) - 1)
+    return chi2_p_value(count * ((got - wanted) ** 2 / wanted).sum().item(), size - 1)
+
+
+def grouped(expected: Tensor) -> Tensor:
+    """The group of every cell [K]: each begins where the one before expects enough, and the last is large enough."""
+    groups, have, number = [], 0.0, 0
+    for value in expected.tolist():
+        if have >= PER_CELL * (1 - 1e-9):
+            have, number = 0.0, number + 1
+        have += value
+        groups.append(number)
+    last = number if have >= PER_CELL * (1 - 1e-9) else max(0, number - 1)
+    return torch.tensor(groups).clamp(max=last)

@@ -20,7 +20,7 @@ from diffcli.pictures.figures import write_figure
 from diffcli.pictures.judging import ACCENT, DRAWS, LAW, bars, deviation, memory, trace, weights
 
 REFUSED = "#d1d5db"
-DOTS = 1500  # of a scatter
+DOTS = 800  # of a scatter
 
 
 class Drawn(NamedTuple):

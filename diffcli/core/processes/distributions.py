@@ -163,9 +163,11 @@ class Exponential(Law):
 
     def proposal(self) -> Proposal:
         """The exponential law of half the rate; p / q is largest at 0."""
-        half = Exponential(self.rate / 2) if self.rate >= 2 * SMALLEST else Exponential(SMALLEST)
         return Proposal(
-            "exponential of half the rate", half.quantile, half.log_density, math.log(self.rate / half.rate)
+            "exponential of half the rate",
+            lambda u: 2 * self.quantile(u),
+            lambda x: Exponential.log_density(self, x / 2) - math.log(2),
+            math.log(2),
         )
 
     def to_free(self, x: Tensor) -> Tensor:
