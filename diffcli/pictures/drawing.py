@@ -38,6 +38,11 @@ class Drawn(NamedTuple):
         return self.sample.x.flatten(0, 1)
 
     @property
+    def tested(self) -> str:
+        """The verdict of the test."""
+        return "not tested" if math.isnan(self.worth.p_value) else f"p = {self.worth.p_value:.2g}"
+
+    @property
     def values(self) -> Tensor:
         """What they stand for, [N, D]."""
         return self.law.worth(self.points)
@@ -55,7 +60,7 @@ def method_figure(path: Path, law: Law, title: str, drawn: Drawn, generator: Gen
     figure = Figure(figsize=(14.0, 4.8), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
     left, middle, right = figure.subplots(1, 3)
     name = drawn.method.title
-    figure.suptitle(f"{title} by {name}: {drawn.worth.effective:.0f} effective draws, p = {drawn.worth.p_value:.2g}")
+    figure.suptitle(f"{title} by {name}: {drawn.worth.effective:.0f} effective draws, {drawn.tested}")
     result(left, law, drawn)
     left.set_title("the draws and their law")
     if drawn.method.chained:
@@ -79,9 +84,7 @@ def comparison_figure(path: Path, law: Law, title: str, all_drawn: Sequence[Draw
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for ax, drawn in zip(axes, all_drawn, strict=False):
         result(ax, law, drawn, legend=ax is axes[0])
-        ax.set_title(
-            f"{drawn.method.title}\nESS {drawn.worth.effective:.0f}, p = {drawn.worth.p_value:.2g}", fontsize=9
-        )
+        ax.set_title(f"{drawn.method.title}\nESS {drawn.worth.effective:.0f}, {drawn.tested}", fontsize=9)
         ax.tick_params(labelsize=8)
     cost_bars = axes[len(all_drawn)]
     costs = [drawn.worth.cost if math.isfinite(drawn.worth.cost) else math.nan for drawn in all_drawn]
@@ -111,7 +114,7 @@ def result(ax: Axes, law: Law, drawn: Drawn, *, legend: bool = True) -> None:
         bars(ax, found, label=kind)
         ax.plot(range(len(law.p)), law.p.numpy(), "_" if len(law.p) < 60 else "-", color=LAW, ms=9, lw=1, label="law")
         ax.set(xlabel="place in the table", ylabel="probability", ylim=(0, 1.25 * max(found.max(), law.p.max()).item()))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     else:
         x, density = curve(law)
         bins = torch.linspace(x[0, 0].item(), x[-1, 0].item(), 51, dtype=torch.float64)
@@ -162,7 +165,7 @@ def quantiles(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
         ax.plot([place], [0], "v", color=ACCENT, markersize=5, clip_on=False)
     ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="uniform number u = F(x)", ylim=(0, 1))
     if law.discrete:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def turned(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
@@ -208,7 +211,7 @@ def _both(ax: Axes, law: Law, bound: float, wanted: str, proposed: str) -> None:
     ax.set(xlim=(places[0].item(), places[-1].item()), ylim=(0, 1.3 * top))
     ax.set(xlabel="place in the table" if law.discrete else "x", ylabel="probability" if law.discrete else "density")
     if law.discrete:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def proposals(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:

@@ -32,7 +32,7 @@ def deviation(ax: Axes, law: Law, points: Tensor, shares: Tensor, count: float) 
         bars(ax, (found - law.p) / error)
         for height in (-2.0, 2.0):
             ax.axhline(height, color=ACCENT, linestyle="--", linewidth=1)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set(xlabel="place in the table", ylabel="share − probability, in standard errors")
         ax.set_title("error; 95 of 100 lie within the lines", fontsize=10)
         return
@@ -69,7 +69,7 @@ def trace(ax: Axes, law: Law, x: Tensor, moves: int = 400) -> None:
     name = "place in the table" if law.discrete else ("x", "x2")[law.dim - 1]
     ax.set(xlabel="move after burn-in", ylabel=name)
     if law.discrete:
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_title(f"{values.shape[1]} of {x.shape[1]} chains" if x.shape[1] > 1 else "the chain")
 
 
