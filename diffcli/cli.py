@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from diffcli.commands import ais, data, info, langevin, markov, noise, runs, sample, train, verify, visualize
+from diffcli.commands import ais, data, draw, info, langevin, markov, noise, runs, sample, train, verify, visualize
 from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
@@ -46,6 +46,7 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.add_typer(noise.app, name="noise")
+app.command()(draw.draw)
 app.command()(markov.markov)
 app.command()(langevin.langevin)
 app.command()(ais.ais)
