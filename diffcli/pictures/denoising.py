@@ -94,7 +94,7 @@ class Fields(NamedTuple):
 
 def score_figure(path: Path, fields: Fields, rows: Sequence[Mapping[str, float]], sigma: float) -> None:
     """The true, the learned field and their difference; below, the errors over sigma."""
-    figure = Figure(figsize=(11.5, 7.6), layout="constrained")
+    figure = Figure(figsize=(11.5, 8.2), layout="constrained")
     figure.suptitle(
         f"The score in a denoiser, (r(x) − x) / σ², at σ = {sigma:g}; blue is the density of the noised data"
     )
@@ -142,16 +142,11 @@ def _errors(axes: Axes, rows: Sequence[Mapping[str, float]]) -> None:
     for key, label, colour, style in curves:
         axes.loglog(sigmas, [row[key] for row in rows], label=label, color=colour, linestyle=style, marker="o")
     first = rows[0]
-    axes.loglog(
-        sigmas[: len(sigmas) // 2 + 1],
-        [first["exact_to_data"] * (s / sigmas[0]) ** 2 for s in sigmas[: len(sigmas) // 2 + 1]],
-        color="grey",
-        linewidth=1,
-        linestyle=":",
-        label="proportional to σ²",
-    )
+    square = [(s, first["exact_to_data"] * (s / sigmas[0]) ** 2) for s in sigmas]
+    below = [point for point in square if point[1] <= 1]
+    axes.loglog(*zip(*below, strict=True), color="grey", linewidth=1, linestyle=":", label="proportional to σ²")
     axes.set(xlabel="σ of the noise, where the data have standard deviation 1", ylabel="relative error of the score")
     axes.set_xticks([0.05, 0.1, 0.2, 0.5, 1.0], ["0.05", "0.1", "0.2", "0.5", "1"])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.legend(fontsize=9, loc="center right", bbox_to_anchor=(1.0, 0.42), framealpha=1)
