@@ -15,7 +15,7 @@ from diffcli.core.processes.corruption import Corruption, Gaussian, Replacing, b
 from diffcli.errors import UsageProblem
 
 LARGEST_LINEAR = 4096  # values of an image whose covariance is still a matrix to invert
-BLUR = 0.25  # of the images that the memorising denoiser knows, where values are lost
+BLUR = 0.5  # of the images that the memorising denoiser knows, where values are lost
 AT_ONCE = 64  # images
 KNOWN = 6e7  # values of training images that are remembered
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST = 4_000_000  # pixels
 AMOUNT = 0.5  # of --corrupt
+CLIPPED = 0.05  # share of values at an end, from which on an estimate of sigma is too low
 
 
 def denoise(
@@ -103,6 +104,11 @@ def _amount(trained: "Trained", image: "Tensor", amount: float | None, show: "Sh
         raise UsageProblem(f"a lost share cannot be told from an image ({trained.recipe.corruption})", "give --amount")
     low, high = trained.recipe.low or corruption.low, trained.recipe.high or corruption.high
     used = noise_level(image) if amount is None else amount
+    clipped = (image.abs() == 1).double().mean().item()
+    if amount is None and clipped > CLIPPED:
+        show.note(
+            f"note: {100 * clipped:.0f} % of the values are black or white, where noise is cut off: sigma may be more"
+        )
     if not low <= used <= high:
         held = min(max(used, low), high)
         text = f"{corruption.unit} {used:.3g} lies outside of the training, {low:g} to {high:g}"
@@ -120,6 +126,9 @@ def _denoised(trained: "Trained", image: "Tensor", amount: float, show: "Show") 
     parts = image.transpose(0, 1) if channels == 1 else image.expand(-1, channels, -1, -1)
     height, width = (max(a, b) for a, b in zip(image.shape[-2:], side, strict=True))
     total, found = len(list(tiles(height, width, (side[0], side[1])))), parts
+    if total > 1:
+        name = Path(trained.recipe.dataset).name
+        show.note(f"note: in {total} tiles of {side[1]}x{side[0]}, each taken for an image of {name}")
     with show.progress("denoising", total, "tiles") as bar:
         walk = by_tiles(lambda y: by_network(trained.model, y, amount), parts, (side[0], side[1]))
         for done, whole in walk:

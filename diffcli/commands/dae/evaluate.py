@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 AMOUNT = 0.5
 EXAMPLES = 6
+AT_ONCE = 512  # images
+WIDE = 13  # characters of a column with standard errors
 NAMES = {"noisy": "corrupted", "median": "median 3x3", "linear": "best linear"}
 
 Run = Annotated[Optional[str], typer.Argument(metavar="[RUN|FILE]", help="A run of dae train; default the newest.")]
@@ -122,7 +124,7 @@ def _measure(
             y = rivals.corruption.apply(test, torch.full((len(test),), amount), noise)
             denoisers = rivals.at(amount, trained.model)
             for name, estimate in {"noisy": lambda y: y, **denoisers}.items():
-                parts = [estimate(part) for part in y.split(256)]
+                parts = [estimate(part) for part in y.split(AT_ONCE)]
                 found = Quality.of(torch.cat(parts), test)
                 rows.append({"amount": amount, "denoiser": name, **found.summary()})
                 if amount == headline:
@@ -155,20 +157,22 @@ def _name(trained: "Trained") -> str:
 
 def _tables(rows: list[dict[str, Any]], amounts: list[float], unit: str) -> list[str]:
     """PSNR with its standard error and SSIM: a line per denoiser, a column per amount."""
-    from diffcli.show import table
+    from diffcli.show import table, width
 
+    roomy = width() >= WIDE * (len(amounts) + 1)
     found = {(row["denoiser"], row["amount"]): row for row in rows}
     names = list(dict.fromkeys(row["denoiser"] for row in rows))
     columns = range(1, len(amounts) + 1)
     lines = []
     for head, cell in (
-        ("PSNR, dB", lambda row: f"{row['psnr']:.2f} ±{row['psnr_error']:.2f}"),
+        ("PSNR, dB", lambda row: f"{row['psnr']:.2f}" + (f" ±{row['psnr_error']:.2f}" if roomy else "")),
         ("SSIM", lambda row: f"{row['ssim']:.3f}"),
     ):
         cells = [[NAMES.get(name, name), *(cell(found[name, amount]) for amount in amounts)] for name in names]
         heads = [head, *(f"{unit if i == 0 else ''} {amount:g}".strip() for i, amount in enumerate(amounts))]
         lines += [*table(heads, cells, right=columns), ""]
-    return [*lines[:-1], "± one standard error over images; estimates are clipped to [-1, 1], the corrupted are not"]
+    notes = ["Estimates are clipped to [-1, 1], the corrupted images are not."]
+    return [*lines[:-1], *(["± is one standard error over the images."] if roomy else []), *notes]
 
 
 def _sentences(here: dict[str, dict[str, Any]], amount: float, trained: "Trained") -> tuple[str, str]:

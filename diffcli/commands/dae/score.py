@@ -20,6 +20,11 @@ LOW, HIGH = 0.05, 1.0  # of the sigmas trained on and measured
 SMALL, LARGE = 0.01, 5.0  # of --sigma
 BATCH, LR, WARMUP, CLIP, EMA = 512, 2e-3, 30, 1.0, 0.99
 MEASURED = 9  # sigmas
+EXPLAINED = [
+    "error: relative root mean square to the score of the noised data",
+    "to data: the same to the score of the data, which have no noise",
+    "exact: that error of the best denoiser, known in closed form",
+]
 
 
 def score(
@@ -52,12 +57,9 @@ def score(
         here = next(row for row in rows if row["sigma"] == sigma)
         score_figure(made.figure("score.png"), _fields(model, law, sigma), rows, sigma)
         made.document |= {"steps": steps, "count": count, **here, "rows": rows}
-        heads = ["sigma", "correlation", "cosine", "error", "exact r", "to data: learned", "exact r"]
+        heads = ["sigma", "corr.", "cosine", "error", "exact", "to data", "exact"]
         made.lines += table(heads, [_cells(row) for row in rows], right=range(7))
-        made.lines += [
-            "error: relative, root mean square at points of the noised data; to data: to the score of the data"
-        ]
-        made.lines += ["themselves, at their points. exact r is the best denoiser, in closed form."]
+        made.lines += EXPLAINED
         made.seen = (
             f"At sigma {sigma:g} the denoiser's (r(x) - x) / sigma² is the score of the noised data to "
             f"{100 * here['relative_error']:.1f} ± {100 * here['relative_error_se']:.1f} %, with correlation "
