@@ -94,7 +94,7 @@ class Fields(NamedTuple):
 
 def score_figure(path: Path, fields: Fields, rows: Sequence[Mapping[str, float]], sigma: float) -> None:
     """The true, the learned field and their difference; below, the errors over sigma."""
-    figure = Figure(figsize=(11.5, 8.2), layout="constrained")
+    figure = Figure(figsize=(10.0, 7.2), layout="constrained")
     figure.suptitle(
         f"The score in a denoiser, (r(x) − x) / σ², at σ = {sigma:g}; blue is the density of the noised data"
     )
@@ -115,7 +115,8 @@ def score_figure(path: Path, fields: Fields, rows: Sequence[Mapping[str, float]]
 def _field(axes: Axes, fields: Fields, field: Tensor, longest: float) -> None:
     """Arrows of a common scale, of at most 1.5 steps of the grid."""
     reach = fields.reach
-    axes.imshow(fields.density.numpy(), origin="lower", extent=(-reach, reach, -reach, reach), cmap="Blues")
+    ends = (-reach, reach, -reach, reach)
+    axes.contourf(fields.density.numpy(), 8, origin="lower", extent=ends, cmap="Blues")
     step = 2 * reach / len(fields.points) ** 0.5
     length = field.norm(dim=1, keepdim=True).clamp(min=1e-12)
     arrows = field / length * (length / longest).clamp(max=1.5) * step
@@ -128,7 +129,7 @@ def _field(axes: Axes, fields: Fields, field: Tensor, longest: float) -> None:
         scale=1,
         width=0.006,
     )
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="x₁", ylabel="x₂")
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="x₁", ylabel="x₂", aspect="equal")
 
 
 def _errors(axes: Axes, rows: Sequence[Mapping[str, float]]) -> None:

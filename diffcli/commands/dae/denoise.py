@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from diffcli import options
-from diffcli.errors import DataProblem, UsageProblem
+from diffcli.errors import DataProblem, DivergedProblem, UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,6 +66,8 @@ def denoise(
         image = corruption.apply(image, torch.tensor([used]), keyed(seed, "corruption"))
     with lesson("dae-denoise", out, show) as made:
         found = _denoised(trained, image, used, show)
+        if not found.isfinite().all():
+            raise DivergedProblem("the network's estimate is not finite", "train it again, with a lower --lr")
         made.document |= {
             "run": str(trained.path.parent), "image": str(path), "size": [image.shape[-1], image.shape[-2]],
             "amount": used, "estimated": amount is None,
