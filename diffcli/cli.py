@@ -11,7 +11,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from diffcli.commands import ais, data, draw, info, langevin, markov, noise, runs, sample, train, verify, visualize
+from diffcli.commands import (
+    ais, dae, data, draw, info, langevin, markov, noise, runs, sample, train, vae, verify, visualize,
+)  # fmt: skip
 from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
@@ -50,6 +52,8 @@ app.command()(draw.draw)
 app.command()(markov.markov)
 app.command()(langevin.langevin)
 app.command()(ais.ais)
+app.add_typer(dae.app, name="dae")
+app.add_typer(vae.app, name="vae")
 app.command()(data.data)
 app.command()(runs.runs)
 app.command()(info.info)

@@ -1,10 +1,11 @@
 """The families of models that can be trained, a file each."""
 
 from diffcli.families.base import Family
+from diffcli.families.dae import DAE
 from diffcli.families.diffusion import DIFFUSION
 from diffcli.recipes import Training
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (DIFFUSION,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (DIFFUSION, DAE)}
 
 
 def family_of(recipe: Training) -> Family:

@@ -1,0 +1,71 @@
+"""How near one image is to another: PSNR and SSIM, of images in [-1, 1]."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from diffcli.metrics.statistics import standard_error
+
+RANGE = 2.0  # of the values
+SIDE, SIGMA = 11, 1.5  # of the window of SSIM
+K1, K2 = 0.01, 0.03
+
+
+def psnr(images: Tensor, truth: Tensor) -> Tensor:
+    """10 log10(range² / mean squared error) of each image [B, ...], in dB, float64; inf where they are equal."""
+    error = (images.double() - truth.double()).square().flatten(1).mean(1)
+    return 10 * torch.log10(RANGE**2 / error)
+
+
+def ssim(images: Tensor, truth: Tensor) -> Tensor:
+    """The mean structural similarity of each image [B, C, H, W], float64 (Wang et al. 2004, eq. 13 and section III).
+
+    Over all places where a Gaussian window of 11x11, sigma 1.5, lies inside the image, and over the channels. Where an
+    image is smaller than that, the window is the largest of an odd side that fits.
+    """
+    height, width = (_window(side) for side in images.shape[-2:])
+    window = (height.unsqueeze(1) * width).expand(images.shape[1], 1, -1, -1)
+
+    def mean(x: Tensor) -> Tensor:
+        return F.conv2d(x, window, groups=x.shape[1])
+
+    x, y = images.double(), truth.double()
+    of_x, of_y = mean(x), mean(y)
+    var_x, var_y = mean(x * x) - of_x**2, mean(y * y) - of_y**2
+    covariance = mean(x * y) - of_x * of_y
+    c1, c2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
+    alike = (2 * of_x * of_y + c1) * (2 * covariance + c2)
+    return (alike / ((of_x**2 + of_y**2 + c1) * (var_x + var_y + c2))).flatten(1).mean(1)
+
+
+def _window(side: int) -> Tensor:
+    """Weights of the window along a side of an image, with sum 1."""
+    count = min(SIDE, side - 1 + side % 2)
+    place = torch.arange(count, dtype=torch.float64) - count // 2
+    weights = (-(place**2) / (2 * SIGMA**2)).exp()
+    return weights / weights.sum()
+
+
+class Quality(NamedTuple):
+    """Of each of several estimates: PSNR [B] in dB and SSIM [B]."""
+
+    psnr: Tensor
+    ssim: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor, truth: Tensor) -> "Quality":
+        """Of estimates [B, C, H, W] beside the true images."""
+        return cls(psnr(images, truth), ssim(images, truth))
+
+    def summary(self) -> dict[str, float]:
+        """Means over the images with their standard errors, and the PSNR of the mean squared error of all of them."""
+        error = 10 ** (-self.psnr / 10)
+        return {
+            "psnr": self.psnr.mean().item(),
+            "psnr_error": standard_error(self.psnr),
+            "ssim": self.ssim.mean().item(),
+            "ssim_error": standard_error(self.ssim),
+            "psnr_of_mean_error": -10 * error.mean().log10().item(),
+        }
