@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from diffcli.commands import data, info, noise, runs, sample, train, verify, visualize
+from diffcli.commands import data, info, noise, runs, sample, train, vae, verify, visualize
 from diffcli.errors import InterruptedProblem, Problem
 
 
@@ -37,6 +37,7 @@ app = typer.Typer(
 app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
+app.add_typer(vae.app, name="vae")
 app.command()(noise.noise)
 app.command()(data.data)
 app.command()(runs.runs)

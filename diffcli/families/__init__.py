@@ -2,9 +2,10 @@
 
 from diffcli.families.base import Family
 from diffcli.families.diffusion import DIFFUSION
+from diffcli.families.vae import VAE
 from diffcli.recipes import Training
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (DIFFUSION,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (DIFFUSION, VAE)}
 
 
 def family_of(recipe: Training) -> Family:
