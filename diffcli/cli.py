@@ -12,7 +12,20 @@ import typer
 from typer.core import TyperGroup
 
 from diffcli.commands import (
-    ais, dae, data, draw, info, langevin, markov, noise, runs, sample, train, vae, verify, visualize,
+    ais,
+    dae,
+    data,
+    draw,
+    info,
+    langevin,
+    markov,
+    noise,
+    runs,
+    sample,
+    train,
+    vae,
+    verify,
+    visualize,
 )  # fmt: skip
 from diffcli.errors import InterruptedProblem, Problem
 

@@ -43,7 +43,8 @@ class Session:
     def __init__(self, recipe: Training, device: torch.device, data_folder: Path | None, began: float) -> None:
         recipe.check_core()
         self.device, self.began, self.used = device, began, 0.0
-        self.dataset = data.load(recipe.dataset, data=data_folder, size=recipe.size)
+        loaded = data.load(recipe.dataset, data=data_folder, size=recipe.size)
+        self.dataset = family_of(recipe).view(recipe, loaded)
         if recipe.dataset not in data.names():
             recipe = dataclasses.replace(recipe, dataset=str(Path(recipe.dataset).expanduser().resolve()))
         self.kind = kind_of(self.dataset.shape)

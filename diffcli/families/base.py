@@ -63,6 +63,7 @@ class Family:
     preview:    (recipe, dataset, places to train on, places held out) -> Preview
     describe:   recipe -> network and choices, for the line on the model
     next:       (run, names of classes) -> the next useful command after training
+    view:       (recipe, dataset) -> the data set as this family trains on it
     """
 
     name: str
@@ -76,3 +77,4 @@ class Family:
     preview: Callable[[Any, Dataset, Tensor, Tensor], Preview]
     describe: Callable[[Any], str]
     next: Callable[[Path, Sequence[str]], str]
+    view: Callable[[Any, Dataset], Dataset] = lambda _, dataset: dataset
