@@ -39,6 +39,9 @@ Target = Annotated[
         metavar="[RUN|FILE|exact:...]", help="A run, a checkpoint or an exact model; default the newest run."
     ),
 ]
+Run = Annotated[
+    Optional[str], typer.Argument(metavar="[RUN|FILE]", help="A run or a checkpoint; default the newest of its kind.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

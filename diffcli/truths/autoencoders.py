@@ -259,9 +259,9 @@ def laws_of_pixels() -> Iterator[Finding]:
             one = _rows([mean, log_scale]).reshape(1, 2, 1, 1)
             got = Bytes().log_prob(one, torch.full((1, 1, 1, 1), x, dtype=torch.float64))
             yield near(f"value {value} at {mean}, {log_scale}", math.log(upper - lower), got, rel=1e-6)
-    centre, x = _rows([0.2, -0.5]).reshape(1, 2, 1, 1), _rows([0.9, -0.4]).reshape(1, 2, 1, 1)
-    wanted = Normal(centre, 0.3).log_prob(x).sum()
-    yield near("reals", wanted, Reals(0.3).log_prob(centre, x), rel=1e-12)
+    centre, seen = (_rows(v).reshape(1, 2, 1, 1) for v in ([0.2, -0.5], [0.9, -0.4]))
+    wanted = Normal(centre, 0.3).log_prob(seen).sum()
+    yield near("reals", wanted, Reals(0.3).log_prob(centre, seen), rel=1e-12)
 
 
 @check("drawn pixels have the law that log_prob says", "Salimans et al. 2017, eq. 1-2")

@@ -19,7 +19,8 @@ class Pixels(Protocol):
     count:  P, numbers per pixel
     """
 
-    count: int
+    @property
+    def count(self) -> int: ...
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """In nats, of whole images, [B]."""

@@ -1,0 +1,227 @@
+"""diffcli vae evaluate"""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from diffcli import options
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffcli.bounds import Annealing
+    from diffcli.core.models.vae import VAE
+    from diffcli.show import Show
+
+COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+SIDE = 15  # pictures along a side of the map of a latent plane
+
+
+def evaluate(
+    run: options.Run = None,
+    count: Annotated[int, typer.Option("--count", help="Test images for IWAE.", min=2, max=10_000)] = 300,
+    samples: Annotated[int, typer.Option("--samples", help="k of IWAE-k.", min=1, max=5000)] = 500,
+    ais_images: Annotated[int, typer.Option(help="Images of each kind for annealing.", min=1, max=50)] = 4,
+    ais_chains: Annotated[int, typer.Option(help="Chains per image.", min=1, max=200)] = 8,
+    ais_temperatures: Annotated[int, typer.Option(help="Rungs of the ladder.", min=1, max=10_000)] = 150,
+    seed: options.Seed = 0,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    out: options.Out = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """The bound in its parts, IWAE-k, log p(x) by annealing with bounds from both sides, and the latent space."""
+    from diffcli import bounds, runs
+    from diffcli import device as devices
+    from diffcli.core.processes.variational import active_units
+    from diffcli.lesson import lesson
+    from diffcli.show import Show
+
+    show = Show(as_json=as_json, quiet=quiet)
+    trained = runs.load(run, device=devices.pick(device), family="vae")
+    for note in trained.notes:
+        show.note(f"note: {note}")
+    model = bounds.exact(trained).cpu()
+    dataset, x, labels = bounds.images(trained, 10_000, data)
+    some = x[:count]
+    annealing = bounds.Annealing(ais_chains, ais_temperatures, seed)
+    show.note(f"time: about {_estimate(model, some, samples, ais_images, annealing)}")
+    with lesson("vae-evaluate", out, show) as made:
+        terms, posterior = bounds.bound(model, x, seed), bounds.encoded(model, x)
+        active = active_units(posterior.mean)
+        weights = _weights(model, some, samples, seed, show)
+        test = _bounds(model, x[:ais_images], samples, seed, None, annealing, show)
+        drawn, z = bounds.simulated(model, ais_images, seed)
+        sandwich = _bounds(model, drawn, samples, seed, z, annealing, show)
+        curve = _curve(weights)
+        _draw(made, trained, model, terms, active, curve, posterior, labels, dataset.classes, test, sandwich)
+        made.document = _document(trained, terms, active, weights, curve, test, sandwich)
+        made.lines = _lines(made.document, len(x), len(some), ais_images)
+        d, gap = made.document, made.document["sandwich"]["gap"]
+        made.seen = (
+            f"ELBO {d['elbo']:.2f}, IWAE-{samples} {d['iwae']:.2f} nats; on the model's images log p(x) is known to "
+            f"{gap:.2f} nats, and the ELBO is {d['sandwich']['upper'] - d['sandwich']['elbo']:.2f} below."
+        )
+        made.leads = "What the ELBO misses is KL(q || p(z | x)): diffusion fixes q and makes up for it by many layers."
+        made.next = f"diffcli vae sample {trained.path.parent}"
+
+
+def _estimate(model: "VAE", x: "Tensor", samples: int, images: int, annealing: "Annealing") -> str:
+    """How long it will take, from one block of each kind of work."""
+    from diffcli import bounds
+    from diffcli.core.processes.kernels import value_and_gradient
+    from diffcli.show import duration
+
+    began = time.monotonic()
+    block = next(bounds.log_weights(model, x, min(samples, 4), 0))
+    per_weight = (time.monotonic() - began) / block.numel()
+    target = annealing.density(model, x[:images], annealing.chains)
+    began = time.monotonic()
+    value_and_gradient(target, bounds.standard_start(model, images * annealing.chains))
+    per_leap = time.monotonic() - began
+    evaluations = len(x) * samples + 2 * images * samples
+    leaps = 3 * annealing.temperatures * (bounds.LEAPS + 2)  # up twice and down once
+    return duration(4 + per_weight * evaluations + per_leap * leaps)
+
+
+def _weights(model: "VAE", x: "Tensor", samples: int, seed: int, show: "Show") -> "Tensor":
+    import torch
+
+    from diffcli import bounds
+
+    parts, done = [], 0
+    with show.progress("importance weights", samples, "samples per image") as bar:
+        for part in bounds.log_weights(model, x, samples, seed):
+            parts.append(part)
+            bar.update(done := done + part.shape[1])
+    return torch.cat(parts, dim=1)
+
+
+def _bounds(
+    model: "VAE", x: "Tensor", samples: int, seed: int, z: "Tensor | None", annealing: "Annealing", show: "Show"
+) -> dict[str, "Tensor"]:
+    """Every bound of log p(x) for a few images; the upper one where the z that they were drawn from is known."""
+    import torch
+
+    from diffcli import bounds
+
+    quiet = torch.cat(list(bounds.log_weights(model, x, samples, seed)), dim=1)
+    found = {"ELBO": quiet.mean(1), "IWAE": bounds.log_average(quiet)}
+    with show.progress("annealing", annealing.temperatures, "rungs") as bar:
+        for rung, weights in annealing.lower(model, x):  # noqa: B007 (the last are used)
+            bar.update(rung)
+    found["AIS, lower"] = bounds.log_average(weights)
+    if z is not None:
+        with show.progress("annealing back", annealing.temperatures, "rungs") as bar:
+            for rung, weights in annealing.upper(model, x, z):  # noqa: B007
+                bar.update(rung)
+        found["AIS, upper"] = -bounds.log_average(weights)
+    return found
+
+
+def _curve(weights: "Tensor") -> list[dict[str, float]]:
+    """IWAE-k for growing k, with standard errors over images."""
+    from diffcli.core.processes.variational import iwae
+    from diffcli.metrics.statistics import standard_error
+
+    total = weights.shape[1]
+    rows = []
+    for k in sorted({*(c for c in COUNTS if c < total), total}):
+        values = iwae(weights, k)
+        rows.append({"samples": k, "nats": values.mean().item(), "standard_error": standard_error(values)})
+    return rows
+
+
+def _draw(
+    made: Any, trained: Any, model: "VAE", terms: Any, active: Any, curve: Any, posterior: Any, labels: Any,
+    names: Any, test: Any, sandwich: Any,
+) -> None:  # fmt: skip
+    import torch
+
+    from diffcli import bounds
+    from diffcli.pictures import latents
+    from diffcli.pictures.grid import grid, save_png
+
+    kl = terms.kl.mean(0)
+    latents.bounds_figure(made.figure("bounds.png"), curve, kl, active)
+    latents.sandwich_figure(made.figure("sandwich.png"), {"test images": test, "images that the model drew": sandwich})
+    units = kl.argsort(descending=True)[:2].tolist() if model.latent > 1 else [0, 0]
+    shown = posterior.mean[:5000, units]
+    latents.latent_figure(
+        made.figure("latent.png"), shown, None if labels is None else labels[: len(shown)], names,
+        [f"unit {unit} ({kl[unit]:.2f} nats)" for unit in units],
+    )  # fmt: skip
+    if model.latent == 2:
+        share = torch.linspace(0.02, 0.98, SIDE, dtype=torch.float64)
+        places = torch.special.ndtri(share).float()
+        plane = torch.cartesian_prod(places.flip(0), places)[:, [1, 0]]
+        with torch.no_grad():
+            save_png(made.figure("map.png"), grid(bounds.decoded(model, plane), columns=SIDE))
+
+
+def _document(
+    trained: Any, terms: Any, active: Any, weights: "Tensor", curve: Any, test: Any, sandwich: Any
+) -> dict[str, Any]:
+    import math
+
+    from diffcli import bounds
+    from diffcli.metrics.statistics import standard_error
+
+    elbo, numbers = terms.elbo, math.prod(trained.shape)
+    kl = terms.kl.mean(0)
+    lower, upper = sandwich["AIS, lower"].mean().item(), sandwich["AIS, upper"].mean().item()
+    byte = trained.recipe.pixels == "8bit"
+    return {
+        "checkpoint": str(trained.path),
+        "pixels": trained.recipe.pixels,
+        "images": len(elbo),
+        "elbo": elbo.mean().item(),
+        "elbo_standard_error": standard_error(elbo),
+        "reconstruction": terms.reconstruction.mean().item(),
+        "kl": kl.sum().item(),
+        "kl_per_unit": kl.tolist(),
+        "active_units": int(active.sum()),
+        "iwae": curve[-1]["nats"],
+        "iwae_standard_error": curve[-1]["standard_error"],
+        "iwae_samples": curve[-1]["samples"],
+        "iwae_images": len(weights),
+        "iwae_curve": curve,
+        "log_p_ais": test["AIS, lower"].mean().item(),
+        "ais_images": {name: values.tolist() for name, values in test.items()},
+        "sandwich": {
+            "elbo": sandwich["ELBO"].mean().item(),
+            "iwae": sandwich["IWAE"].mean().item(),
+            "lower": lower,
+            "upper": upper,
+            "gap": upper - lower,
+            "images": {name: values.tolist() for name, values in sandwich.items()},
+        },
+        "bits_per_dim": bounds.bits_per_dim(elbo.mean().item(), numbers) if byte else None,
+        "iwae_bits_per_dim": bounds.bits_per_dim(curve[-1]["nats"], numbers) if byte else None,
+    }
+
+
+def _lines(d: dict[str, Any], every: int, some: int, few: int) -> list[str]:
+    from diffcli.show import table
+
+    s, one = d["sandwich"], d["iwae_curve"][0]
+    test = {name: sum(values) / len(values) for name, values in d["ais_images"].items()}
+    rows = [
+        ["ELBO", f"{d['elbo']:.2f}", f"{d['elbo_standard_error']:.2f}", f"{every} test images"],
+        ["  reconstruction", f"{d['reconstruction']:.2f}", "", ""],
+        ["  KL", f"{d['kl']:.2f}", "", f"{d['active_units']} of {len(d['kl_per_unit'])} units active"],
+        ["ELBO", f"{one['nats']:.2f}", f"{one['standard_error']:.2f}", f"{some} of them"],
+        [f"IWAE-{d['iwae_samples']}", f"{d['iwae']:.2f}", f"{d['iwae_standard_error']:.2f}", f"{some} of them"],
+        ["ELBO", f"{test['ELBO']:.2f}", "", f"{few} of them"],
+        [f"IWAE-{d['iwae_samples']}", f"{test['IWAE']:.2f}", "", f"{few} of them"],
+        ["annealed log p(x)", f"{d['log_p_ais']:.2f}", "", f"{few} of them"],
+        ["ELBO", f"{s['elbo']:.2f}", "", f"{few} that the model drew"],
+        [f"IWAE-{d['iwae_samples']}", f"{s['iwae']:.2f}", "", f"{few} that the model drew"],
+        ["annealed, lower", f"{s['lower']:.2f}", "", f"{few} that the model drew"],
+        ["annealed, upper", f"{s['upper']:.2f}", "", f"{few} that the model drew"],
+    ]
+    bits = [] if d["bits_per_dim"] is None else [f"{d['bits_per_dim']:.3f} bits per dimension by the ELBO"]
+    return [*table(["nats per image", "mean", "std. error", "over"], rows, right=(1, 2)), *bits]
