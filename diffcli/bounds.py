@@ -74,7 +74,7 @@ def bound(model: VAE, x: Tensor, seed: int) -> Terms:
     parts = []
     for first in range(0, len(x), AT_ONCE):
         part = x[first : first + AT_ONCE]
-        noise = image_noise(seed, "bound", range(first, first + len(part)), (model.latent,))
+        noise = image_noise(seed, "bound", range(first, first + len(part)), (model.latent,)).to(x.dtype)
         parts.append(variational.terms(model.encode(part), model.log_likelihood(part), noise))
     return Terms(torch.cat([p.reconstruction for p in parts]), torch.cat([p.kl for p in parts]))
 
@@ -88,7 +88,7 @@ def log_weights(model: VAE, x: Tensor, samples: int, seed: int) -> Iterator[Tens
     while done < samples:
         here = min(most, samples - done)
         many, repeated = _repeated(posterior, here), x.repeat_interleave(here, 0)
-        noise = torch.randn(many.mean.shape, generator=generator)
+        noise = torch.randn(many.mean.shape, generator=generator, dtype=x.dtype)
         found = variational.log_weight(many, model.log_likelihood(repeated), noise)
         done += here
         yield found.reshape(len(x), here)
@@ -110,7 +110,8 @@ class Annealing:
     def lower(self, model: VAE, x: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Rungs climbed, and log-weights [N, chains] so far: the log of their mean is a lower bound of log p(x)."""
         betas, kernel = self._prepared(model, x)
-        u = torch.randn(len(x) * self.chains, model.latent, generator=keyed(self.seed, "ais start"))
+        start = keyed(self.seed, "ais start")
+        u = torch.randn(len(x) * self.chains, model.latent, generator=start, dtype=x.dtype)
         target = self.density(model, x, self.chains)
         climb = ais.ais(u, variational.log_normal, target, betas, kernel, keyed(self.seed, "ais"))
         for rung, state in enumerate(climb, 1):
@@ -136,7 +137,8 @@ class Annealing:
             return hmc(u, log_density, step, LEAPS, generator)
 
         few = ais.LADDERS["linear"](min(PILOT_RUNGS, self.temperatures))
-        u = torch.randn(len(x) * PILOT_CHAINS, model.latent, generator=keyed(self.seed, "pilot start"))
+        start = keyed(self.seed, "pilot start")
+        u = torch.randn(len(x) * PILOT_CHAINS, model.latent, generator=start, dtype=x.dtype)
         target = self.density(model, x, PILOT_CHAINS)
         sizes = ais.tuned(walk, u, variational.log_normal, target, few, keyed(self.seed, "pilot"), first=0.2)
         betas = ais.LADDERS["linear"](self.temperatures)

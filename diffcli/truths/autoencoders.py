@@ -60,7 +60,7 @@ def _linear_vae() -> vae.VAE:
     """The network `linear` with the weights above and an encoder of no use, pictures of 2x2 pixels."""
     model = vae.VAE(2, Reals(STD), *vae.linear((1, 2, 2), 2, 1)).double()
     layer = model.decoder[0]  # type: ignore[index]
-    layer.weight.data, layer.bias.data = WEIGHT.clone(), CENTRE.clone()  # type: ignore[union-attr]
+    layer.weight.data, layer.bias.data = WEIGHT.clone(), CENTRE.clone()
     return model.requires_grad_(False)
 
 

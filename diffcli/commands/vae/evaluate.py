@@ -63,7 +63,7 @@ def evaluate(
         d, gap = made.document, made.document["sandwich"]["gap"]
         made.seen = (
             f"ELBO {d['elbo']:.2f}, IWAE-{samples} {d['iwae']:.2f} nats; on the model's images log p(x) is known to "
-            f"{gap:.2f} nats, and the ELBO is {d['sandwich']['upper'] - d['sandwich']['elbo']:.2f} below."
+            f"{abs(gap):.2f} nats, and the ELBO is {d['sandwich']['upper'] - d['sandwich']['elbo']:.2f} below."
         )
         made.leads = "What the ELBO misses is KL(q || p(z | x)): diffusion fixes q and makes up for it by many layers."
         made.next = f"diffcli vae sample {trained.path.parent}"
