@@ -1,0 +1,108 @@
+"""Variational autoencoders: exact resumes, the same bits for the same image, and the limit of linear maps."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffcli import bounds, checkpoint, data, runs
+from diffcli.binarisation import Bits, binarised
+from diffcli.core.processes import ppca, variational
+from diffcli.errors import UsageProblem
+from diffcli.families import FAMILIES
+from diffcli.history import checkpoints
+from diffcli.recipes.vae import RECIPES, VaeRecipe
+from diffcli.session import Session
+
+CPU = torch.device("cpu")
+
+
+def finish(session: Session, folder: Path, stop_at: int = 10**9) -> Path:
+    session.prepare(0.01)
+    runs.describe(folder, session.recipe, session.facts())
+    for event in session.run(folder, lambda: session.trainer.step >= stop_at - 1):
+        if event.progress.step == stop_at:
+            break
+    return checkpoints(folder)[0]
+
+
+@pytest.mark.parametrize("pixels", ["dynamic", "static", "8bit"])
+def test_three_steps_and_three_more_are_six_bit_for_bit(tmp_path: Path, pixels: str) -> None:
+    recipe = dataclasses.replace(RECIPES["tiny"], steps=6, checkpoint_every=3, pixels=pixels)
+    whole = finish(Session(recipe, CPU, None, time.monotonic()), runs.create(tmp_path / "whole", "mnist"))
+    half = runs.create(tmp_path / "half", "mnist")
+    finish(Session(recipe, CPU, None, time.monotonic()), half, stop_at=3)
+    session, _ = Session.resumed(half, {}, CPU, None, time.monotonic())
+    assert session.trainer.step == 3
+    resumed = finish(session, half)
+    (a, about), (b, _) = checkpoint.load(whole), checkpoint.load(resumed)
+    assert about["family"] == "vae"
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("model", ["conv", "mlp", "linear"])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 13, 10)])
+def test_every_network_gives_back_the_shape_and_starts_at_the_prior(model: str, shape: tuple[int, int, int]) -> None:
+    recipe = dataclasses.replace(RECIPES["tiny"], model=model, pixels="8bit", widths=(4, 8))
+    found = FAMILIES["vae"].build(recipe, shape, 0, False)
+    x = torch.rand(2, *shape) * 2 - 1
+    posterior = found.encode(x)  # type: ignore[operator]
+    assert posterior.mean.shape == (2, recipe.latent)
+    assert found.decode(posterior.mean).shape == (2, 2 * shape[0], *shape[1:])  # type: ignore[operator]
+
+
+def test_an_image_has_the_same_bits_whatever_else_is_read() -> None:
+    dataset = data.load("mnist", "test")
+    bits = binarised(dataset, "test")
+    alone = Bits(dataset.storage, "test")[130]
+    assert torch.equal(bits.storage[130], alone)
+    assert set(alone.unique().tolist()) == {0, 255}
+    share = (bits.take(range(2000))[0] > 0).float().mean().item()
+    assert share == pytest.approx(((dataset.take(range(2000))[0] + 1) / 2).mean().item(), abs=0.002)
+
+
+def test_colours_are_no_bits_and_points_no_images() -> None:
+    with pytest.raises(UsageProblem, match="colours"):
+        FAMILIES["vae"].build(RECIPES["tiny"], (3, 8, 8), 0, False)
+    with pytest.raises(UsageProblem, match="points"):
+        FAMILIES["vae"].build(RECIPES["tiny"], (2,), 0, False)
+
+
+def test_a_linear_autoencoder_learns_the_components_of_its_data() -> None:
+    """Its bound comes to the likelihood of probabilistic PCA with the best weights (Lucas et al. 2019)."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.linalg.qr(torch.randn(16, 2, generator=generator)).Q * torch.tensor([2.0, 1.0])
+    x = (
+        torch.randn(2000, 2, generator=generator) @ weight.T + 0.5 * torch.randn(2000, 16, generator=generator)
+    ).reshape(-1, 1, 4, 4)
+    recipe = VaeRecipe(model="linear", pixels="real", noise=0.5, latent=2, precision="fp32")
+    torch.manual_seed(0)
+    model = FAMILIES["vae"].build(recipe, (1, 4, 4), 0, False)
+    loss, optimizer = FAMILIES["vae"].objective(recipe), torch.optim.Adam(model.parameters(), lr=0.02)
+    for step in range(600):
+        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 600)
+        optimizer.zero_grad()
+        loss(model, x, None, generator).mean().backward()
+        optimizer.step()
+    flat = x.flatten(1).double()
+    centred = flat - flat.mean(0)
+    spread = centred.T @ centred / len(flat)
+    best = ppca.mean_log_density(spread, ppca.best_weight(spread, 2, 0.5), 0.5).item()
+    found = bounds.bound(model, x, 0).elbo.mean().item()  # type: ignore[arg-type]
+    assert best - 0.1 < found < best + 0.1
+
+
+def test_bounds_rise_from_one_sample_to_many(tmp_path: Path) -> None:
+    finish(Session(RECIPES["tiny"], CPU, None, time.monotonic()), runs.create(tmp_path / "run", "mnist"))
+    trained = runs.load(str(tmp_path / "run"), device=CPU, family="vae")
+    model = bounds.exact(trained)
+    _, x, labels = bounds.images(trained, 30, None)
+    assert labels is not None
+    weights = torch.cat(list(bounds.log_weights(model, x, 64, 0)), dim=1)
+    assert weights.shape == (30, 64)
+    values = [variational.iwae(weights, k).mean().item() for k in (1, 4, 16, 64)]
+    assert values == sorted(values)
+    assert weights.mean().item() == pytest.approx(bounds.bound(model, x, 0).elbo.mean().item(), abs=1.0)
