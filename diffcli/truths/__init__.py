@@ -96,6 +96,7 @@ def all_checks() -> dict[str, Check]:
     from diffcli.truths import schedules, denoisers, laws, training  # noqa: F401, I001
     from diffcli.truths import gaussian, algorithms, orders, finite, editing  # noqa: F401, I001
     from diffcli.truths import kernels, normals, drawing, chains, autoregressions  # noqa: F401, I001
-    from diffcli.truths import dynamics, annealing, autoencoders, likelihoods, denoising, quality  # noqa: F401, I001
+    from diffcli.truths import dynamics, annealing, autoencoders, pixels, likelihoods  # noqa: F401, I001
+    from diffcli.truths import denoising, quality  # noqa: F401, I001
 
     return CHECKS

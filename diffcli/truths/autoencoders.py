@@ -1,4 +1,4 @@
-"""Variational autoencoders: the bound, its relatives, and the pixels, held to probabilistic PCA and to quadrature."""
+"""Variational autoencoders: the bound and its relatives, held to probabilistic PCA and to quadrature."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from diffcli.core.models import vae
 from diffcli.core.processes import ppca, variational
-from diffcli.core.processes.pixels import STEP, Bits, Bytes, Pixels, Reals, bits
+from diffcli.core.processes.pixels import Bits, Reals
 from diffcli.core.processes.variational import Posterior, Terms
 from diffcli.truths import Finding, check, near
 
@@ -18,19 +18,19 @@ NODES = torch.linspace(-9, 9, 3601, dtype=torch.float64)
 GAP = 18 / 3600
 
 
-def _rows(*values: list[float]) -> Tensor:
+def rows(*values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
 @check("the KL of each unit is the integral of q log q/p", "Kingma & Welling 2014, appendix B")
 def kl_of_units() -> Iterator[Finding]:
-    posterior = Posterior(_rows([0.3, -1.5], [0.0, 0.7]), _rows([0.8, 0.3], [1.0, 1.3]))
+    posterior = Posterior(rows([0.3, -1.5], [0.0, 0.7]), rows([0.8, 0.3], [1.0, 1.3]))
     found = posterior.kl()
     for i, j in product(range(2), range(2)):
         q, p = Normal(posterior.mean[i, j], posterior.std[i, j]), Normal(0.0, 1.0)
         integrand = q.log_prob(NODES).exp() * (q.log_prob(NODES) - p.log_prob(NODES))
         yield near(f"image {i}, unit {j}", integrand.sum() * GAP, found[i, j], abs=1e-6)
-    z = _rows([0.1, -1.0], [2.0, 0.5])
+    z = rows([0.1, -1.0], [2.0, 0.5])
     for i in range(2):
         wanted = sum(Normal(posterior.mean[i, j], posterior.std[i, j]).log_prob(z[i, j]) for j in range(2))
         yield near(f"log q of image {i}", wanted, posterior.log_density(z)[i], rel=1e-12)
@@ -39,9 +39,9 @@ def kl_of_units() -> Iterator[Finding]:
 # A linear VAE, for which all is known
 
 STD = 0.4
-WEIGHT = _rows([0.9, 0.4], [-0.2, 0.7], [0.5, -0.6], [0.1, 0.3])
+WEIGHT = rows([0.9, 0.4], [-0.2, 0.7], [0.5, -0.6], [0.1, 0.3])
 CENTRE = torch.tensor([0.2, -0.1, 0.0, 0.4], dtype=torch.float64)
-POINTS = _rows([0.5, -0.3, 0.9, 0.1], [-1.2, 0.8, 0.0, -0.4], [0.2, -0.1, 0.0, 0.4])
+POINTS = rows([0.5, -0.3, 0.9, 0.1], [-1.2, 0.8, 0.0, -0.4], [0.2, -0.1, 0.0, 0.4])
 
 
 def _law() -> MultivariateNormal:
@@ -137,9 +137,21 @@ def weights_of_the_exact_posterior() -> Iterator[Finding]:
     yield near("the whitened joint over N(0, 1)", truth, flat, rel=1e-9)
 
 
+@check("the bound of k samples averages the log of the mean weight over groups of k", "Burda et al. 2016, eq. 8")
+def grouped_weights() -> Iterator[Finding]:
+    weights = [[1.0, 3.0, 2.0, 8.0, 5.0], [0.1, 0.2, 0.7, 0.4, 9.0]]
+    logs = rows(*weights).log()
+    for samples in (1, 2, 3, 4, 5):
+        wanted = []
+        for row in weights:
+            groups = [row[i : i + samples] for i in range(0, 5 // samples * samples, samples)]
+            wanted.append(sum(math.log(sum(group) / samples) for group in groups) / len(groups))
+        yield near(f"{samples} samples", torch.tensor(wanted), variational.iwae(logs, samples), rel=1e-6)
+
+
 # A VAE of one unit that is not linear, by quadrature
 
-CURVED = Posterior(_rows([0.6]), _rows([0.5]))
+CURVED = Posterior(rows([0.3]), rows([1.2]))  # wider than the prior, or the weights had no variance
 SEEN = torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64).reshape(1, 1, 1, 3)
 
 
@@ -150,11 +162,11 @@ def _curved(z: Tensor) -> Tensor:
 
 
 def _log_ratio(u: Tensor) -> Tensor:
-    """log p(x, z) - log q(z | x) at z = 0.6 + 0.5 u, written out."""
-    z = 0.6 + 0.5 * u
+    """log p(x, z) - log q(z | x) at z = 0.3 + 1.2 u, written out."""
+    z = 0.3 + 1.2 * u
     shares = (1 / (1 + (-3 * z.sin()).exp()), 1 - 1 / (1 + (1 - z).exp()), 1 / (1 + (-(z**2) / 2).exp()))
     prior = -(z**2) / 2 - math.log(2 * math.pi) / 2
-    return sum(share.log() for share in shares) + prior + u**2 / 2 + math.log(2 * math.pi) / 2 + math.log(0.5)
+    return sum(share.log() for share in shares) + prior + u**2 / 2 + math.log(2 * math.pi) / 2 + math.log(1.2)
 
 
 @check(
@@ -202,14 +214,14 @@ def bounds_of_a_curved_vae() -> Iterator[Finding]:
 )
 def free_bits() -> Iterator[Finding]:
     kl = [[0.1, 2.0, 0.4], [0.3, 1.0, 0.0]]
-    found = Terms(torch.tensor([-3.0, -5.0], dtype=torch.float64), _rows(*kl))
+    found = Terms(torch.tensor([-3.0, -5.0], dtype=torch.float64), rows(*kl))
     yield near("the bound", torch.tensor([-5.5, -6.3], dtype=torch.float64), found.elbo, rel=1e-12)
     for beta, free in ((1.0, 0.0), (1.0, 0.25), (0.5, 0.25), (4.0, 0.21)):
         means = [(kl[0][j] + kl[1][j]) / 2 for j in range(3)]
         wanted = 4.0 + beta * sum(max(free, mean) for mean in means)
         got = variational.objective(found, beta, free).mean()
         yield near(f"β {beta}, {free} nats free", wanted, got, rel=1e-12)
-    width = _rows([0.9, 0.2]).requires_grad_()
+    width = rows([0.9, 0.2]).requires_grad_()
     variational.objective(Terms(torch.zeros(1), Posterior(torch.zeros_like(width), width).kl()), 1.0, 0.1).backward()
     assert width.grad is not None
     yield near("no pull on a unit below its free bits", 0.0, width.grad[0, 0], abs=0.0)
@@ -220,73 +232,6 @@ def free_bits() -> Iterator[Finding]:
     "a unit is active if the variance of its posterior mean over the data is above 0.01", "Burda et al. 2016, sec. 5.2"
 )
 def units_that_speak() -> Iterator[Finding]:
-    means = _rows([1.0, 0.05, 0.11, 3.0], [-1.0, -0.05, -0.11, 3.0], [0.0, 0.0, 0.0, 3.0])  # variances 1, .0025, .0121
+    means = rows([1.0, 0.05, 0.11, 3.0], [-1.0, -0.05, -0.11, 3.0], [0.0, 0.0, 0.0, 3.0])  # variances 1, .0025, .0121
     wanted = torch.tensor([1.0, 0.0, 1.0, 0.0])
     yield near("four units", wanted, variational.active_units(means).double(), abs=0.0)
-
-
-# Pixels
-
-
-def _total(law: Pixels, parameters: Tensor, values: Tensor) -> Tensor:
-    """The sum of the probabilities of all values of a single pixel, [len(parameters)]."""
-    grid = values.reshape(-1, 1, 1, 1).repeat_interleave(len(parameters), 0)
-    return law.log_prob(parameters.repeat(values.numel(), 1, 1, 1), grid).exp().reshape(values.numel(), -1).sum(0)
-
-
-@check(
-    "bits and the 256 values are laws: their probabilities are the papers' and sum to one",
-    "Kingma & Welling 2014, appendix C.1; Salimans et al. 2017, eq. 1-2",
-)
-def laws_of_pixels() -> Iterator[Finding]:
-    logits = _rows([-30.0], [-1.3], [0.0], [2.0]).reshape(4, 1, 1, 1)
-    yield near("bits sum to one", 1.0, _total(Bits(), logits, _rows([-1.0, 1.0])), rel=1e-12)
-    share = 1 / (1 + math.exp(-2.0))
-    picture = torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64).reshape(1, 1, 1, 3)
-    found = Bits().log_prob(torch.full_like(picture, 2.0), picture)
-    yield near("a picture of bits", 2 * math.log(share) + math.log(1 - share), found, rel=1e-12)
-
-    levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
-    values = torch.tensor([[m, s] for m in (-1.2, -0.3, 0.98) for s in (-5.0, -2.0, 0.0)], dtype=torch.float64)
-    parameters = values.reshape(-1, 2, 1, 1)
-    yield near("the 256 values sum to one", 1.0, _total(Bytes(), parameters, levels), rel=1e-9)
-    for mean, log_scale in ((-0.9, -2.0), (0.1, -3.0), (0.7, -1.0)):
-        scale = math.exp(log_scale)
-        for value in (0, 1, 100, 254, 255):
-            x = value / 127.5 - 1
-            upper = 1.0 if value == 255 else 1 / (1 + math.exp(-(x + 1 / 255 - mean) / scale))
-            lower = 0.0 if value == 0 else 1 / (1 + math.exp(-(x - 1 / 255 - mean) / scale))
-            one = _rows([mean, log_scale]).reshape(1, 2, 1, 1)
-            got = Bytes().log_prob(one, torch.full((1, 1, 1, 1), x, dtype=torch.float64))
-            yield near(f"value {value} at {mean}, {log_scale}", math.log(upper - lower), got, rel=1e-6)
-    centre, seen = (_rows(v).reshape(1, 2, 1, 1) for v in ([0.2, -0.5], [0.9, -0.4]))
-    wanted = Normal(centre, 0.3).log_prob(seen).sum()
-    yield near("reals", wanted, Reals(0.3).log_prob(centre, seen), rel=1e-12)
-
-
-@check("drawn pixels have the law that log_prob says", "Salimans et al. 2017, eq. 1-2")
-def draws_of_pixels() -> Iterator[Finding]:
-    generator, count = torch.Generator().manual_seed(2), 200_000
-    brightness = torch.tensor([-1.0, -0.6, 0.1, 1.0], dtype=torch.float64)
-    mean = bits(brightness.expand(count, 4), generator).mean(0)
-    spread = ((1 - brightness**2) / count).sqrt()
-    yield near("bits have the brightness as their mean", 0.0, (mean - brightness) / spread.clamp(min=1e-12), abs=4.5)
-    drawn = Bits().draw(torch.full((count, 1, 1, 1), 0.8, dtype=torch.float64), generator)
-    share = 1 / (1 + math.exp(-0.8))
-    error = math.sqrt(share * (1 - share) / count)
-    yield near("share of ones at logit 0.8", share, (drawn > 0).double().mean(), abs=4.5 * error)
-    parameters = _rows([0.7, -2.0]).reshape(1, 2, 1, 1)
-    levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
-    chances = Bytes().log_prob(parameters.expand(256, 2, 1, 1), levels.reshape(256, 1, 1, 1)).exp()
-    values = Bytes().draw(parameters.expand(count, 2, 1, 1), generator)
-    counts = torch.bincount(((values.flatten() + 1) / STEP).round().long(), minlength=256)
-    enough = chances * count > 25
-    statistic = ((counts - chances * count) / (chances * count).sqrt())[enough]
-    yield near("the 256 values, the worst of them in standard errors", 0.0, statistic.abs().max(), abs=5.0)
-    reals = Reals(0.3).draw(torch.full((count, 1, 1, 1), 0.2, dtype=torch.float64), generator)
-    yield near("reals, mean", 0.2, reals.mean(), abs=4.5 * 0.3 / math.sqrt(count))
-    yield near("reals, spread", 0.3, reals.std(), abs=4.5 * 0.3 / math.sqrt(2 * count))
-    extremes = Bytes().mean(_rows([1.7, 0.0], [-0.2, 0.0]).reshape(2, 2, 1, 1)).flatten()
-    yield near("what is shown of 256 values stays in range", torch.tensor([1.0, -0.2]), extremes, abs=1e-7)
-    shown = Bits().mean(torch.tensor([0.8])).double()
-    yield near("what is shown of bits is their mean", 2 * share - 1, shown, abs=1e-6)
