@@ -55,7 +55,11 @@ def test_evaluate_gives_every_bound(cli: Cli, vae: Path, tmp_path: Path) -> None
     assert 0 <= d["active_units"] <= len(d["kl_per_unit"]) == 4
     assert d["images"] == 10_000
     assert [row["samples"] for row in d["iwae_curve"]] == [1, 2, 5, 6]
-    assert d["iwae_curve"][0]["nats"] <= d["iwae"] == d["iwae_curve"][-1]["nats"]
+    curve = [row["nats"] for row in d["iwae_curve"]]
+    assert curve[0] <= curve[-1]
+    assert d["iwae_gain"] == pytest.approx(curve[-1] - curve[0], abs=1e-3)
+    assert d["iwae"] == pytest.approx(d["elbo"] + d["iwae_gain"])
+    assert d["iwae_standard_error"] >= d["elbo_standard_error"]
     for name in ("elbo", "iwae", "lower", "upper"):
         assert d["sandwich"][name] < 0
     assert isinstance(d["log_p_ais"], float)
