@@ -58,11 +58,9 @@ def test_targets_on_a_line_and_in_the_plane(cli: Cli, target: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_numbers(cli: Cli) -> None:
-    first, again, other = (
-        cli("langevin", *SMALL, "--method", "annealed", "--seed", seed).document["weights"] for seed in (3, 3, 4)
-    )
+    first, again = (cli("langevin", *SMALL, "--method", "ula", "--seed", 3).document["weights"] for _ in range(2))
     assert first == again
-    assert first != other
+    assert first != cli("langevin", *SMALL, "--method", "ula", "--seed", 4).document["weights"]
 
 
 def test_a_reader_sees_the_truth_beside_each_dynamics(cli: Cli) -> None:

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 def finish(session: Session, folder: Path, stop_at: int = 10**9) -> Path:
     session.prepare(0.01)
     runs.describe(folder, session.recipe, session.facts())
-    for event in session.run(folder, lambda: session.trainer.step >= stop_at - 1):
+    for event in session.run(folder, lambda: session.trainer.step >= stop_at):
         if event.progress.step == stop_at:
             break
     return checkpoints(folder)[0]

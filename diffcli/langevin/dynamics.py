@@ -18,7 +18,7 @@ from diffcli.metrics.distances import energy
 from diffcli.metrics.statistics import standard_error
 from diffcli.pictures.langevin import Bias
 
-FRAMES = 30  # of the animation
+FRAMES = 24  # of the animation
 COMPARED = 2000  # particles in the energy distance
 BIAS_STEPS = (0.03, 0.1, 0.3, 1.0, 2.0)  # in units of the narrowest mode's variance
 BIAS_PARTICLES, BIAS_LENGTH = 30_000, 6.0  # and in units of the time that a mode takes to forget
