@@ -63,11 +63,6 @@ def decoded(model: VAE, z: Tensor) -> Tensor:
     return torch.cat([model.pixels.mean(model.decode(part)) for part in z.split(AT_ONCE)])
 
 
-def standard_start(model: VAE, count: int) -> Tensor:
-    """Draws of N(0, 1) in the latent space, to try out with."""
-    return torch.randn(count, model.latent, generator=keyed(0, "trial"))
-
-
 @torch.no_grad()
 def bound(model: VAE, x: Tensor, seed: int) -> Terms:
     """The two terms of the bound for images [N, C, H, W], with noise keyed by image."""
@@ -96,54 +91,62 @@ def log_weights(model: VAE, x: Tensor, samples: int, seed: int) -> Iterator[Tens
 
 @dataclass(frozen=True)
 class Annealing:
-    """How log p(x) is annealed. chains: per image; temperatures: rungs from q(z | x) to p(x, z)."""
+    """log p(x) of images x [N, C, H, W] by a ladder from q(z | x) to p(x, z), with chains in u = (z - mean) / std.
 
+    betas, kernel:  the ladder, and Hamiltonian moves with step sizes from a short run of its own
+    """
+
+    model: VAE
+    x: Tensor
     chains: int
-    temperatures: int
     seed: int
+    betas: Tensor
+    kernel: ais.Kernel
 
-    def density(self, model: VAE, x: Tensor, chains: int) -> LogDensity:
-        """log p(x, z) of each image, `chains` times over, as a density of u = (z - mean) / std."""
-        posterior = _repeated(encoded(model, x), chains)
-        return variational.whitened(posterior, model.log_likelihood(x.repeat_interleave(chains, 0)))
-
-    def lower(self, model: VAE, x: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Rungs climbed, and log-weights [N, chains] so far: the log of their mean is a lower bound of log p(x)."""
-        betas, kernel = self._prepared(model, x)
-        start = keyed(self.seed, "ais start")
-        u = torch.randn(len(x) * self.chains, model.latent, generator=start, dtype=x.dtype)
-        target = self.density(model, x, self.chains)
-        climb = ais.ais(u, variational.log_normal, target, betas, kernel, keyed(self.seed, "ais"))
-        for rung, state in enumerate(climb, 1):
-            yield rung, state.log_weight.reshape(len(x), self.chains)
-
-    def upper(self, model: VAE, x: Tensor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """The same downwards for images x [N, ...] that the model drew from z [N, D], exact draws of p(z | x).
-
-        Minus the log of the mean weight is an upper bound of log p(x) (Wu et al. 2017, section 3.2).
-        """
-        betas, kernel = self._prepared(model, x)
-        posterior = encoded(model, x)
-        u = ((z - posterior.mean) / posterior.std).repeat_interleave(self.chains, 0)
-        target = self.density(model, x, self.chains)
-        descent = ais.reverse(u, variational.log_normal, target, betas, kernel, keyed(self.seed, "bdmc"))
-        for rung, state in enumerate(descent, 1):
-            yield rung, state.log_weight.reshape(len(x), self.chains)
-
-    def _prepared(self, model: VAE, x: Tensor) -> tuple[Tensor, ais.Kernel]:
-        """The ladder, and Hamiltonian moves with step sizes from a short run of its own."""
+    @classmethod
+    def of(cls, model: VAE, x: Tensor, *, chains: int, temperatures: int, seed: int) -> "Annealing":
+        """chains: per image; temperatures: rungs of the ladder."""
 
         def walk(u: Tensor, log_density: LogDensity, step: float, generator: torch.Generator) -> Move:
             return hmc(u, log_density, step, LEAPS, generator)
 
-        few = ais.LADDERS["linear"](min(PILOT_RUNGS, self.temperatures))
-        start = keyed(self.seed, "pilot start")
-        u = torch.randn(len(x) * PILOT_CHAINS, model.latent, generator=start, dtype=x.dtype)
-        target = self.density(model, x, PILOT_CHAINS)
-        sizes = ais.tuned(walk, u, variational.log_normal, target, few, keyed(self.seed, "pilot"), first=0.2)
-        betas = ais.LADDERS["linear"](self.temperatures)
+        few = ais.LADDERS["linear"](min(PILOT_RUNGS, temperatures))
+        u, target = start(model, x, PILOT_CHAINS, keyed(seed, "pilot start")), whitened(model, x, PILOT_CHAINS)
+        sizes = ais.tuned(walk, u, variational.log_normal, target, few, keyed(seed, "pilot"), first=0.2)
+        betas = ais.LADDERS["linear"](temperatures)
         steps = torch.from_numpy(np.interp(betas[1:].numpy(), few[1:].numpy(), sizes[1:].numpy()))
-        return betas, ais.stepping(walk, torch.cat([steps[:1], steps]))
+        return cls(model, x, chains, seed, betas, ais.stepping(walk, torch.cat([steps[:1], steps])))
+
+    def lower(self) -> Iterator[tuple[int, Tensor]]:
+        """Rungs climbed, and log-weights [N, chains] so far: the log of their mean is a lower bound of log p(x)."""
+        u = start(self.model, self.x, self.chains, keyed(self.seed, "ais start"))
+        target = whitened(self.model, self.x, self.chains)
+        climb = ais.ais(u, variational.log_normal, target, self.betas, self.kernel, keyed(self.seed, "ais"))
+        for rung, state in enumerate(climb, 1):
+            yield rung, state.log_weight.reshape(len(self.x), self.chains)
+
+    def upper(self, z: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """The same downwards from z [N, D], exact draws of p(z | x): those that the model drew the images from.
+
+        Minus the log of the mean weight is an upper bound of log p(x) (Wu et al. 2017, section 3.2).
+        """
+        posterior = encoded(self.model, self.x)
+        u = ((z - posterior.mean) / posterior.std).repeat_interleave(self.chains, 0)
+        target = whitened(self.model, self.x, self.chains)
+        descent = ais.reverse(u, variational.log_normal, target, self.betas, self.kernel, keyed(self.seed, "bdmc"))
+        for rung, state in enumerate(descent, 1):
+            yield rung, state.log_weight.reshape(len(self.x), self.chains)
+
+
+def whitened(model: VAE, x: Tensor, chains: int) -> LogDensity:
+    """log p(x, z) of each image, `chains` times over, as a density of u = (z - mean) / std."""
+    posterior = _repeated(encoded(model, x), chains)
+    return variational.whitened(posterior, model.log_likelihood(x.repeat_interleave(chains, 0)))
+
+
+def start(model: VAE, x: Tensor, chains: int, generator: torch.Generator) -> Tensor:
+    """u of exact draws from q(z | x), `chains` for each image."""
+    return torch.randn(len(x) * chains, model.latent, generator=generator, dtype=x.dtype)
 
 
 @torch.no_grad()

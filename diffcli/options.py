@@ -12,7 +12,6 @@ Out = Annotated[Optional[Path], typer.Option("--out", help="Folder to write to. 
 Picture = Annotated[Optional[Path], typer.Option("--out", help="Folder, or FILE.png.  [a fresh one in outputs/]")]
 Seed = Annotated[int, typer.Option("--seed", help="Of all randomness.", min=0)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
-Count = Annotated[int, typer.Option("--count", help="Number of images.", min=1, max=100_000)]
 Data = Annotated[Optional[Path], typer.Option("--data", help="Folder to look for data sets in first.")]
 Schedule = Annotated[
     Optional[str],

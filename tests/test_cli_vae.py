@@ -138,7 +138,6 @@ def test_a_longer_run_goes_on(cli: Cli, vae: Path) -> None:
         (["sample", "--count", "0"], 2, "--count"),
         (["reconstruct", "--image", "nothing.png"], 3, "no such image"),
         (["interpolate", "--from", "10000"], 2, "counted from 0"),
-        (["evaluate", "--device", "gpu"], 2, "unknown device"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -45,7 +45,7 @@ def test_three_steps_and_three_more_are_six_bit_for_bit(tmp_path: Path, pixels: 
 
 @pytest.mark.parametrize("model", ["conv", "mlp", "linear"])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 13, 10)])
-def test_every_network_gives_back_the_shape_and_starts_at_the_prior(model: str, shape: tuple[int, int, int]) -> None:
+def test_every_network_gives_back_the_shape_of_its_images(model: str, shape: tuple[int, int, int]) -> None:
     recipe = dataclasses.replace(RECIPES["tiny"], model=model, pixels="8bit", widths=(4, 8))
     found = FAMILIES["vae"].build(recipe, shape, 0, False)
     x = torch.rand(2, *shape) * 2 - 1

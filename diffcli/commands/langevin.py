@@ -6,12 +6,11 @@ import typer
 
 from diffcli import options
 from diffcli.errors import UsageProblem, one_of
+from diffcli.langevin import NAMES
 
 if TYPE_CHECKING:
     from diffcli.langevin.dynamics import Outcome, Setting
 
-METHODS = ("ula", "mala", "annealed")
-NAMES = {"ula": "unadjusted", "mala": "adjusted", "annealed": "annealed"}
 MOST = 50_000_000  # moves of a particle
 
 
@@ -52,7 +51,7 @@ def langevin(
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    chosen = METHODS if method == "all" else (one_of(method, (*METHODS, "all"), "method"),)
+    chosen = tuple(NAMES) if method == "all" else (one_of(method, (*NAMES, "all"), "method"),)
     setting = dynamics.Setting.of(
         targets.load(target), step=step, share=noise_step, steps=steps, count=count, levels=levels, high=sigma_max,
         low=sigma_min, seed=seed,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.schedules import CLEAN
+from diffcli.langevin import NAMES
 from diffcli.langevin.dynamics import FRAMES, Outcome, Setting, noised
 from diffcli.metrics.modes import weights
 from diffcli.pictures import langevin as pictures
@@ -15,7 +16,6 @@ from diffcli.pictures.curves import Field, score_figure
 from diffcli.pictures.grid import save_gif
 from diffcli.pictures.points import Density
 
-NAMES = {"ula": "unadjusted", "mala": "adjusted", "annealed": "annealed"}
 ARROWS, CELLS = 15, 100
 
 

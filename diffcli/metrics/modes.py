@@ -44,9 +44,3 @@ def inflated(variance: float, step: float) -> float:
     x' = (1 - step / 2 s²) x + √step z keeps the variance v = (1 - step / 2 s²)² v + step; inf from step = 4 s² on.
     """
     return variance / (1 - step / (4 * variance)) if step < 4 * variance else math.inf
-
-
-def grid(law: Mixture, cells: int) -> Tensor:
-    """Places [cells, 1], evenly from eight deviations below all modes of a law on a line to eight above."""
-    low, high = (law.means.squeeze(1) - 8 * law.stds).min().item(), (law.means.squeeze(1) + 8 * law.stds).max().item()
-    return torch.linspace(low, high, cells, dtype=torch.float64).unsqueeze(1)

@@ -44,19 +44,19 @@ CENTRE = torch.tensor([0.2, -0.1, 0.0, 0.4], dtype=torch.float64)
 POINTS = rows([0.5, -0.3, 0.9, 0.1], [-1.2, 0.8, 0.0, -0.4], [0.2, -0.1, 0.0, 0.4])
 
 
-def _law() -> MultivariateNormal:
+def marginal() -> MultivariateNormal:
     """p(x) of the linear VAE, from its definition."""
     return MultivariateNormal(CENTRE, WEIGHT @ WEIGHT.T + STD**2 * torch.eye(4, dtype=torch.float64))
 
 
-def _hidden() -> MultivariateNormal:
+def conditional() -> MultivariateNormal:
     """p(z | x) of the points, by Bayes' rule for Gaussians (Bishop 2006, eq. 2.113-2.117)."""
     precision = torch.eye(2, dtype=torch.float64) + WEIGHT.T @ WEIGHT / STD**2
     means = torch.linalg.solve(precision, WEIGHT.T @ (POINTS - CENTRE).T / STD**2).T
     return MultivariateNormal(means, precision_matrix=precision)
 
 
-def _linear_vae() -> vae.VAE:
+def linear_network() -> vae.VAE:
     """The network `linear` with the weights above and an encoder of no use, pictures of 2x2 pixels."""
     model = vae.VAE(2, Reals(STD), *vae.linear((1, 2, 2), 2, 1)).double()
     layer = model.decoder[0]  # type: ignore[index]
@@ -73,7 +73,7 @@ def _mean_elbo(posterior: Posterior, log_likelihood: Callable[[Tensor], Tensor])
 
 @check("probabilistic PCA: its density, its posterior, and its most likely weights", "Tipping & Bishop 1999, eq. 3-8")
 def probabilistic_pca() -> Iterator[Finding]:
-    law, hidden = _law(), _hidden()
+    law, hidden = marginal(), conditional()
     yield near("log p(x)", law.log_prob(POINTS), ppca.log_density(POINTS, WEIGHT, CENTRE, STD), rel=1e-10)
     mean, covariance = ppca.posterior(POINTS, WEIGHT, CENTRE, STD)
     yield near("posterior mean", hidden.mean, mean, abs=1e-10)
@@ -96,10 +96,10 @@ def probabilistic_pca() -> Iterator[Finding]:
     "Tipping & Bishop 1999, eq. 4; Kingma & Welling 2014, eq. 1; Lucas et al. 2019, section 4",
 )
 def linear_vae() -> Iterator[Finding]:
-    model, truth = _linear_vae(), _law().log_prob(POINTS)
+    model, truth = linear_network(), marginal().log_prob(POINTS)
     x = POINTS.reshape(-1, 1, 2, 2)
     likelihood = model.log_likelihood(x)
-    hidden = _hidden()
+    hidden = conditional()
     for name, mean, std in (
         ("the best of its kind", hidden.mean, hidden.precision_matrix[0].diagonal().rsqrt().expand(3, 2)),
         ("a wrong one", hidden.mean + 0.3, torch.full((3, 2), 0.7, dtype=torch.float64)),

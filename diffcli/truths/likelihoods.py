@@ -11,7 +11,7 @@ from diffcli.core.models.vae import VAE
 from diffcli.core.processes import ppca
 from diffcli.core.processes.variational import iwae
 from diffcli.truths import Finding, check, near
-from diffcli.truths.autoencoders import CENTRE, POINTS, STD, WEIGHT, _hidden, _law, _linear_vae
+from diffcli.truths.autoencoders import CENTRE, POINTS, STD, WEIGHT, conditional, linear_network, marginal
 
 X = POINTS.reshape(-1, 1, 2, 2)
 CHAINS, RUNGS = 400, 25
@@ -19,7 +19,7 @@ CHAINS, RUNGS = 400, 25
 
 def told() -> VAE:
     """The linear autoencoder with an encoder: the best mean, and a width that is half as much again as it should be."""
-    model = _linear_vae()
+    model = linear_network()
     precision = torch.eye(2, dtype=torch.float64) + WEIGHT.T @ WEIGHT / STD**2
     slope = torch.linalg.solve(precision, WEIGHT.T) / STD**2
     spread: torch.nn.Module = model.encoder[1]  # type: ignore[index]
@@ -39,17 +39,17 @@ def error(weights: Tensor) -> Tensor:
     "Tipping & Bishop 1999, eq. 3; Burda et al. 2016, theorem 1; Wu et al. 2017, section 3.2",
 )
 def likelihood_of_a_linear_autoencoder() -> Iterator[Finding]:
-    model, truth = told(), _law().log_prob(POINTS)
+    model, truth = told(), marginal().log_prob(POINTS)
     weights = torch.cat(list(bounds.log_weights(model, X, 4000, 0)), dim=1)
     yield near("how many weights", 4000, weights.shape[1])
     yield near("importance weights", truth, bounds.log_average(weights), abs=4.5 * error(weights).max().item())
     yield near("their mean is lower", 1, float((weights.mean(1) < truth - 0.05).all()))
     z, many = exact_draws(), X.repeat_interleave(CHAINS, 0)
     for rungs in (1, RUNGS):  # on one rung the chains stay near their start, which must be right
-        *_, (rung, up) = bounds.Annealing(CHAINS, rungs, 0).lower(model, X)
+        *_, (rung, up) = bounds.Annealing.of(model, X, chains=CHAINS, temperatures=rungs, seed=0).lower()
         yield near("rungs", rungs, rung)
         yield near(f"upwards, {rungs} rungs", truth, bounds.log_average(up), abs=4.5 * error(up).max().item())
-        *_, (_, down) = bounds.Annealing(1, rungs, 0).upper(model, many, z)
+        *_, (_, down) = bounds.Annealing.of(model, many, chains=1, temperatures=rungs, seed=0).upper(z)
         found = down.reshape(len(X), CHAINS)
         allowed = 4.5 * error(found).max().item()
         yield near(f"downwards, {rungs} rungs", truth, -bounds.log_average(found), abs=allowed)
@@ -69,7 +69,7 @@ def groups_of_weights() -> Iterator[Finding]:
 
 def exact_draws() -> Tensor:
     """z from p(z | x) of each point, CHAINS each, [3 * CHAINS, 2]."""
-    hidden = _hidden()
+    hidden = conditional()
     noise = torch.randn(3, CHAINS, 2, generator=torch.Generator().manual_seed(31), dtype=torch.float64)
     return (hidden.mean.unsqueeze(1) + noise @ hidden.scale_tril[0].T).reshape(-1, 2)
 
@@ -94,7 +94,7 @@ def bound_of_images() -> Iterator[Finding]:
 
 @check("images that a model draws come from the z beside them; bits per dimension", "Theis et al. 2016, section 3.1")
 def simulated_images() -> Iterator[Finding]:
-    model = _linear_vae().float()
+    model = linear_network().float()
     x, z = bounds.simulated(model, 4000, 0)
     left = x.flatten(1) - (z @ WEIGHT.float().T + CENTRE.float())
     yield near("what is left is the noise of the pixels", STD, left.std(0), rel=4.5 / math.sqrt(8000))

@@ -38,8 +38,7 @@ def denoise(
     """Denoise an image file; it keeps its size, and is worked on in tiles of the size that the model knows."""
     import torch
 
-    from diffcli import device as devices
-    from diffcli import runs
+    from diffcli.commands.opening import opened
     from diffcli.core.randomness import keyed
     from diffcli.denoising import check_amount
     from diffcli.lesson import lesson
@@ -53,9 +52,7 @@ def denoise(
     if amount is not None and not amount > 0:
         raise UsageProblem(f"--amount must be above 0, not {amount}", "leave it out to have sigma estimated")
     image = _read(path)
-    trained = runs.load(places[0] if len(places) == 2 else None, device=devices.pick(device), family="dae")
-    for note in trained.notes:
-        show.note(f"note: {note}")
+    trained = opened(places[0] if len(places) == 2 else None, "dae", show, device)
     corruption = trained.model.corruption
     if corrupt:
         amount = AMOUNT if amount is None else amount

@@ -1,7 +1,7 @@
 """diffcli dae evaluate"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,11 +22,9 @@ AT_ONCE = 512  # images
 WIDE = 13  # characters of a column with standard errors
 NAMES = {"noisy": "corrupted", "median": "median 3x3", "linear": "best linear"}
 
-Run = Annotated[Optional[str], typer.Argument(metavar="[RUN|FILE]", help="A run of dae train; default the newest.")]
-
 
 def evaluate(
-    run: Run = None,
+    run: options.Run = None,
     amount: Annotated[
         float, typer.Option(help="The one to show examples of: sigma of images in [-1, 1], or a share.")
     ] = AMOUNT,
@@ -42,17 +40,14 @@ def evaluate(
     """PSNR and SSIM of a denoising autoencoder on test images, beside those of four other denoisers."""
     import torch
 
-    from diffcli import device as devices
-    from diffcli import runs
+    from diffcli.commands.opening import opened
     from diffcli.denoising import Rivals, check_amount
     from diffcli.lesson import lesson
     from diffcli.pictures.denoising import examples_figure, quality_figure
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    trained = runs.load(run, device=devices.pick(device), family="dae")
-    for note in trained.notes:
-        show.note(f"note: {note}")
+    trained = opened(run, "dae", show, device)
     corruption = trained.model.corruption
     check_amount(corruption, amount)
     known, test = _images(trained, data, count, show)

@@ -8,9 +8,10 @@ import typer
 from diffcli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
-    from diffcli.bounds import Annealing
     from diffcli.core.models.vae import VAE
     from diffcli.show import Show
 
@@ -27,35 +28,32 @@ def evaluate(
     ais_temperatures: Annotated[int, typer.Option(help="Rungs of the ladder.", min=1, max=10_000)] = 150,
     seed: options.Seed = 0,
     data: options.Data = None,
-    device: options.Device = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """The bound in its parts, IWAE-k, log p(x) by annealing with bounds from both sides, and the latent space."""
-    from diffcli import bounds, runs
-    from diffcli import device as devices
+    from diffcli import bounds
+    from diffcli.commands.opening import opened
     from diffcli.core.processes.variational import active_units
     from diffcli.lesson import lesson
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    trained = runs.load(run, device=devices.pick(device), family="vae")
-    for note in trained.notes:
-        show.note(f"note: {note}")
-    model = bounds.exact(trained).cpu()
+    trained = opened(run, "vae", show)
+    model = bounds.exact(trained)
     dataset, x, labels = bounds.images(trained, 10_000, data)
     some = x[:count]
-    annealing = bounds.Annealing(ais_chains, ais_temperatures, seed)
-    show.note(f"time: about {_estimate(model, some, samples, ais_images, annealing)}")
+    how = {"chains": ais_chains, "temperatures": ais_temperatures, "seed": seed}
+    show.note(f"time: about {_estimate(model, some, samples, x[:ais_images], ais_chains, ais_temperatures)}")
     with lesson("vae-evaluate", out, show) as made:
         terms, posterior = bounds.bound(model, x, seed), bounds.encoded(model, x)
         active = active_units(posterior.mean)
         weights = _weights(model, some, samples, seed, show)
-        test = _bounds(model, x[:ais_images], samples, seed, None, annealing, show)
+        test = _bounds(model, x[:ais_images], samples, None, how, show)
         drawn, z = bounds.simulated(model, ais_images, seed)
-        sandwich = _bounds(model, drawn, samples, seed, z, annealing, show)
+        sandwich = _bounds(model, drawn, samples, z, how, show)
         curve = _curve(weights)
         _draw(made, trained, model, terms, active, curve, posterior, labels, dataset.classes, test, sandwich)
         made.document = _document(trained, terms, active, weights, curve, test, sandwich)
@@ -69,22 +67,23 @@ def evaluate(
         made.next = f"diffcli vae sample {trained.path.parent}"
 
 
-def _estimate(model: "VAE", x: "Tensor", samples: int, images: int, annealing: "Annealing") -> str:
+def _estimate(model: "VAE", x: "Tensor", samples: int, few: "Tensor", chains: int, temperatures: int) -> str:
     """How long it will take, from one block of each kind of work."""
     from diffcli import bounds
     from diffcli.core.processes.kernels import value_and_gradient
+    from diffcli.core.randomness import keyed
     from diffcli.show import duration
 
-    target = annealing.density(model, x[:images], annealing.chains)
+    target, u = bounds.whitened(model, few, chains), bounds.start(model, few, chains, keyed(0, "trial"))
     for _ in range(2):  # the first call of each kind is slower than the rest
         began = time.monotonic()
         block = next(bounds.log_weights(model, x, samples, 0))
         per_weight = (time.monotonic() - began) / block.numel()
         began = time.monotonic()
-        value_and_gradient(target, bounds.standard_start(model, images * annealing.chains))
+        value_and_gradient(target, u)
         per_leap = time.monotonic() - began
-    evaluations = len(x) * samples + 2 * images * samples
-    leaps = 3 * annealing.temperatures * (bounds.LEAPS + 2)  # up twice and down once
+    evaluations = (len(x) + 2 * len(few)) * samples
+    leaps = 3 * temperatures * (bounds.LEAPS + 2)  # up twice and down once
     return duration(4 + per_weight * evaluations + per_leap * leaps)
 
 
@@ -102,25 +101,29 @@ def _weights(model: "VAE", x: "Tensor", samples: int, seed: int, show: "Show") -
 
 
 def _bounds(
-    model: "VAE", x: "Tensor", samples: int, seed: int, z: "Tensor | None", annealing: "Annealing", show: "Show"
+    model: "VAE", x: "Tensor", samples: int, z: "Tensor | None", how: dict[str, int], show: "Show"
 ) -> dict[str, "Tensor"]:
     """Every bound of log p(x) for a few images; the upper one where the z that they were drawn from is known."""
     import torch
 
     from diffcli import bounds
 
-    quiet = torch.cat(list(bounds.log_weights(model, x, samples, seed)), dim=1)
-    found = {"ELBO": quiet.mean(1), "IWAE": bounds.log_average(quiet)}
-    with show.progress("annealing", annealing.temperatures, "rungs") as bar:
-        for rung, weights in annealing.lower(model, x):  # noqa: B007 (the last are used)
-            bar.update(rung)
-    found["AIS, lower"] = bounds.log_average(weights)
+    weights = torch.cat(list(bounds.log_weights(model, x, samples, how["seed"])), dim=1)
+    annealing = bounds.Annealing.of(model, x, **how)
+    found = {"ELBO": weights.mean(1), "IWAE": bounds.log_average(weights)}
+    found["AIS, lower"] = bounds.log_average(_walked(annealing.lower(), "annealing", how, show))
     if z is not None:
-        with show.progress("annealing back", annealing.temperatures, "rungs") as bar:
-            for rung, weights in annealing.upper(model, x, z):  # noqa: B007
-                bar.update(rung)
-        found["AIS, upper"] = -bounds.log_average(weights)
+        found["AIS, upper"] = -bounds.log_average(_walked(annealing.upper(z), "annealing back", how, show))
     return found
+
+
+def _walked(walk: "Iterator[tuple[int, Tensor]]", title: str, how: dict[str, int], show: "Show") -> "Tensor":
+    """The log-weights at the end of a ladder."""
+    with show.progress(title, how["temperatures"], "rungs") as bar:
+        for rung, weights in walk:
+            bar.update(rung)
+            last = weights
+    return last
 
 
 def _curve(weights: "Tensor") -> list[dict[str, float]]:

@@ -17,7 +17,6 @@ def interpolate(
     count: Annotated[int, typer.Option("--count", help="Images on the way, both ends among them.", min=2, max=20)] = 10,
     seed: options.Seed = 0,
     data: options.Data = None,
-    device: options.Device = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -26,8 +25,8 @@ def interpolate(
     """From one test image to another through the latent space: on the straight line and on the great circle."""
     import torch
 
-    from diffcli import bounds, runs
-    from diffcli import device as devices
+    from diffcli import bounds
+    from diffcli.commands.opening import opened
     from diffcli.core.diffusion.editing import slerp
     from diffcli.lesson import lesson
     from diffcli.pictures.grid import grid, save_gif
@@ -35,13 +34,11 @@ def interpolate(
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    trained = runs.load(run, device=devices.pick(device), family="vae")
-    for note in trained.notes:
-        show.note(f"note: {note}")
+    trained = opened(run, "vae", show)
     _, x, _ = bounds.images(trained, max(first, second) + 1, data)
     if max(first, second) >= len(x):
         raise UsageProblem(f"there are {len(x)} test images, counted from 0", "choose --from and --to among them")
-    model = trained.model.cpu()
+    model = trained.model
     with lesson("vae-interpolate", out, show) as made, torch.no_grad():
         a, b = model.encode(x[[first, second]]).mean
 

@@ -21,7 +21,6 @@ def reconstruct(
     count: Annotated[int, typer.Option("--count", help="Test images.", min=1, max=20)] = 10,
     seed: options.Seed = 0,
     data: options.Data = None,
-    device: options.Device = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -30,18 +29,16 @@ def reconstruct(
     """Images above what the autoencoder makes of them, each with its bound in parts."""
     import torch
 
-    from diffcli import bounds, runs
-    from diffcli import device as devices
+    from diffcli import bounds
+    from diffcli.commands.opening import opened
     from diffcli.lesson import lesson
     from diffcli.pictures.latents import strips_figure
     from diffcli.show import Show, table
 
     show = Show(as_json=as_json, quiet=quiet)
-    trained = runs.load(run, device=devices.pick(device), family="vae")
-    for note in trained.notes:
-        show.note(f"note: {note}")
+    trained = opened(run, "vae", show)
     x = _files(image, trained, seed) if image else bounds.images(trained, count, data)[1]
-    model = bounds.exact(trained).cpu()
+    model = bounds.exact(trained)
     with lesson("vae-reconstruct", out, show) as made, torch.no_grad():
         terms = bounds.bound(model, x, seed)
         means = model.pixels.mean(model.decode(bounds.encoded(model, x).mean))

@@ -18,7 +18,6 @@ def sample(
     ] = 8,
     seed: options.Seed = 0,
     data: options.Data = None,
-    device: options.Device = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -27,8 +26,8 @@ def sample(
     """Images from the prior, as means and as drawn pixels; and what each latent unit changes."""
     import torch
 
-    from diffcli import bounds, runs
-    from diffcli import device as devices
+    from diffcli import bounds
+    from diffcli.commands.opening import opened
     from diffcli.core.randomness import image_noise, keyed
     from diffcli.lesson import lesson
     from diffcli.pictures.grid import grid, save_png
@@ -36,10 +35,8 @@ def sample(
     from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    trained = runs.load(run, device=devices.pick(device), family="vae")
-    for note in trained.notes:
-        show.note(f"note: {note}")
-    model = trained.model.cpu()
+    trained = opened(run, "vae", show)
+    model = trained.model
     with lesson("vae-sample", out, show) as made, torch.no_grad():
         z = image_noise(seed, "start", range(count), (model.latent,))
         parameters = torch.cat([model.decode(part) for part in z.split(bounds.AT_ONCE)])

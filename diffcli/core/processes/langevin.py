@@ -21,15 +21,20 @@ class Cooling(NamedTuple):
     sigma: float
 
 
+def moved(x: Tensor, score: Tensor, step: Tensor | float, noise: Tensor) -> Tensor:
+    """One step, x + step / 2 · score + √step · noise, like x (Song & Ermon 2019, eq. 4)."""
+    return x + step / 2 * score + step**0.5 * noise
+
+
 @torch.no_grad()
 def ula(score: Score, x: Tensor, step: float, steps: int, generator: Generator) -> Iterator[Tensor]:
-    """The unadjusted algorithm, x + step / 2 · score(x) + √step · z, x [B, ...] (Song & Ermon 2019, eq. 4).
+    """The unadjusted algorithm: steps along score(x) with fresh noise, x [B, ...].
 
     Its stationary law is that of the density up to an error of the order of `step`; on N(m, s²) it is
     N(m, s² / (1 - step / 4 s²)), and there is none from step = 4 s² on.
     """
     for _ in range(steps):
-        x = x + step / 2 * score(x) + math.sqrt(step) * normal(x, generator)
+        x = moved(x, score(x), step, normal(x, generator))
         yield x
 
 
@@ -62,8 +67,8 @@ def annealed(
     share:       the size of a step in units of the variance of the noise; the paper's epsilon / sigma_L²
     """
     for sigma in sigmas:
-        for moved in ula(partial(_at, score_at, sigma), x, share * sigma**2, steps_each, generator):
-            x = moved
+        for place in ula(partial(_at, score_at, sigma), x, share * sigma**2, steps_each, generator):
+            x = place
             yield Cooling(x, sigma)
 
 
