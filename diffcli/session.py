@@ -154,7 +154,9 @@ class Session:
         }
 
     def _build(self) -> Any:
-        return runs.build(self.recipe, self.dataset.shape, len(self.dataset.classes), self.device)
+        model = runs.build(self.recipe, self.dataset.shape, len(self.dataset.classes), self.device)
+        self.family.begin(model, self.dataset, self.places)
+        return model
 
     def _fit(self, trainer: Trainer) -> Iterator[Progress]:
         return fit_by(self.recipe, trainer, self.dataset, self.places)

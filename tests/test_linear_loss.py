@@ -36,7 +36,7 @@ def test_on_gaussian_data_nothing_beats_it_and_the_exact_denoiser_meets_it(targe
         def forward(self, x: torch.Tensor, log_snr: torch.Tensor) -> torch.Tensor:
             alpha2 = torch.sigmoid(log_snr.double()).reshape(-1, 1)
             here = Level(alpha2.sqrt(), (1 - alpha2).sqrt())
-            x0, eps = exact.Gaussian(0.3, 0.5)(x, here)
+            x0, eps, _ = exact.Gaussian(0.3, 0.5)(x, here)
             a, b = TARGETS[target](*here)
             return (a * x0 + b * eps) / (a**2 + b**2) ** 0.5
 

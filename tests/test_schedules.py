@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffcli.core.diffusion import grids
-from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Table, cosine_betas, linear_betas
+from diffcli.core.diffusion.betas import cosine_betas, linear_betas
+from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Table
 
 T = 1000
 

@@ -80,7 +80,7 @@ def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
             from diffcli.core.diffusion.schedules import Level
 
             here = Level(alpha2.sqrt(), (1 - alpha2).sqrt())
-            x0, eps = Gaussian(0.3, 0.5)(x, here)
+            x0, eps, _ = Gaussian(0.3, 0.5)(x, here)
             return here.alpha * eps - here.sigma * x0
 
     denoiser = Denoiser(Exact(), "v")

@@ -64,6 +64,8 @@ class Family:
     describe:   recipe -> network and choices, for the line on the model
     next:       (run, names of classes) -> the next useful command after training
     view:       (recipe, dataset) -> the data set as this family trains on it
+    begin:      (model, dataset, places to train on): give an untrained model what it takes from the data before its
+                first step
     """
 
     name: str
@@ -78,3 +80,4 @@ class Family:
     describe: Callable[[Any], str]
     next: Callable[[Path, Sequence[str]], str]
     view: Callable[[Any, Dataset], Dataset] = lambda _, dataset: dataset
+    begin: Callable[[Any, Dataset, Tensor], None] = lambda _, dataset, places: None

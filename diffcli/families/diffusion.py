@@ -5,22 +5,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from diffcli import specs
 from diffcli.core.diffusion.denoiser import Denoiser
+from diffcli.core.diffusion.draws import LossHistory
 from diffcli.core.diffusion.exact import covariance_spectrum
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import clipped
+from diffcli.core.diffusion.pixelwise import Histogram
 from diffcli.core.diffusion.samplers import ddim
-from diffcli.core.diffusion.schedules import Level
 from diffcli.core.models import MODELS
 from diffcli.dataset import Dataset
 from diffcli.errors import UsageProblem
-from diffcli.families.base import Family, Look, Objective
+from diffcli.families.base import Family, Look
 from diffcli.jobs import Job, last
 from diffcli.kinds import kind_of, models_for
 from diffcli.metrics.health import line
+from diffcli.objectives import objective
 from diffcli.recipes.diffusion import RECIPES, Recipe
 from diffcli.training import Validation
 
@@ -39,26 +41,24 @@ def build(recipe: Recipe, shape: tuple[int, ...], classes: int, bf16: bool) -> D
         )
     wanted = set(inspect.signature(model).parameters)
     options = {k: v for k, v in vars(recipe).items() if k in wanted}
-    return Denoiser(model(shape[0], classes, bf16=bf16, **options), recipe.predict)
+    prior, learned = recipe.prior == "pixels", recipe.variance == "learned"
+    if prior:
+        options["inputs"] = 3  # the images, and the prior's mean and standard deviation
+    if learned:
+        options["outputs"] = 2
+    return Denoiser(
+        model(shape[0], classes, bf16=bf16, **options),
+        recipe.predict,
+        prior=Histogram() if prior else None,
+        learned=learned,
+        history=LossHistory() if recipe.draws == "importance" else None,
+    )
 
 
-def objective(recipe: Recipe) -> Objective:
-    """The denoiser's loss at a random level (Ho et al. 2020, algorithm 1).
-
-    Some labels become the null label (Ho & Salimans 2022, algorithm 1).
-    """
-    schedule = specs.schedule(recipe.schedule)
-
-    def loss(denoiser: Denoiser, x0: Tensor, label: Tensor | None, generator: Generator) -> Tensor:
-        device = next(denoiser.parameters()).device
-        level = schedule.draw(x0, generator)
-        eps = torch.randn(x0.shape, generator=generator)
-        if label is not None:
-            dropped = torch.rand(len(label), generator=generator) < recipe.label_drop
-            label = label.masked_fill(dropped, int(denoiser.network.classes)).to(device)  # type: ignore[arg-type]
-        return denoiser.loss(x0.to(device), Level(*(p.to(device) for p in level)), eps.to(device), label=label)
-
-    return loss
+def begin(denoiser: Denoiser, dataset: Dataset, places: Tensor) -> None:
+    """The histogram of the data, where the network corrects the denoiser that knows it."""
+    if isinstance(denoiser.prior, Histogram):
+        denoiser.prior.count(dataset.take(places[:COVARIANCE_IMAGES])[0])
 
 
 class Preview:
@@ -104,5 +104,5 @@ def then(folder: Path, classes: Sequence[str]) -> str:
 
 DIFFUSION = Family(
     "diffusion", "diffusion model", "", "diffcli", Recipe, RECIPES, build, objective, Preview,
-    lambda recipe: f"{recipe.model}, {recipe.schedule} schedule, predicts {recipe.predict}", then,
+    lambda recipe: f"{recipe.model}, {recipe.schedule} schedule, predicts {recipe.predict}", then, begin=begin,
 )  # fmt: skip

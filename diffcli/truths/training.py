@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from diffcli.core.diffusion.betas import linear_betas
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, check_pair
-from diffcli.core.diffusion.schedules import EDM, SCHEDULES, VE, VP, Flow, Schedule, Table, ZeroTerminal, linear_betas
+from diffcli.core.diffusion.schedules import EDM, SCHEDULES, VE, VP, Flow, Schedule, Table, ZeroTerminal
 from diffcli.truths import Finding, check, near
 from diffcli.truths.schedules import alpha_bar, at, linear_paper
 

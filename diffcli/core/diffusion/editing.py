@@ -23,7 +23,7 @@ def invert(denoise: Denoise, x0: Tensor, levels: Sequence[Level], **cond: Any) -
     """
     x = x0
     for s, t in pairwise(reversed(levels)):
-        clean, eps = denoise(x, s if s.sigma > 0 else t, **cond)
+        clean, eps, _ = denoise(x, s if s.sigma > 0 else t, **cond)
         clean = clean if s.sigma > 0 else x
         x = t.alpha * clean + t.sigma * eps
         yield Step(x, clean)

@@ -37,11 +37,11 @@ def guided(
         if scale == 0:
             return without
         given = denoise(x, level, **cond)
-        x0, eps = (u + scale * (c - u) for u, c in zip(without, given, strict=True))
+        x0, eps = (u + scale * (c - u) for u, c in zip(without[:2], given[:2], strict=True))
         if rescale == 0:
-            return Prediction(x0, eps)
+            return Prediction(x0, eps, given.share)
         x0 = x0 * (1 - rescale + rescale * _spread(given.x0) / _spread(x0))
-        return Prediction(x0, (x - level.alpha * x0) / level.sigma)
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma, given.share)
 
     return mixed
 
@@ -50,8 +50,9 @@ def clipped(denoise: Denoise, limit: float = 1.0) -> Denoise:
     """The clean estimate held to [-limit, limit], and the noise that then explains x, as in DDPM's own code."""
 
     def held(x: Tensor, level: Level, **cond: Any) -> Prediction:
-        x0 = denoise(x, level, **cond).x0.clamp(-limit, limit)
-        return Prediction(x0, (x - level.alpha * x0) / level.sigma)
+        found = denoise(x, level, **cond)
+        x0 = found.x0.clamp(-limit, limit)
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma, found.share)
 
     return held
 
@@ -66,10 +67,11 @@ def thresholded(denoise: Denoise, share: float = 0.995, limit: float = 1.0) -> D
     """
 
     def held(x: Tensor, level: Level, **cond: Any) -> Prediction:
-        x0 = denoise(x, level, **cond).x0
+        found = denoise(x, level, **cond)
+        x0 = found.x0
         bound = x0.flatten(1).abs().quantile(share, dim=1).clamp(min=limit).reshape(-1, *[1] * (x0.dim() - 1))
         x0 = x0.clamp(-bound, bound) * (limit / bound)
-        return Prediction(x0, (x - level.alpha * x0) / level.sigma)
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma, found.share)
 
     return held
 

@@ -21,10 +21,23 @@ Noise = Callable[[int], Tensor]
 """Number of the draw -> standard normal noise like x."""
 
 
-VARIANCES: dict[str, Callable[[Bridge], Tensor]] = {
-    "small": lambda bridge: bridge.variance,  # beta tilde
-    "large": lambda bridge: bridge.forward_variance,  # beta
+VARIANCES: dict[str, Callable[[Bridge, Tensor | None], Tensor]] = {
+    # Of a step, from its bridge and the share that a network has learned.
+    "small": lambda bridge, _: bridge.variance,  # beta tilde
+    "large": lambda bridge, _: bridge.forward_variance,  # beta
+    "learned": lambda bridge, share: interpolated(bridge, share),
 }
+
+
+def interpolated(bridge: Bridge, share: Tensor | None) -> Tensor:
+    """The variance whose log is `share` of the way from beta tilde's to beta's (Nichol & Dhariwal 2021, eq. 15).
+
+    Raises ValueError where nothing was learned.
+    """
+    if share is None:
+        raise ValueError("this model has learned no variance")
+    low, high = (part.to(share) for part in (bridge.variance, bridge.forward_variance))
+    return low * (high / low) ** share
 
 
 class Step(NamedTuple):
@@ -47,16 +60,16 @@ def ddpm(
     """Ancestral sampling (Ho et al. 2020, algorithm 2), on any walk of levels.
 
     variance:  "small" is the posterior's own (beta tilde, eq. 7), right for data that are a point;
-               "large" is the forward step's (beta), right for data that are standard normal.
+               "large" is the forward step's (beta), right for data that are standard normal;
+               "learned" is the network's, between the two; ValueError where it has learned none
     """
     noise = noise or (lambda _: torch.randn_like(x))
     for step, (t, s) in enumerate(pairwise(levels)):
-        x0, _ = denoise(x, t, **cond)
+        x0, _, share = denoise(x, t, **cond)
         posterior = bridge(t, s)
-        spread = VARIANCES[variance](posterior)
         x = posterior.of_x * x + posterior.of_x0 * x0
         if s.sigma > 0:  # the last step adds no noise (algorithm 2, line 3)
-            x = x + spread.sqrt() * noise(step)
+            x = x + VARIANCES[variance](posterior, share).sqrt() * noise(step)
         yield Step(x, x0)
 
 
@@ -79,7 +92,7 @@ def ddim(
     """
     noise = noise or (lambda _: torch.randn_like(x))
     for step, (t, s) in enumerate(pairwise(levels)):
-        x0, _ = denoise(x, t, **cond)
+        x0 = denoise(x, t, **cond).x0
         x = _renoised(x, x0, t, s, eta, partial(noise, step))
         yield Step(x, x0)
 
@@ -110,7 +123,7 @@ def edm(
     growth = min(churn / (len(levels) - 1), 2**0.5 - 1)
     for step, (t, s) in enumerate(pairwise(levels)):
         if t.alpha == 0:
-            x0, _ = denoise(x, t, **cond)
+            x0 = denoise(x, t, **cond).x0
             x = _renoised(x, x0, t, s)
             yield Step(x, x0)
             continue
@@ -119,10 +132,10 @@ def edm(
             raised = before * (1 + growth)
             y = y + (raised**2 - before**2).sqrt() * churn_noise * noise(step)
             before = raised
-        x0, eps = denoise(y, Level(torch.ones_like(before), before), **cond)
+        x0, eps, _ = denoise(y, Level(torch.ones_like(before), before), **cond)
         ahead = x0 + after * eps
         if after > 0:
-            _, eps_ahead = denoise(ahead, Level(torch.ones_like(after), after), **cond)
+            eps_ahead = denoise(ahead, Level(torch.ones_like(after), after), **cond).eps
             ahead = y + (after - before) * (eps + eps_ahead) / 2
         x = s.alpha * ahead
         yield Step(x, x0)
@@ -148,7 +161,7 @@ def dpmpp(
     noise = noise or (lambda _: torch.randn_like(x))
     older: tuple[Level, Tensor] | None = None
     for step, (t, s) in enumerate(pairwise(levels)):
-        x0, _ = denoise(x, t, **cond)
+        x0 = denoise(x, t, **cond).x0
         x = _renoised(x, _carried(x0, t, s, older), t, s, eta, partial(noise, step))
         older = t, x0
         yield Step(x, x0)
@@ -166,7 +179,7 @@ def unipc(
     older: tuple[Level, Tensor] | None = None
     origin: tuple[Level, Tensor, Tensor, tuple[Level, Tensor] | None] | None = None
     for t, s in pairwise(levels):
-        x0, _ = denoise(x, t, **cond)
+        x0 = denoise(x, t, **cond).x0
         if origin is not None:
             level, x_there, x0_there, older = origin
             x = _renoised(x_there, _corrected(x0_there, x0, level, t, older), level, t)
@@ -198,7 +211,7 @@ def predictor_corrector(
     noise = noise or (lambda _: torch.randn_like(x))
     for step, (t, s) in enumerate(pairwise(levels)):
         draw = step * (corrections + 1)
-        x0, _ = denoise(x, t, **cond)
+        x0 = denoise(x, t, **cond).x0
         x = _renoised(x, x0, t, s, 1.0, partial(noise, draw))
         for correction in range(1, corrections + 1 if s.sigma > 0 else 1):
             score = -denoise(x, s, **cond).eps / s.sigma

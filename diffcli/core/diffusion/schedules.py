@@ -1,7 +1,6 @@
 """Noise levels, and schedules: two functions of time from data (t = 0) to noise (t = 1)."""
 
 import functools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,6 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.func import jvp
+
+from diffcli.core.diffusion.betas import cosine_betas, linear_betas, scaled_linear_betas
+from diffcli.core.diffusion.draws import even
 
 MOST_STEPS = 1_000_000  # of a table
 
@@ -63,13 +65,11 @@ class Schedule(ABC):
         return (early + late) / 2
 
     def draw(self, x0: Tensor, generator: torch.Generator | None = None) -> Level:
-        """A level for each image of x0 [B, ...], uniform over (0, 1] in t; each part [B, 1, ..., 1].
+        """A level for each image of x0 [B, ...], uniform over (0, 1] in t; each part [B, 1, ..., 1]."""
+        return self.drawn(even(len(x0), generator), x0)
 
-        One random number shifts B equally spaced times: each is uniform and together they cover the
-        range, which lowers the variance of the loss (Kingma et al. 2021, appendix I.1).
-        """
-        shift = torch.rand((), generator=generator, dtype=torch.float64)
-        t = 1 - (shift + torch.arange(len(x0), dtype=torch.float64) / len(x0)) % 1
+    def drawn(self, t: Tensor, x0: Tensor) -> Level:
+        """The levels at which images x0 [B, ...] are trained when times t [B] were drawn; each part [B, 1, ..., 1]."""
         level = self(self.trained(t).reshape(-1, *[1] * (x0.dim() - 1)))
         return Level(*(part.to(x0.device, x0.dtype) for part in level))
 
@@ -221,6 +221,26 @@ class EDM(VE):
         return (sigma ** (1 / self.rho) - low) / (high - low)
 
 
+class LogSNR(Schedule):
+    """alpha² + sigma² = 1 and log-SNR falling evenly from `most` to `least` (Kingma et al. 2021, section 3.2)."""
+
+    first = 0.0
+
+    def __init__(self, most: float = 13.3, least: float = -6.0) -> None:
+        if not least < most:
+            raise ValueError("least must be below most")
+        self.most, self.least = most, least
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return self._log_snr(t).sigmoid().sqrt()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return (-self._log_snr(t)).sigmoid().sqrt()
+
+    def _log_snr(self, t: Tensor) -> Tensor:
+        return self.most + t * (self.least - self.most)
+
+
 class ZeroTerminal(Schedule):
     """A variance-preserving schedule whose signal is shifted and stretched to end at exactly 0.
 
@@ -250,26 +270,6 @@ class ZeroTerminal(Schedule):
         return self.base.trained(t)
 
 
-def linear_betas(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Tensor:
-    """DDPM's table (Ho et al. 2020, section 4): 1e-4 ... 0.02; [steps], float64.
-
-    For other numbers of steps than 1000 the betas are scaled by 1000 / steps, so that the chain ends in the same noise.
-    """
-    return torch.linspace(first, last, steps, dtype=torch.float64) * (1000 / steps)
-
-
-def scaled_linear_betas(steps: int = 1000, first: float = 0.00085, last: float = 0.012) -> Tensor:
-    """The table of latent diffusion, linear in sqrt(beta) (code of Rombach et al. 2022), scaled as `linear_betas`."""
-    return torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2 * (1000 / steps)
-
-
-def cosine_betas(steps: int = 1000, offset: float = 0.008, limit: float = 0.999) -> Tensor:
-    """The table whose alpha² follows a squared cosine (Nichol & Dhariwal 2021, eq. 17); [steps], float64."""
-    t = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
-    alpha2 = torch.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
-    return (1 - alpha2[1:] / alpha2[:-1]).clamp(max=limit)
-
-
 def _table(betas: Callable[..., Tensor]) -> Callable[..., Schedule]:
     """A table of these betas, with their parameters."""
 
@@ -293,4 +293,5 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "ve": VE,
     "edm": EDM,
     "flow": Flow,
+    "log-snr": LogSNR,
 }

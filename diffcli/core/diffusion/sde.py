@@ -29,7 +29,7 @@ def euler_maruyama(
     noise = noise or (lambda _: torch.randn_like(x))
     for step, (t, s) in enumerate(pairwise(times)):
         level, (f, g2) = schedule(t), schedule.sde(t)
-        x0, eps = denoise(x, level, **cond)
+        x0, eps, _ = denoise(x, level, **cond)
         drift = f * x + g2 * eps / level.sigma
         x = x + drift * (s - t) + (g2 * (t - s)).sqrt() * noise(step)
         yield Step(x, x0)
@@ -41,5 +41,5 @@ def flow_velocity(denoise: Denoise, x: Tensor, schedule: Schedule, t: Tensor, **
     The second form is the first with score = -eps / sigma, and finite where alpha is 0 too.
     """
     alpha_rate, sigma_rate = schedule.rates(t)
-    x0, eps = denoise(x, schedule(t), **cond)
+    x0, eps, _ = denoise(x, schedule(t), **cond)
     return alpha_rate * x0 + sigma_rate * eps

@@ -10,7 +10,7 @@ OCTAVES = 3  # of sines and cosines of each coordinate: edges are sharper with t
 
 
 class MLP(nn.Module):
-    """forward(x [B, D], log_snr [B], *, label [B] or None) -> [B, D].
+    """forward(x [B, D], log_snr [B], *, label [B] or None) -> [B, outputs * D].
 
     channels:  D
     classes:   number of classes; label `classes` (or None) is the null label, "no class given"
@@ -26,6 +26,7 @@ class MLP(nn.Module):
         channels: int,
         classes: int = 0,
         *,
+        outputs: int = 1,
         width: int = 128,
         depth: int = 4,
         dropout: float = 0.0,
@@ -39,7 +40,7 @@ class MLP(nn.Module):
         self.condition = nn.Sequential(nn.SiLU(), nn.Linear(condition, condition), nn.SiLU())
         self.enter = nn.Linear(channels * (1 + 2 * OCTAVES), width)
         self.blocks = nn.ModuleList(Block(width, condition, dropout) for _ in range(depth))
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), zeroed(nn.Linear(width, channels)))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), zeroed(nn.Linear(width, outputs * channels)))
 
     def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
         if label is None:

@@ -10,9 +10,10 @@ from diffcli.core.models.layers import Attention, ChannelNorm, LevelEmbedding, R
 
 
 class UNet(nn.Module):
-    """forward(x [B, C, H, W], log_snr [B], *, label [B] or None) -> [B, C, H, W].
+    """forward(x [B, inputs * C, H, W], log_snr [B], *, label [B] or None) -> [B, outputs * C, H, W].
 
     channels:   C, of the images
+    inputs:     images that it sees, and `outputs` those that it gives
     classes:    number of classes; label `classes` (or None) is the null label, "no class given"
     widths:     channels at each resolution, each half the one before
     blocks:     residual blocks per resolution on the way down, one more on the way up
@@ -30,6 +31,8 @@ class UNet(nn.Module):
         channels: int,
         classes: int = 0,
         *,
+        inputs: int = 1,
+        outputs: int = 1,
         widths: Sequence[int] = (64, 128),
         blocks: int = 2,
         attention: Sequence[int] = (),
@@ -45,7 +48,7 @@ class UNet(nn.Module):
         self.embed_label = nn.Embedding(classes + 1, condition)
         self.condition = nn.Sequential(nn.SiLU(), nn.Linear(condition, condition), nn.SiLU())
 
-        self.enter = nn.Conv2d(channels * fold**2, widths[0], 3, padding=1)
+        self.enter = nn.Conv2d(inputs * channels * fold**2, widths[0], 3, padding=1)
         skips, width = [widths[0]], widths[0]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, wider in enumerate(widths):
@@ -67,7 +70,7 @@ class UNet(nn.Module):
             if i > 0:
                 self.up.append(nn.Conv2d(width, width, 3, padding=1))
         self.leave = nn.Sequential(
-            ChannelNorm(width), nn.SiLU(), zeroed(nn.Conv2d(width, channels * fold**2, 3, padding=1))
+            ChannelNorm(width), nn.SiLU(), zeroed(nn.Conv2d(width, outputs * channels * fold**2, 3, padding=1))
         )
 
     def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:

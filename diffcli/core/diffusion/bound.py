@@ -1,0 +1,166 @@
+"""The variational bound: what each step of a walk costs in nats (Ho et al. 2020, eq. 5).
+
+    -log p(x0) <= KL(q(x_T | x0) || N(0, alpha_T² + sigma_T²)) + sum over steps t -> s of KL(q(x_s | x_t, x0) || p(x_s | x_t))
+                  - log p(x0 | x_1)
+
+A walk is a list of levels that ends in CLEAN, so every term but the first belongs to a pair of neighbours. The step to
+CLEAN is the decoder: the share of a Gaussian that falls to each of 256 values, or its density where data are real.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from diffcli.core.diffusion.samplers import interpolated
+from diffcli.core.diffusion.schedules import Level
+from diffcli.core.processes.gaussian import bridge, kl
+from diffcli.core.processes.pixels import STEP
+
+LEAST_STD = STEP / 8  # of the decoder: half a bin is four of it, and its 256 values cannot be told better apart
+
+
+def prior(x0: Tensor, level: Level) -> Tensor:
+    """KL(q(x_T | x0) || N(0, alpha² + sigma²)) in nats per item [B]: what starting from pure noise costs."""
+    length = torch.hypot(level.alpha, level.sigma)
+    return kl(level.alpha * x0, level.sigma, 0.0, length).flatten(1).sum(1)
+
+
+def reverse_variance(
+    kind: str, t: Level, s: Level, *, error: Tensor | float | None = None, share: Tensor | None = None
+) -> Tensor:
+    """The variance of p(x_s | x_t), like the levels or like `share`.
+
+    kind:   "small" is beta tilde, "large" is beta; "learned" lies between by `share`; "optimal" is what minimises
+            the bound for this model: beta tilde and what the error of x0 adds (Bao et al. 2022, theorem 1)
+    error:  mean squared error of x0, per number, for "optimal"
+
+    On the step to CLEAN beta tilde is 0: there "small" is beta too, and "learned" begins at `LEAST_STD`.
+    """
+    step = bridge(t, s)
+    if kind == "optimal":
+        assert error is not None
+        return step.variance + step.of_x0**2 * error
+    last = s.sigma == 0
+    if kind == "learned":
+        least = step.forward_variance.clamp(max=LEAST_STD**2)
+        return interpolated(step._replace(variance=torch.where(last, least, step.variance)), share)
+    return step.variance if kind == "small" and not last else step.forward_variance
+
+
+def transition(x0: Tensor, estimate: Tensor, t: Level, s: Level, variance: Tensor) -> Tensor:
+    """KL(q(x_s | x_t, x0) || N(..., variance)) in nats, number by number: both means differ by the estimate of x0."""
+    step = bridge(t, s)
+    gap = (step.of_x0.to(x0) * (estimate - x0)).square()
+    ratio = (step.variance / variance).to(x0)
+    return (gap / variance.to(x0) + ratio - 1 - ratio.log()) / 2
+
+
+def decoder(x0: Tensor, mean: Tensor, variance: Tensor, *, discrete: bool) -> Tensor:
+    """-log p(x0 | x_1) in nats, number by number: of a value's bin (Ho et al. 2020, eq. 13), or as a density."""
+    std = variance.sqrt().to(x0)
+    if discrete:
+        return -log_bin(x0, mean, std)
+    return ((x0 - mean) / std).square() / 2 + std.log() + math.log(2 * math.pi) / 2
+
+
+def terms(
+    kind: str, x0: Tensor, estimate: Tensor, t: Level, s: Level, *, discrete: bool, share: Tensor | None = None
+) -> Tensor:
+    """The cost in nats, number by number, of steps that each item has for itself: levels [B, 1, ..., 1], like x0."""
+    variance = reverse_variance(kind, t, s, share=share)
+    last = (s.sigma == 0).flatten()
+    nats = torch.empty_like(x0)
+    here, after = (Level(level.alpha[~last], level.sigma[~last]) for level in (t, s))
+    nats[~last] = transition(x0[~last], estimate[~last], here, after, variance[~last])
+    if bool(last.any()):
+        nats[last] = decoder(x0[last], estimate[last], variance[last], discrete=discrete)
+    return nats
+
+
+def log_bin(x0: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Log of the share of N(mean, std²) that falls into the bin of each value, the outer bins open to infinity."""
+    upper = torch.where(x0 > 1 - STEP / 2, math.inf, (x0 + STEP / 2 - mean) / std)
+    lower = torch.where(x0 < -1 + STEP / 2, -math.inf, (x0 - STEP / 2 - mean) / std)
+    right = lower > 0  # the upper tail is the lower one mirrored, where differences of Phi do not cancel
+    upper, lower = torch.where(right, -lower, upper), torch.where(right, -upper, lower)
+    top = torch.special.log_ndtr(upper)
+    below = (torch.special.log_ndtr(lower) - top).clamp(max=-1e-7)
+    return top + (-torch.expm1(below)).log()
+
+
+def fixed_terms(
+    kind: str, errors: Tensor, numbers: int, levels: Sequence[Level], mean_errors: Tensor
+) -> Iterator[Tensor]:
+    """The terms of the steps between `levels` with one variance per step, in nats per item [B].
+
+    errors:       squared error of x0 of each item at each level but the last, summed over its numbers, [B, N]
+    numbers:      in one item
+    mean_errors:  per number, of the data that the optimal variance goes by, [N]
+    """
+    for i, (t, s) in enumerate(pairwise(levels)):
+        variance = reverse_variance(kind, t, s, error=mean_errors[i])
+        step = bridge(t, s)
+        ratio = step.variance / variance
+        yield (step.of_x0**2 * errors[:, i] / variance + numbers * (ratio - 1 - ratio.log())) / 2
+
+
+def pair_table(kind: str, errors: Tensor, numbers: int, levels: Sequence[Level]) -> Tensor:
+    """Mean nats of a step from each level to each less noisy one, [N, N]: [i, j] for j > i, infinite elsewhere.
+
+    errors:  mean squared error of x0 per number at each level, [N]; levels fall from noise
+    """
+    alpha, sigma = (torch.stack([getattr(level, part) for level in levels]) for part in Level._fields)
+    t, s = Level(alpha.unsqueeze(1), sigma.unsqueeze(1)), Level(alpha, sigma)
+    step, wide = bridge(t, s), errors.unsqueeze(1)
+    variance = reverse_variance(kind, t, s, error=wide) if kind == "optimal" else {
+        "small": step.variance, "large": step.forward_variance}[kind]  # fmt: skip
+    ratio = step.variance / variance
+    nats = numbers * (step.of_x0**2 * wide / variance + ratio - 1 - ratio.log()) / 2
+    later = torch.arange(len(errors)).unsqueeze(1) < torch.arange(len(errors))
+    return torch.where(later, nats, math.inf)
+
+
+def best_path(first: Tensor, steps: Tensor, last: Tensor, count: int) -> tuple[list[int], float]:
+    """Which `count` levels a walk should stop at to cost least: a shortest path (Watson et al. 2021, algorithm 1).
+
+    first:  cost of starting at each level, [N]
+    steps:  cost of a step from level i to level j, infinite where there is none, [N, N]
+    last:   cost of the step from each level to CLEAN, [N]
+
+    Raises ValueError where there are fewer levels than `count`.
+    """
+    if not 1 <= count <= len(first):
+        raise ValueError(f"a walk over {len(first)} levels cannot stop at {count} of them")
+    cost, came = first.clone(), []
+    for _ in range(count - 1):
+        through = cost.unsqueeze(1) + steps
+        cost, origin = through.min(0)
+        came.append(origin)
+    total = cost + last
+    place = int(total.argmin())
+    path = [place]
+    for origin in reversed(came):
+        path.append(int(origin[path[-1]]))
+    return path[::-1], total[place].item()
+
+
+def gaussian_gap(kind: str, variance: float, levels: Sequence[Level]) -> float:
+    """By how many nats the bound misses log p(x0) on average for data N(0, variance) and their own posterior mean.
+
+    The optimal variance misses KL(q(x_T) || N(0, alpha² + sigma²)) only: each step of the reverse chain is then the
+    true one. Other variances miss the KL of the true step from the one taken, besides.
+    """
+    truth = lambda level: level.alpha**2 * variance + level.sigma**2  # noqa: E731
+    start = levels[0]
+    length2 = start.alpha**2 + start.sigma**2
+    ratio = truth(start) / length2
+    gap = (ratio - 1 - ratio.log()) / 2
+    for t, s in pairwise(levels):
+        step = bridge(t, s)
+        own = step.variance + step.of_x0**2 * variance * t.sigma**2 / truth(t)
+        ratio = own / reverse_variance(kind, t, s, error=variance * t.sigma**2 / truth(t))
+        gap = gap + (ratio - 1 - ratio.log()) / 2
+    return gap.item()
