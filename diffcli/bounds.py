@@ -18,7 +18,7 @@ from diffcli.core.processes.kernels import LogDensity, Move, hmc
 from diffcli.core.processes.variational import Posterior, Terms
 from diffcli.core.randomness import image_noise, keyed
 from diffcli.dataset import Dataset
-from diffcli.errors import DataProblem
+from diffcli.evaluation import held_out
 from diffcli.runs import Trained
 
 AT_ONCE = 250  # images
@@ -35,17 +35,9 @@ def exact(trained: Trained) -> VAE:
 
 def images(trained: Trained, count: int, data: Path | None) -> tuple[Dataset, Tensor, Tensor | None]:
     """Test images [N, C, H, W] as the model sees pixels, and their labels; of a folder those held out."""
-    recipe = trained.recipe
-    named = recipe.dataset in datasets.names()
-    found = datasets.load(recipe.dataset, "test" if named else "train", data=data, size=0 if named else recipe.size)
-    if found.shape != trained.shape:
-        raise DataProblem(
-            f"{recipe.dataset} holds items of {found.shape}, and the model was trained on {trained.shape}",
-            "train a model on the data as they are",
-        )
-    if recipe.pixels in ("static", "dynamic"):
-        found = binarised(found, "test" if named else "train")
-    places = torch.arange(len(found)) if named else found.holdout()[1]
+    found, places = held_out(trained, data)
+    if trained.recipe.pixels in ("static", "dynamic"):
+        found = binarised(found, "test" if trained.recipe.dataset in datasets.names() else "train")
     x, labels = found.take(places[:count])
     return found, x, labels
 

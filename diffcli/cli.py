@@ -26,12 +26,13 @@ from diffcli.commands import (
     vae,
     verify,
     visualize,
+    vlb,
 )  # fmt: skip
 from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
     "noise", "draw", "markov", "langevin", "ais", "vae", "dae",
-    "train", "sample", "visualize", "verify", "info", "data", "runs",
+    "train", "sample", "vlb", "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ app.command()(langevin.langevin)
 app.command()(ais.ais)
 app.add_typer(dae.app, name="dae")
 app.add_typer(vae.app, name="vae")
+app.command()(vlb.vlb)
 app.command()(data.data)
 app.command()(runs.runs)
 app.command()(info.info)

@@ -82,7 +82,7 @@ def load(
         schedule=noise,
         schedule_name=name,
         shape=trained.shape,
-        classes=trained.classes,
+        classes=trained.classes if trained.recipe.label_drop < 1 else (),  # never told, never learned
         guidance=trained.recipe.guidance,
         clip=kind.bounded,
         health=kind.health(*trained.about[kind.health.__name__.lower()]),

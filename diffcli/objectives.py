@@ -55,7 +55,7 @@ def _terms(recipe: Recipe, schedule: Schedule) -> Callable[..., Tensor]:
     chain = Level(*(torch.stack([getattr(level, part) for level in walk]) for part in Level._fields))
 
     def with_bound(denoiser: Denoiser, x0: Tensor, t: Tensor, eps: Tensor, label: Tensor | None) -> Tensor:
-        """The bound in bits per dimension, as if every step cost what this one does; and the simple loss of the same."""
+        """The bound in bits per dimension, as if every step cost what this one does; in hybrid beside L_simple."""
         place = recipe.chain - (t * recipe.chain).ceil().long().clamp(1, recipe.chain)
         column = (-1, *[1] * (x0.dim() - 1))
         here, after = (Level(*(part[i].reshape(column).to(x0.device) for part in chain)) for i in (place, place + 1))

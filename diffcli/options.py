@@ -20,7 +20,8 @@ Schedule = Annotated[
 Grid = Annotated[
     Optional[str],
     typer.Option(
-        "--grid", help="trailing, leading, linspace, quadratic, karras or log-snr.  [trailing; heun, edm: karras]"
+        "--grid",
+        help="trailing, leading, linspace, quadratic, karras, log-snr, or FILE.json.  [trailing; heun, edm: karras]",
     ),
 ]
 Label = Annotated[

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from diffcli import device as devices
-from diffcli import models
+from diffcli import gridfile, models
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.guidance import clipped, guided, thresholded
@@ -118,12 +118,14 @@ def prepare(target: str | None, wish: Wish) -> tuple[Job, Model]:
         one_of(wish.options["variance"], VARIANCES, "variance")
     walker = chosen(wish.sampler, **wish.options)
     check_together(wish)
-    grid = GRID.get(wish.sampler, USUAL_GRID) if wish.grid is None else one_of(wish.grid, grids.GRIDS, "grid")
+    grid = GRID.get(wish.sampler, USUAL_GRID) if wish.grid is None else wish.grid
     interval = _interval(wish.guidance_interval)
     where = devices.pick(wish.device)
     model = models.load(target, weights=wish.weights, device=where, schedule=wish.schedule, data=wish.data)
     where = torch.device("cpu") if model.exact else where
-    times = _times(model, wish, grid)
+    if wish.options.get("variance") == "learned" and not getattr(model.denoise, "learned", False):
+        raise UsageProblem(f"{model.name} has learned no variance", "use --variance small or large")
+    times = walk_times(model, wish.steps, wish.usual_steps or STEPS.get(wish.sampler, USUAL_STEPS), grid)
     kind = kind_of(model.shape)
     count = wish.count or kind.sampled
     if count > kind.most:
@@ -144,10 +146,18 @@ def prepare(target: str | None, wish: Wish) -> tuple[Job, Model]:
     return job, model
 
 
-def _times(model: Model, wish: Wish, grid: str) -> Tensor:
-    """The times of the walk: as many as asked for, or as the sampler is used to and the schedule has."""
-    usual = wish.usual_steps or STEPS.get(wish.sampler, USUAL_STEPS)
-    steps = wish.steps or min(usual, model.schedule.length or usual)
+def walk_times(model: Model, steps: int | None, usual: int, grid: str) -> Tensor:
+    """The times of a walk without the clean end: those of a grid of so many steps, or those in a file.
+
+    usual:  steps unless told, and unless the table of the schedule is shorter
+    grid:   one of `grids.GRIDS`, or a path that ends in .json
+    """
+    if grid.endswith(gridfile.SUFFIX):
+        if steps is not None:
+            raise UsageProblem("--steps does not go with a grid from a file, which has its own", "leave --steps out")
+        return gridfile.load(Path(grid), model.schedule, model.schedule_name)
+    one_of(grid, grids.GRIDS, "grid (a file must end in .json)")
+    steps = steps or min(usual, model.schedule.length or usual)
     if steps > MOST_STEPS:
         raise UsageProblem(f"--steps must be at most {MOST_STEPS}", "use fewer")
     try:

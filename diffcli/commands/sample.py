@@ -44,7 +44,7 @@ def sample(
         bool, typer.Option("--plan", help="Print the levels of the walk and its cost; draw nothing.")
     ] = False,
     eta: Annotated[Optional[float], typer.Option(help="Fresh noise of ddim: 0 none, 1 as in ddpm.  [0]")] = None,
-    variance: Annotated[Optional[str], typer.Option(help="Of ddpm: small or large.  [small]")] = None,
+    variance: Annotated[Optional[str], typer.Option(help="Of ddpm: small, large or learned.  [small]")] = None,
     churn: Annotated[Optional[float], typer.Option(help="S_churn of edm.  [0]")] = None,
     churn_min: Annotated[Optional[float], typer.Option(help="S_min of edm.  [0]")] = None,
     churn_max: Annotated[Optional[float], typer.Option(help="S_max of edm.  [none]")] = None,

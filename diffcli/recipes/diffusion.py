@@ -97,7 +97,7 @@ RECIPES: dict[str, Recipe] = {
         dataset="moons", model="mlp", steps=2000, batch=512, optimizer="adamw", ema=0.999, precision="fp32",
     ),
     "mnist-likelihood": Recipe(
-        minutes=60.0, schedule="log-snr", predict="eps", widths=(48, 96), ema=0.999, objective="vlb",
+        minutes=60.0, schedule="log-snr", predict="eps", widths=(32, 64), ema=0.999, objective="vlb",
         variance="learned", draws="importance", prior="pixels", label_drop=1.0, guidance=1.0,
     ),
     "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5),

@@ -1,15 +1,14 @@
 """The variational bound: what each step of a walk costs in nats (Ho et al. 2020, eq. 5).
 
-    -log p(x0) <= KL(q(x_T | x0) || N(0, alpha_T² + sigma_T²)) + sum over steps t -> s of KL(q(x_s | x_t, x0) || p(x_s | x_t))
-                  - log p(x0 | x_1)
+    -log p(x0) <= KL(q(x_T | x0) || N(0, alpha_T² + sigma_T²))
+                  + sum over steps t -> s of KL(q(x_s | x_t, x0) || p(x_s | x_t)) - log p(x0 | x_1)
 
 A walk is a list of levels that ends in CLEAN, so every term but the first belongs to a pair of neighbours. The step to
 CLEAN is the decoder: the share of a Gaussian that falls to each of 256 values, or its density where data are real.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -47,7 +46,7 @@ def reverse_variance(
     if kind == "learned":
         least = step.forward_variance.clamp(max=LEAST_STD**2)
         return interpolated(step._replace(variance=torch.where(last, least, step.variance)), share)
-    return step.variance if kind == "small" and not last else step.forward_variance
+    return torch.where(last, step.forward_variance, step.variance) if kind == "small" else step.forward_variance
 
 
 def transition(x0: Tensor, estimate: Tensor, t: Level, s: Level, variance: Tensor) -> Tensor:
@@ -91,34 +90,38 @@ def log_bin(x0: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return top + (-torch.expm1(below)).log()
 
 
-def fixed_terms(
-    kind: str, errors: Tensor, numbers: int, levels: Sequence[Level], mean_errors: Tensor
-) -> Iterator[Tensor]:
-    """The terms of the steps between `levels` with one variance per step, in nats per item [B].
+def fixed_terms(kind: str, errors: Tensor, numbers: int, levels: Sequence[Level], mean_errors: Tensor) -> Tensor:
+    """The terms of the steps between `levels`, CLEAN not among them, one variance per step: nats of items [B, N - 1].
 
-    errors:       squared error of x0 of each item at each level but the last, summed over its numbers, [B, N]
+    errors:       squared error of x0 of each item at each level, summed over its numbers, [B, N]
     numbers:      in one item
     mean_errors:  per number, of the data that the optimal variance goes by, [N]
     """
-    for i, (t, s) in enumerate(pairwise(levels)):
-        variance = reverse_variance(kind, t, s, error=mean_errors[i])
-        step = bridge(t, s)
-        ratio = step.variance / variance
-        yield (step.of_x0**2 * errors[:, i] / variance + numbers * (ratio - 1 - ratio.log())) / 2
+    t, s = stacked(levels[:-1]), stacked(levels[1:])
+    return _step_nats(kind, errors[:, :-1], numbers, t, s, mean_errors[:-1])
 
 
-def pair_table(kind: str, errors: Tensor, numbers: int, levels: Sequence[Level]) -> Tensor:
+def stacked(levels: Sequence[Level]) -> Level:
+    """Many levels as one whose parts are [N]."""
+    return Level(*(torch.stack([getattr(level, part) for level in levels]) for part in Level._fields))
+
+
+def _step_nats(kind: str, errors: Tensor, numbers: int, t: Level, s: Level, mean_error: Tensor) -> Tensor:
+    """`transition` summed over the numbers of an item, from the sum of their squared errors alone."""
+    step, variance = bridge(t, s), reverse_variance(kind, t, s, error=mean_error)
+    ratio = step.variance / variance
+    return (step.of_x0**2 * errors / variance + numbers * (ratio - 1 - ratio.log())) / 2
+
+
+def pair_table(kind: str, errors: Tensor, numbers: int, levels: Sequence[Level], mean_errors: Tensor) -> Tensor:
     """Mean nats of a step from each level to each less noisy one, [N, N]: [i, j] for j > i, infinite elsewhere.
 
-    errors:  mean squared error of x0 per number at each level, [N]; levels fall from noise
+    errors:       mean squared error of x0 per number at each level, [N]; levels fall from noise
+    mean_errors:  the same of the data that the optimal variance goes by
     """
-    alpha, sigma = (torch.stack([getattr(level, part) for level in levels]) for part in Level._fields)
-    t, s = Level(alpha.unsqueeze(1), sigma.unsqueeze(1)), Level(alpha, sigma)
-    step, wide = bridge(t, s), errors.unsqueeze(1)
-    variance = reverse_variance(kind, t, s, error=wide) if kind == "optimal" else {
-        "small": step.variance, "large": step.forward_variance}[kind]  # fmt: skip
-    ratio = step.variance / variance
-    nats = numbers * (step.of_x0**2 * wide / variance + ratio - 1 - ratio.log()) / 2
+    here = stacked(levels)
+    t = Level(here.alpha.unsqueeze(1), here.sigma.unsqueeze(1))
+    nats = _step_nats(kind, errors.unsqueeze(1) * numbers, numbers, t, here, mean_errors.unsqueeze(1))
     later = torch.arange(len(errors)).unsqueeze(1) < torch.arange(len(errors))
     return torch.where(later, nats, math.inf)
 
@@ -145,22 +148,3 @@ def best_path(first: Tensor, steps: Tensor, last: Tensor, count: int) -> tuple[l
     for origin in reversed(came):
         path.append(int(origin[path[-1]]))
     return path[::-1], total[place].item()
-
-
-def gaussian_gap(kind: str, variance: float, levels: Sequence[Level]) -> float:
-    """By how many nats the bound misses log p(x0) on average for data N(0, variance) and their own posterior mean.
-
-    The optimal variance misses KL(q(x_T) || N(0, alpha² + sigma²)) only: each step of the reverse chain is then the
-    true one. Other variances miss the KL of the true step from the one taken, besides.
-    """
-    truth = lambda level: level.alpha**2 * variance + level.sigma**2  # noqa: E731
-    start = levels[0]
-    length2 = start.alpha**2 + start.sigma**2
-    ratio = truth(start) / length2
-    gap = (ratio - 1 - ratio.log()) / 2
-    for t, s in pairwise(levels):
-        step = bridge(t, s)
-        own = step.variance + step.of_x0**2 * variance * t.sigma**2 / truth(t)
-        ratio = own / reverse_variance(kind, t, s, error=variance * t.sigma**2 / truth(t))
-        gap = gap + (ratio - 1 - ratio.log()) / 2
-    return gap.item()

@@ -45,7 +45,7 @@ def target_weight(predicts: str, log_snr: Tensor) -> Tensor:
 
 
 def rate(schedule: Schedule, t: Tensor) -> Tensor:
-    """How fast the log-SNR of training falls with the time t that was drawn; like t. A table's is that between entries."""
+    """How fast the log-SNR of training falls with the time t that was drawn; like t. A table's is between entries."""
 
     def log_snr(t: Tensor) -> Tensor:
         return schedule(t if schedule.length else schedule.trained(t)).log_snr
