@@ -18,6 +18,7 @@ from diffcli.commands import (
     draw,
     info,
     langevin,
+    likelihood,
     markov,
     noise,
     runs,
@@ -32,7 +33,7 @@ from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
     "noise", "draw", "markov", "langevin", "ais", "vae", "dae",
-    "train", "sample", "vlb", "visualize", "verify", "info", "data", "runs",
+    "train", "sample", "vlb", "likelihood", "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ app.command()(ais.ais)
 app.add_typer(dae.app, name="dae")
 app.add_typer(vae.app, name="vae")
 app.command()(vlb.vlb)
+app.command()(likelihood.likelihood)
 app.command()(data.data)
 app.command()(runs.runs)
 app.command()(info.info)

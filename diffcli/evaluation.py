@@ -8,8 +8,10 @@ from torch import Tensor
 
 from diffcli import data as datasets
 from diffcli.core.diffusion.denoiser import Denoise
+from diffcli.core.diffusion.grids import LOWEST_LOG_SNR
 from diffcli.core.diffusion.guidance import clipped
 from diffcli.core.diffusion.pixelwise import Histogram, Pixelwise
+from diffcli.core.diffusion.schedules import Level, Schedule
 from diffcli.core.randomness import keyed
 from diffcli.dataset import Dataset
 from diffcli.errors import DataProblem, UsageProblem, one_of
@@ -68,6 +70,17 @@ class Subject:
         log_density = self.model.exact.log_density(self.x0)
         return -log_density.mean().item() if bool(log_density.isfinite().all()) else None
 
+    def truth_at(self, level: Level) -> Tensor:
+        """-log p of an exact law in nats per item [N], of data as wide as a level makes them."""
+        exact = self.model.exact
+        assert exact is not None
+        return -exact.log_density(level.alpha * self.x0, level) - self.numbers * level.alpha.log()
+
+    @property
+    def numbers(self) -> int:
+        """In one item."""
+        return self.x0[0].numel()
+
     @property
     def learned(self) -> bool:
         """Whether the model has learned its variance."""
@@ -106,3 +119,9 @@ def compute_in(model: Model, precision: str) -> None:
     if model.trained is None:
         raise UsageProblem("an exact model computes in float64", "leave --precision out")
     model.trained.model.network.bf16 = precision == "bf16"
+
+
+def log_snr_range(schedule: Schedule) -> tuple[float, float]:
+    """The log-SNR at the least noisy time of a walk, and at the noisiest one that a grid would go to."""
+    first, last = (schedule(torch.tensor(t, dtype=torch.float64)).log_snr.item() for t in (schedule.first, 1.0))
+    return first, max(last, LOWEST_LOG_SNR)

@@ -89,3 +89,24 @@ def paths_figure(
     )
     ax.grid(axis="x", alpha=0.25)
     write_figure(figure, path)
+
+
+def likelihood_figure(path: Path, cost: Tensor, truth: Tensor | None, unit: str, title: str) -> None:
+    """How the cost of items is spread; beside it that of the law, item by item, where it is known.
+
+    cost, truth:  [N]
+    """
+    figure = Figure(figsize=(9.6 if truth is not None else 5.6, 4.0), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, 2 if truth is not None else 1, squeeze=False)[0]
+    axes[0].hist(cost.numpy(), bins=max(5, min(40, len(cost) // 4)), color="tab:blue", alpha=0.8)
+    axes[0].axvline(cost.mean().item(), color="black", linewidth=1.2, label=f"mean {cost.mean():.4g}")
+    axes[0].set_xlabel(f"-log p, {unit}")
+    axes[0].set_ylabel("items")
+    axes[0].legend(frameon=False)
+    if truth is not None:
+        axes[1].plot(truth, cost - truth, ".", markersize=3)
+        axes[1].axhline(0, color="black", linewidth=0.7)
+        axes[1].set_xlabel(f"-log p of the law, {unit}")
+        axes[1].set_ylabel(f"the flow less the law, {unit}")
+    write_figure(figure, path)

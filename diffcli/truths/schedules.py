@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 
 from diffcli.core.diffusion import grids
+from diffcli.core.diffusion.betas import cosine_betas, linear_betas
 from diffcli.core.diffusion.schedules import (
     EDM,
     SCHEDULES,
@@ -19,8 +20,6 @@ from diffcli.core.diffusion.schedules import (
     SubVP,
     Table,
     ZeroTerminal,
-    cosine_betas,
-    linear_betas,
 )
 from diffcli.core.processes.gaussian import bridge, kl
 from diffcli.truths import Finding, check, near

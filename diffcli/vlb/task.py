@@ -110,5 +110,5 @@ class Task:
                 waiting.append(torch.stack([torch.full_like(part, place), part]))
                 size += len(part)
                 if size >= self.batch or not self.batched or place == last:
-                    yield tuple(torch.cat(waiting, 1))  # type: ignore[misc]
+                    yield tuple(torch.cat(waiting, 1))
                     waiting, size = [], 0

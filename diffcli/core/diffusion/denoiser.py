@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from diffcli.core.diffusion.draws import LossHistory
 from diffcli.core.diffusion.schedules import Level, Schedule
 
 Pair = tuple[Tensor | float, Tensor | float]
@@ -62,7 +63,7 @@ class Denoiser(nn.Module):
         *,
         prior: nn.Module | None = None,
         learned: bool = False,
-        history: nn.Module | None = None,
+        history: LossHistory | None = None,
     ) -> None:
         super().__init__()
         self.network, self.prior, self.history = network, prior, history

@@ -10,6 +10,7 @@ from diffcli.core.diffusion.exact import Exact
 from diffcli.core.diffusion.schedules import CLEAN, Level
 
 BLOCK = 1 << 19  # posterior weights held at once: they fit a cache
+LEAST_VARIANCE = 1e-12  # keeps the derivative of the standard deviation finite
 
 
 class Histogram(nn.Module):
@@ -37,7 +38,6 @@ class Histogram(nn.Module):
         shares = self.counts.double() / self.counts.sum()
         return -(shares * shares.log()).sum().item()
 
-    @torch.no_grad()
     def forward(self, x: Tensor, level: Level) -> tuple[Tensor, Tensor]:
         """Bayes' rule over the values."""
         alpha, sigma = (part.to(x).expand_as(x).flatten().unsqueeze(1) for part in level)
@@ -48,13 +48,14 @@ class Histogram(nn.Module):
 
     def _part(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         values = self.values.to(x)
-        weights = ((x - alpha * values) / sigma).square_().mul_(-0.5).add_(self.counts.to(x).log()).softmax(1)
+        distance = (x - alpha * values) / sigma
+        weights = (self.counts.to(x).log() - distance * distance / 2).softmax(1)
         mean = weights @ values
         # the second moment about the mean's nearest value: no cancellation where one value has all the weight
         nearest = values[((mean + 1) / 2 * (len(values) - 1)).round().long()]
-        offset = mean - nearest
-        square = (weights * (values - nearest.unsqueeze(1)).square_()).sum(1)
-        return mean, (square - offset**2).clamp(min=0).sqrt()
+        offset = values - nearest.unsqueeze(1)
+        square = (weights * (offset * offset)).sum(1)
+        return mean, (square - (mean - nearest) ** 2).clamp(min=LEAST_VARIANCE).sqrt()
 
 
 class Pixelwise(Exact):

@@ -1,0 +1,207 @@
+"""diffcli likelihood: parse, follow the probability flow, say what the items cost."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from diffcli import options
+from diffcli.errors import DivergedProblem, UsageProblem, one_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffcli.evaluation import Subject
+    from diffcli.flows import Flow
+    from diffcli.lesson import Lesson
+    from diffcli.show import Show
+
+IMAGES, POINTS = 64, 1000  # evaluated unless told
+LARGEST_EXACT = 16  # numbers of an item up to which the trace is exact unless told
+USUAL = 100  # evaluations that a flow is expected to take
+
+
+def likelihood(
+    target: options.Target = None,
+    count: Annotated[
+        Optional[int],
+        typer.Option("--count", help="Test images, or draws of a law.  [64 images, 1000 points]", min=1, max=10_000),
+    ] = None,
+    dequantise: Annotated[
+        Optional[str],
+        typer.Option(help="How 8-bit values become real: variational or uniform.  [variational; points: none]"),
+    ] = None,
+    trace: Annotated[
+        Optional[str],
+        typer.Option(help="Of the divergence: exact, rademacher or gaussian.  [exact up to 16 numbers, rademacher]"),
+    ] = None,
+    probes: Annotated[int, typer.Option(help="Random directions per item of an estimated trace.", min=1, max=1000)] = 1,
+    rtol: Annotated[
+        Optional[float], typer.Option(help="Relative tolerance of the solver.  [1e-4; points: 1e-6]")
+    ] = None,
+    atol: Annotated[Optional[float], typer.Option(help="Absolute tolerance.  [the same]")] = None,
+    schedule: options.Schedule = None,
+    conditional: Annotated[bool, typer.Option("--conditional", help="Tell the model the class of each image.")] = False,
+    weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: as it was trained.")] = "fp32",
+    batch: Annotated[Optional[int], typer.Option(help="Items at once.  [64 images, 10000 points]", min=1)] = None,
+    seed: options.Seed = 0,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    out: options.Out = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """log p(x) by the probability flow, in nats and in bits per dimension."""
+    from diffcli import device as devices
+    from diffcli import evaluation, models
+    from diffcli.flows import Flow
+    from diffcli.lesson import lesson
+    from diffcli.show import Show
+
+    show = Show(as_json=as_json, quiet=quiet)
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if value is not None and not 1e-12 <= value <= 0.1:
+            raise UsageProblem(f"--{name} must be from 1e-12 to 0.1, not {value:g}")
+    where = devices.pick(device)
+    model = models.load(target, device=where, weights=weights, schedule=schedule, data=data)
+    points = len(model.shape) == 1
+    if conditional and not model.classes:
+        raise UsageProblem("this model knows no classes", "leave --conditional out")
+    subject = evaluation.subject(
+        model, count or (POINTS if points else IMAGES), 1000, conditional=conditional, seed=seed, data=data
+    )
+    if not model.exact:
+        evaluation.compute_in(model, precision)
+    tolerance = 1e-6 if points else 1e-4
+    most, least = evaluation.log_snr_range(model.schedule)
+    flow = Flow(
+        model.denoise, most, least, _dequantisation(dequantise, subject), _trace(trace, probes, subject), probes,
+        rtol or tolerance, atol or tolerance, seed, "learned" if subject.learned else "large",
+        "cpu" if model.exact else where,
+    )  # fmt: skip
+    for note in model.notes:
+        show.note(f"note: {note}")
+    show.note(
+        f"{model.name}: {subject.source}, {model.schedule_name} schedule, {flow.trace} trace, "
+        f"dequantisation {flow.dequantisation}"
+    )
+    with lesson("likelihood", out, show) as made:
+        _run(made, subject, flow, batch or (10_000 if points else 64), show)
+
+
+def _run(made: "Lesson", subject: "Subject", flow: "Flow", batch: int, show: "Show") -> None:
+    """Follow the flow of every batch, and fill in the lesson."""
+    import torch
+
+    from diffcli.show import duration
+
+    x0, labels = subject.x0, subject.labels
+    parts, evaluations, refused = [], [], 0
+    began = time.monotonic()
+    with show.progress("following the flow", 100 * len(x0), "hundredths of an item") as bar:
+        for first in range(0, len(x0), batch):
+            chosen = slice(first, first + batch)
+            here, told = x0[chosen], None
+            try:
+                for step in flow.run(here, first, None if labels is None else labels[chosen]):
+                    bar.update(int(100 * (first + step.done * len(here))), f"{step.evaluations} evaluations")
+                    spent = time.monotonic() - began
+                    if first == 0 and told is None and spent > 5 and len(x0) > len(here):
+                        told = spent / max(step.done, 0.01) * len(x0) / len(here)
+                        bar.note(f"time: about {duration(told)}")
+            except ArithmeticError as error:
+                raise DivergedProblem(str(error), "loosen --rtol and --atol, or use another --schedule") from None
+            parts.append(step.nats)
+            evaluations.append(step.evaluations)
+            refused += step.refused
+    nats = torch.cat(parts)
+    if not bool(nats.isfinite().all()):
+        raise DivergedProblem("the likelihood is not finite: the flow or the model diverged", "use another --schedule")
+    _fill(made, subject, flow, nats, evaluations, refused)
+
+
+def _fill(
+    made: "Lesson", subject: "Subject", flow: "Flow", nats: "Tensor", evaluations: list[int], refused: int
+) -> None:
+    import math
+
+    from diffcli.metrics.statistics import standard_error
+    from diffcli.pictures.vlb import likelihood_figure
+
+    model = subject.model
+    scale = 1 / (subject.numbers * math.log(2)) if subject.discrete else 1.0
+    unit = "bits/dim" if subject.discrete else "nats"
+    error = standard_error(nats) if len(nats) > 1 else math.nan
+    mean = nats.mean().item()
+    document: dict[str, Any] = {
+        "model": model.name,
+        "bits_per_dim": mean * scale if subject.discrete else None,
+        "nats": mean,
+        "standard_error": error,
+        "bits_per_dim_standard_error": error * scale if subject.discrete else None,
+        "evaluations": sum(evaluations) / len(evaluations),
+        "refused_steps": refused,
+        "dequantisation": flow.dequantisation,
+        "trace": flow.trace,
+        "probes": None if flow.trace == "exact" else flow.probes,
+        "rtol": flow.rtol,
+        "atol": flow.atol,
+        "start_log_snr": flow.level.log_snr.item(),
+        "schedule": model.schedule_name,
+        "images": len(nats),
+        "conditional": subject.labels is not None,
+        "dimensions": subject.numbers,
+        "seed": flow.seed,
+        "each_nats": nats.tolist(),
+    }
+    spread = f" ± {error * scale:.4f}" if error == error else ""
+    made.lines = [
+        f"-log p: {mean * scale:.4f}{spread} {unit} ({mean:.3f} nats per item)",
+        f"{document['evaluations']:.0f} evaluations of the flow per item, {refused} steps refused",
+    ]
+    made.seen = f"The probability flow gives {mean * scale:.4f} {unit} over {len(nats)} items."
+    if subject.discrete:
+        made.seen += " It bounds -log P from above: Jensen's inequality, over the noise that makes values real."
+    truth = None
+    if model.exact and not subject.discrete:
+        truth = subject.truth_at(flow.level)
+        worst = (nats - truth).abs().max().item()
+        document |= {"truth_nats": truth.mean().item(), "largest_error_nats": worst}
+        said = f"the law itself on the same draws: {truth.mean().item():.4f} nats"
+        made.lines += [f"{said}; no item is off by more than {worst:.2g}"]
+    likelihood_figure(
+        made.figure("likelihood.png"), nats * scale, None if truth is None else truth * scale, unit,
+        f"-log p of {model.name} by its probability flow",
+    )  # fmt: skip
+    made.document = document
+    made.leads = "The bound of the reverse chain is what training can lower; the flow is what it is worth: diffcli vlb."
+    made.next = f"diffcli vlb {model.target}"
+
+
+def _dequantisation(name: str | None, subject: "Subject") -> str:
+    """That asked for; refuses one that does not suit the data."""
+    if name is None:
+        return "variational" if subject.discrete else "none"
+    one_of(name, ("variational", "uniform", "none"), "dequantisation")
+    if name != "none" and not subject.discrete:
+        raise UsageProblem(f"--dequantise {name} is for 8-bit values; these are real numbers", "leave it out")
+    if name == "none" and subject.discrete:
+        raise UsageProblem(
+            "8-bit values have no density: without dequantisation it can be made as large as one likes",
+            "use --dequantise variational or uniform",
+        )
+    return name
+
+
+def _trace(name: str | None, probes: int, subject: "Subject") -> str:
+    """That asked for, or exact where items are small."""
+    from diffcli.flows import TRACES
+
+    if name is None:
+        return "exact" if subject.numbers <= LARGEST_EXACT and probes == 1 else "rademacher"
+    one_of(name, TRACES, "trace")
+    if name == "exact" and probes > 1:
+        raise UsageProblem("an exact trace has no probes", "leave --probes out")
+    return name
