@@ -1,4 +1,4 @@
-"""Exact models by name: exact:gaussian, exact:mixture and exact:dataset, accepted wherever a checkpoint is."""
+"""Exact models by name: exact:gaussian, :mixture, :dataset and :pixels, accepted wherever a checkpoint is."""
 
 import warnings
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffcli import data, specs
 from diffcli.core.diffusion.exact import Exact, Gaussian, Mixture
+from diffcli.core.diffusion.pixelwise import Histogram, Pixelwise
 from diffcli.core.processes import toys
 from diffcli.errors import DataProblem
 
@@ -33,7 +34,12 @@ def load(target: str, data_folder: Path | None = None) -> Law:
     def dataset(name: str = "mnist", count: int = 0) -> Law:
         return of_dataset(name, count, data_folder)
 
-    known: dict[str, Callable[..., Law]] = {"gaussian": gaussian, "mixture": mixture, "dataset": dataset}
+    def pixels(name: str = "mnist", count: int = 10_000) -> Law:
+        return of_pixels(name, count, data_folder)
+
+    known: dict[str, Callable[..., Law]] = {
+        "gaussian": gaussian, "mixture": mixture, "dataset": dataset, "pixels": pixels,
+    }  # fmt: skip
     return specs.make(known, target.removeprefix(PREFIX), "exact model")
 
 
@@ -92,6 +98,21 @@ def of_dataset(name: str, count: int, data_folder: Path | None) -> Law:
     found = data.load(name, data=data_folder)
     images, _ = found.take(range(min(count or len(found), len(found))))
     return Law(Mixture(torch.ones(len(images)), images, torch.zeros(len(images))), found.shape)
+
+
+def of_pixels(name: str, count: int, data_folder: Path | None) -> Law:
+    """Every number drawn on its own from the histogram of a data set's training images: no structure, known entropy.
+
+    count:  images that the histogram is of, at most
+    """
+    if count < 1:
+        raise ValueError("count must be at least 1")
+    found = data.load(name, data=data_folder)
+    if len(found.shape) != 3:
+        raise ValueError(f"{name} holds points, which have no histogram of 256 values")
+    histogram = Histogram()
+    histogram.count(found.take(range(min(count, len(found))))[0])
+    return Law(Pixelwise(histogram, found.shape), found.shape)
 
 
 def vector(text: str, dim: int, what: str) -> Tensor:

@@ -70,10 +70,12 @@ class Preview:
         numbers = torch.Size(dataset.shape).numel()
         known, _ = dataset.take(places[: COVARIANCE_IMAGES if numbers <= 2000 else COVARIANCE_IMAGES_LARGE])
         self.known, self.data = known, self.kind.health.of(known)
-        self.validation = Validation.fixed(*dataset.take(held), self.schedule, recipe.seed)
+        x0, labels = dataset.take(held)
+        told = recipe.label_drop < 1  # else the network has never seen a class
+        self.validation = Validation.fixed(x0, labels if told else None, self.schedule, recipe.seed)
         self.linear_loss = self.validation.linear_loss(covariance_spectrum(known), recipe.predict)
         self.numbers: Sequence[int] = range(self.kind.previewed(numbers))
-        classes = len(dataset.classes)
+        classes = len(dataset.classes) if told else 0
         self.labels = torch.tensor([i % classes for i in self.numbers]) if classes else None
 
     def look(self, denoiser: Denoiser) -> Look:

@@ -11,7 +11,7 @@ from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, Prediction
 from diffcli.core.diffusion.exact import Exact, Gaussian, Mixture, covariance_spectrum, linear_loss
 from diffcli.core.diffusion.guidance import clipped, guided, thresholded
 from diffcli.core.diffusion.schedules import VE, VP, Flow, Level
-from diffcli.core.diffusion.sde import flow_velocity
+from diffcli.core.diffusion.sde import flow_at
 from diffcli.truths import Finding, check, near
 from diffcli.truths.schedules import at
 
@@ -185,7 +185,7 @@ def velocities() -> Iterator[Finding]:
         t = at(0.4)
         f, g2 = schedule.sde(t)
         wanted = f * x - g2 / 2 * _gradient(law, x, schedule(t))
-        yield near(f"{name}, drift of the flow", wanted, flow_velocity(law, x, schedule, t), rel=1e-8, abs=1e-9)
+        yield near(f"{name}, drift of the flow", wanted, flow_at(law, schedule, t)(x), rel=1e-8, abs=1e-9)
 
 
 @check(

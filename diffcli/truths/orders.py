@@ -9,7 +9,7 @@ import torch
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import EDM, VE, VP
-from diffcli.core.diffusion.sde import euler_maruyama, flow_velocity
+from diffcli.core.diffusion.sde import euler_maruyama, flow_at
 from diffcli.truths import Finding, check, near
 from diffcli.truths.algorithms import NOISE
 from diffcli.truths.gaussian import LAW, MEAN, STD
@@ -106,10 +106,10 @@ def probability_flow() -> Iterator[Finding]:
         times = torch.linspace(begin, finish, steps + 1, dtype=torch.float64)
         for t, s in pairwise(times):
             h = s - t
-            one = flow_velocity(LAW, x, VP(), t)
-            two = flow_velocity(LAW, x + h / 2 * one, VP(), t + h / 2)
-            three = flow_velocity(LAW, x + h / 2 * two, VP(), t + h / 2)
-            x = x + h / 6 * (one + 2 * two + 2 * three + flow_velocity(LAW, x + h * three, VP(), s))
+            one = flow_at(LAW, VP(), t)(x)
+            two = flow_at(LAW, VP(), t + h / 2)(x + h / 2 * one)
+            three = flow_at(LAW, VP(), t + h / 2)(x + h / 2 * two)
+            x = x + h / 6 * (one + 2 * two + 2 * three + flow_at(LAW, VP(), s)(x + h * three))
         quantile = []
         for t, value in ((begin, START), (finish, x.item())):
             level = VP()(at(t))

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vjp
+from torch.func import vjp
 
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.schedules import Schedule
-from diffcli.core.diffusion.sde import flow_velocity
+from diffcli.core.diffusion.sde import flow_at
 
 State = tuple[Tensor, ...]
 Velocity = Callable[[Tensor], Tensor]
@@ -19,14 +19,13 @@ Trace = Callable[[Velocity, Tensor], tuple[Tensor, Tensor]]
 
 
 def exact_trace(velocity: Velocity, x: Tensor) -> tuple[Tensor, Tensor]:
-    """A derivative along every axis: as many evaluations as an item has numbers."""
-    flat = x.flatten(1)
+    """The derivative of every number along itself: as many passes backwards as an item has numbers."""
+    value, pull = vjp(velocity, x)[:2]
     trace = torch.zeros(len(x), dtype=x.dtype, device=x.device)
-    for axis in range(flat.shape[1]):
-        direction = torch.zeros_like(flat)
+    for axis in range(x[0].numel()):
+        direction = torch.zeros_like(x).flatten(1)
         direction[:, axis] = 1
-        value, along = jvp(velocity, (x,), (direction.reshape(x.shape),))[:2]
-        trace = trace + along.flatten(1)[:, axis]
+        trace = trace + pull(direction.reshape(x.shape))[0].flatten(1)[:, axis]
     return value, trace
 
 
@@ -93,7 +92,7 @@ def flowed(
         nonlocal evaluations
         evaluations += 1
         at = torch.tensor(t, dtype=torch.float64)
-        value, divergence = trace(lambda x: flow_velocity(denoise, x, schedule, at, **cond), state[0])
+        value, divergence = trace(flow_at(denoise, schedule, at, **cond), state[0])
         return value.detach(), divergence.detach()
 
     begin = x, torch.zeros(len(x), dtype=x.dtype, device=x.device)

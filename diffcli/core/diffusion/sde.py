@@ -1,6 +1,6 @@
 """The reverse-time SDE of a schedule and its probability flow, in the schedule's own time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -35,11 +35,15 @@ def euler_maruyama(
         yield Step(x, x0)
 
 
-def flow_velocity(denoise: Denoise, x: Tensor, schedule: Schedule, t: Tensor, **cond: Any) -> Tensor:
-    """dx/dt of the probability flow, f x - g² score / 2 (Song et al. 2021, eq. 13), as alpha' x0 + sigma' eps; like x.
+def flow_at(denoise: Denoise, schedule: Schedule, t: Tensor, **cond: Any) -> Callable[[Tensor], Tensor]:
+    """x [B, ...] -> dx/dt of the probability flow at time t, f x - g² score / 2 (Song et al. 2021, eq. 13), like x.
 
-    The second form is the first with score = -eps / sigma, and finite where alpha is 0 too.
+    It is alpha' x0 + sigma' eps: the first form with score = -eps / sigma, and finite where alpha is 0 too.
     """
-    alpha_rate, sigma_rate = schedule.rates(t)
-    x0, eps, _ = denoise(x, schedule(t), **cond)
-    return alpha_rate * x0 + sigma_rate * eps
+    level, (alpha_rate, sigma_rate) = schedule(t), schedule.rates(t)
+
+    def velocity(x: Tensor) -> Tensor:
+        x0, eps, _ = denoise(x, level, **cond)
+        return alpha_rate * x0 + sigma_rate * eps
+
+    return velocity
