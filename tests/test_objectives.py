@@ -1,0 +1,188 @@
+"""What training minimises: the objectives on known denoisers, importance sampling, exact resumes, and refusals."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Cli, refuses
+from test_resume import CPU, finish, same, train
+from torch import Tensor, nn
+
+from diffcli import checkpoint
+from diffcli.core.diffusion.denoiser import Denoiser
+from diffcli.core.diffusion.weighting import WEIGHTINGS, rate, target_weight
+from diffcli.core.randomness import keyed
+from diffcli.objectives import HYBRID, objective
+from diffcli.optimizers import Muon
+from diffcli.recipes.diffusion import RECIPES, Recipe
+from diffcli.session import Session
+from diffcli.specs import schedule
+
+USAGE = 2
+LIKELIHOOD = {"objective": "vlb", "variance": "learned", "draws": "importance", "prior": "pixels", "predict": "eps"}
+
+
+class Guess(nn.Module):
+    """A network of one number per output channel, whatever it sees."""
+
+    classes = 0
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.tensor(values))
+
+    def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
+        return torch.cat([v * torch.ones_like(x) for v in self.values], 1)
+
+
+def losses(recipe: Recipe, denoiser: Denoiser, count: int = 4000) -> Tensor:
+    """Of many draws on one image."""
+    x0 = torch.linspace(-1, 1, 4).reshape(1, 1, 2, 2).expand(count, 1, 2, 2)
+    return objective(recipe)(denoiser, x0, None, keyed(0, "test"))
+
+
+def recipe(**changes: Any) -> Recipe:
+    return dataclasses.replace(RECIPES["tiny"], **changes)
+
+
+def test_the_plain_objective_is_the_loss_of_what_is_predicted() -> None:
+    x0 = torch.linspace(-1, 1, 4).reshape(1, 1, 2, 2).expand(8, 1, 2, 2)
+    denoiser, law = Denoiser(Guess(0.3), "v"), schedule("cosine")
+    generator = keyed(0, "test")
+    level, eps = law.draw(x0, generator), torch.randn(x0.shape, generator=generator)
+    assert torch.equal(losses(recipe(), denoiser, 8), denoiser.loss(x0, level, eps))
+
+
+@pytest.mark.parametrize("name", list(WEIGHTINGS))
+def test_a_weighting_multiplies_the_loss_of_each_level(name: str) -> None:
+    law = schedule("vp")
+    plain = recipe(schedule="vp", predict="v")
+    a, b = (losses(r, Denoiser(Guess(0.3), "v"), 8) for r in (plain, dataclasses.replace(plain, weighting=name)))
+    shift = torch.rand((), generator=keyed(0, "test"), dtype=torch.float64)
+    t = 1 - (shift + torch.arange(8, dtype=torch.float64) / 8) % 1
+    log_snr = law(t).log_snr
+    wanted = WEIGHTINGS[name](log_snr, rate(law, t)) / target_weight("v", log_snr)
+    torch.testing.assert_close((b / a).double(), wanted, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("variance", ["fixed", "learned"])
+def test_the_objective_vlb_is_the_bound_on_average(variance: str) -> None:
+    """Mean over times of chain steps drawn, against the sum over all of them with the same denoiser."""
+    from diffcli.core.diffusion import bound, grids
+
+    chain = 20
+    chosen = recipe(objective="vlb", variance=variance, chain=chain, schedule="log-snr", predict="x0")
+    denoiser = Denoiser(Guess(0.1, 0.4) if variance == "learned" else Guess(0.1), "x0", learned=variance == "learned")
+    walk = grids.levels(schedule("log-snr"), chain)
+    x0 = torch.linspace(-1, 1, 4).reshape(1, 1, 2, 2)
+    x0 = ((x0 + 1) * 127.5).round() / 127.5 - 1
+    total = 0.0
+    for t, s in zip(walk, walk[1:], strict=False):
+        estimate, share = torch.full_like(x0, 0.1), torch.full_like(x0, 0.7)
+        kind = "learned" if variance == "learned" else "small"
+        cost = bound.reverse_variance(kind, t, s, share=share)
+        if s.sigma == 0:
+            total += bound.decoder(x0, estimate, cost, discrete=True).sum().item()
+        else:
+            total += bound.transition(x0, estimate, t, s, cost).sum().item()
+    got = objective(chosen)(denoiser, x0.expand(chain, 1, 2, 2), None, keyed(0, "test"))
+    assert got.mean().item() == pytest.approx(total / 4 / math.log(2), rel=1e-4)
+
+
+def test_hybrid_teaches_the_variance_and_leaves_the_mean_to_simple() -> None:
+    hybrid = recipe(objective="hybrid", variance="learned", predict="v")
+    denoiser = Denoiser(Guess(0.3, 0.2), "v", learned=True)
+    total = losses(hybrid, denoiser).mean()
+    (slopes,) = torch.autograd.grad(total, denoiser.network.values)  # type: ignore[arg-type]
+    alone = Denoiser(Guess(0.3), "v")
+    (plain,) = torch.autograd.grad(losses(recipe(), alone).mean(), alone.network.values)  # type: ignore[arg-type]
+    assert slopes[0].item() == pytest.approx(plain.item(), rel=1e-3)
+    assert slopes[1] != 0
+    bits = (total - losses(recipe(), alone).mean()).item() / HYBRID
+    assert bits > 0
+
+
+def test_importance_draws_keep_the_mean_and_lower_the_spread() -> None:
+    chosen = recipe(objective="vlb", schedule="log-snr", predict="eps", draws="importance")
+    even = dataclasses.replace(chosen, draws="uniform")
+    from diffcli.core.diffusion.draws import LossHistory
+
+    denoiser = Denoiser(Guess(0.0), "x0", history=LossHistory())
+    x0 = (torch.randint(0, 256, (2000, 1, 2, 2), generator=keyed(0, "x")) / 127.5 - 1).float()
+    for step in range(3):
+        objective(chosen)(denoiser, x0, None, keyed(0, "warm", step))
+    a = objective(chosen)(denoiser.eval(), x0, None, keyed(0, "test"))
+    denoiser.history = None
+    b = objective(even)(denoiser, x0, None, keyed(0, "test"))
+    assert a.mean().item() == pytest.approx(b.mean().item(), rel=0.1)
+    assert a.std() < 0.5 * b.std()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [LIKELIHOOD | {"schedule": "log-snr"}, {"objective": "hybrid", "variance": "learned"}, {"weighting": "min-snr"}],
+    ids=["likelihood", "hybrid", "min-snr"],
+)
+def test_a_resume_is_exact(tmp_path: Path, changes: dict[str, Any]) -> None:
+    chosen = recipe(steps=40, **changes)
+    whole = train(chosen, tmp_path / "whole")
+    half = train(chosen, tmp_path / "half", stop_at=20)
+    assert checkpoint.load(half)[1]["step"] == 20
+    session, _ = Session.resumed(tmp_path / "half", {}, CPU, None, time.monotonic())
+    session.probe()
+    assert same(whole, finish(session, tmp_path / "half"))
+    if "prior" in changes:
+        tensors, _ = checkpoint.load(whole)
+        assert tensors["model/history.seen"].sum() == 40 * 16
+        assert tensors["model/prior.counts"].sum() == 10_000 * 784 + 256
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["variance=learned"], ("objective=hybrid",)),
+        (["objective=hybrid"], ("variance=learned",)),
+        (["objective=vlb", "weighting=eps"], ("its own weighting",)),
+        (["objective=vlb", "chain=2000"], ("chain=1000",)),
+        (["objective=sample"], ("did you mean simple?",)),
+        (["weighting=min-sn"], ("did you mean min-snr?",)),
+        (["draws=importanc"], ("did you mean importance?",)),
+        (["variance=large"], ("learned",)),
+        (["prior=pixel"], ("did you mean pixels?",)),
+        (["chain=1"], ("at least 2",)),
+    ],
+    ids=str,
+)
+def test_choices_that_do_not_go_together(cli: Cli, tmp_path: Path, settings: list[str], words: tuple[str, ...]) -> None:
+    options = [part for setting in settings for part in ("--set", setting)]
+    refuses(cli, tmp_path, USAGE, "train", "--recipe", "tiny", *options, words=words)
+
+
+def test_a_prior_of_pixels_is_not_for_points(cli: Cli, tmp_path: Path) -> None:
+    refuses(cli, tmp_path, USAGE, "train", "--dataset", "moons", "--set", "prior=pixels", words=("of images",))
+
+
+def matrices(kind: Any, **options: Any) -> Iterator[Tensor]:
+    """After some steps of Muon from the same start with the same gradients."""
+    generator = keyed(0, "muon")
+    weights = [nn.Parameter(torch.randn(*size, generator=generator)) for size in ((20, 30), (40, 10))]
+    optimizer = kind(weights, lr=0.02, weight_decay=0.01, **options)
+    for _ in range(4):
+        for weight in weights:
+            weight.grad = torch.randn(weight.shape, generator=generator)
+        optimizer.step()
+    return (weight.detach() for weight in weights)
+
+
+@pytest.mark.parametrize(("bf16", "tolerance"), [(True, 0.0), (False, 1e-3)])
+def test_muon_is_torchs_own_where_bfloat16_is_and_near_it_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, tolerance: float
+) -> None:
+    monkeypatch.setattr("diffcli.optimizers.use_bf16", lambda *_: bf16)
+    for a, b in zip(matrices(Muon), matrices(torch.optim.Muon, momentum=0.95), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
