@@ -22,6 +22,7 @@ from diffcli.commands import (
     noise,
     runs,
     sample,
+    score,
     train,
     vae,
     verify,
@@ -30,7 +31,7 @@ from diffcli.commands import (
 from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
-    "noise", "draw", "markov", "langevin", "ais", "vae", "dae",
+    "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
     "train", "sample", "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
@@ -67,6 +68,7 @@ app.command()(langevin.langevin)
 app.command()(ais.ais)
 app.add_typer(dae.app, name="dae")
 app.add_typer(vae.app, name="vae")
+app.command()(score.score)
 app.command()(data.data)
 app.command()(runs.runs)
 app.command()(info.info)
