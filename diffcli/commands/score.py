@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 SMALL, LARGE = 0.02, 5.0  # of --sigma
 EXPLAINED = [
-    "error: root mean squared error over the root mean square of the true score, where the noised data are;",
-    "rare: the same for the tenth of the points where the density is lowest; loss: its mean, and the least it can be;",
-    "noise: standard deviation of a batch's gradient at the end, over the length of the gradient at the start; ms: of a step",
+    "error: root mean squared error over the root mean square of the true score",
+    "rare: the same for the tenth of the points where the density is lowest",
+    "loss: its mean; least: the least that it can be; ms: of a step of training",
+    "noise: of a batch's gradient at the end, in lengths of the first gradient",
 ]
 
 
@@ -162,6 +163,7 @@ def _seen(setting: "Setting", outcomes: dict[str, "Outcome"], study: "Noise") ->
     ratios = (study.curves["denoising"][i] / study.curves["explicit"][i] for i in (0, -1))
     low, high = (f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2g}" for ratio in ratios)
     return (
-        f"After {setting.steps} steps the fields are off by: {', '.join(parts)}. At the true score denoising's gradient is "
-        f"{low} times as noisy as explicit's at sigma {study.sigmas[0]:g}, and {high} times at {study.sigmas[-1]:g}."
+        f"After {setting.steps} steps the fields are off by: {', '.join(parts)}. "
+        f"At the true score denoising's gradient is {low} times as noisy as explicit's at sigma {study.sigmas[0]:g}, "
+        f"and {high} times at {study.sigmas[-1]:g}."
     )

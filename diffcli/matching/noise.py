@@ -36,14 +36,14 @@ def over_sigma(data: Data, projections: int, directions: str, seed: int) -> Iter
     for done, sigma in enumerate(sigmas, 1):
         found.sigmas.append(sigma)
         generator = keyed(seed, "noise", done)
-        parts = [_gradients(data, sigma, count // PARTS, projections, directions, generator) for _ in range(PARTS)]
+        parts = [gradients(data, sigma, count // PARTS, projections, directions, generator) for _ in range(PARTS)]
         for name, curve in found.curves.items():
-            gradients = torch.cat([part[name] for part in parts])
-            curve.append(gradients.var(0).sum().sqrt().item())
+            each = torch.cat([part[name] for part in parts])
+            curve.append(each.var(0).sum().sqrt().item())
         yield found
 
 
-def _gradients(
+def gradients(
     data: Data, sigma: float, count: int, projections: int, directions: str, generator: Generator
 ) -> dict[str, Tensor]:
     """Each estimator's at points drawn from the law with this noise, [count, 6]; the same points for all."""

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.points import INK
 
 COLOURS = {"explicit": "#2563eb", "denoising": INK, "sliced": "#15803d", "sliced, reduced": "#84cc16"}
+SHARES = (0.02, 0.2, 0.6)  # of the highest density, where its lines are drawn
 WORST = 1.0  # of the map of the error; what is beyond has the same colour
 
 
@@ -61,27 +63,29 @@ def fields_figure(path: Path, plane: Plane, estimates: Sequence[Estimate], title
         ax.set_ylabel("x₂")
     if others:
         bar = figure.colorbar(image, ax=list(axes[1]), extend="max", shrink=0.85, pad=0.01)
-        bar.set_label("|error| / root mean square\nof the true score", fontsize=9)
+        bar.set_label("|error| / root mean square of the true score", fontsize=9)
+        said = ", ".join(f"{100 * share:g}" for share in SHARES)
+        figure.supxlabel(f"lines over the errors: {said} % of the highest density", fontsize=9)
     write_figure(figure, path)
 
 
-def _placed(plane: Plane) -> dict[str, object]:
+def _placed(plane: Plane) -> dict[str, Any]:
     return {"origin": "lower", "extent": (-plane.reach, plane.reach, -plane.reach, plane.reach)}
 
 
 def _contours(axes: Axes, plane: Plane) -> None:
     top = float(plane.density.max())
-    levels = [0.02 * top, 0.2 * top, 0.6 * top]
+    levels = [share * top for share in SHARES]
     axes.contour(plane.density.numpy(), levels, colors="#1e3a8a", linewidths=0.7, alpha=0.7, **_placed(plane))
 
 
 def _arrows(axes: Axes, plane: Plane, field: Tensor, longest: float) -> None:
     """Of a common scale, of at most a step and a half of the grid."""
-    axes.imshow(plane.density.numpy(), cmap="Blues", **_placed(plane))
+    axes.imshow(plane.density.numpy(), cmap="Blues", interpolation="bilinear", **_placed(plane))
     step = 2 * plane.reach / len(plane.points) ** 0.5
     length = field.norm(dim=1, keepdim=True).clamp(min=1e-12)
     arrows = field / length * (length / longest).clamp(max=1.5) * step
-    how = {"color": INK, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
+    how: dict[str, Any] = {"color": INK, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
     axes.quiver(*plane.points.T.numpy(), *arrows.T.numpy(), **how)
 
 
@@ -115,15 +119,17 @@ def curves_figure(
     right.set(xscale="log", yscale="log", xlabel="σ of the noise", ylabel="standard deviation of one point's gradient")
     right.set_title("noise of the gradient where the field is the true one", fontsize=11)
     for axes in (left, right):
-        axes.grid(alpha=0.3, which="both", linewidth=0.5)
+        axes.grid(alpha=0.3, linewidth=0.5)
         axes.legend(frameon=False, fontsize=9)
-    _plain_ticks(left)
+    _plain(left.yaxis)
+    _plain(right.yaxis)
+    _plain(right.xaxis)
     write_figure(figure, path)
 
 
-def _plain_ticks(axes: Axes) -> None:
+def _plain(axis: Axis) -> None:
     """0.1, 0.2, 0.5, 1 rather than powers of ten."""
-    low, high = axes.get_ylim()
-    shown = [m * 10.0**p for p in range(-4, 3) for m in (1, 2, 5) if low <= m * 10.0**p <= high]
-    axes.set_yticks(shown, [f"{v:g}" for v in np.round(shown, 6)])
-    axes.minorticks_off()
+    low, high = sorted(axis.get_view_interval())
+    shown = [round(m * 10.0**p, 6) for p in range(-4, 7) for m in (1, 2, 5) if low <= m * 10.0**p <= high]
+    axis.set_ticks(shown, [f"{v:g}" for v in shown])
+    axis.set_minor_locator(NullLocator())
