@@ -7,15 +7,21 @@ import pytest
 from conftest import Cli, refuses
 from PIL import Image
 
-from diffcli.matching import noise
+from diffcli.matching import drawing, estimators, noise
 
 SMALL = ("--count", 300, "--steps", 40, "--json", "--quiet")
 
 
 @pytest.fixture(autouse=True)
 def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the study of the noise, which has nothing to do with the options."""
-    monkeypatch.setattr(noise, "PLACES", 2000)
+    """To measure at and to draw, whatever the options are."""
+    for module, name, value in (
+        (noise, "PLACES", 1000),
+        (estimators, "TESTED", 3000),
+        (estimators, "NOISE_BATCHES", 8),
+        (drawing, "CELLS", 30),
+    ):
+        monkeypatch.setattr(module, name, value)
 
 
 def test_three_estimators_come_to_one_field(cli: Cli, tmp_path: Path) -> None:
@@ -114,7 +120,5 @@ def test_bad_input_is_one_line(cli: Cli, tmp_path: Path, arguments: list[str], w
 def test_a_run_that_diverges_says_so_and_leaves_nothing(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diffcli.matching import estimators
-
     monkeypatch.setattr(estimators, "LR", 1e30)
     refuses(cli, tmp_path, 7, "score", *SMALL, "--method", "explicit", words=("diverged", "--sigma"))

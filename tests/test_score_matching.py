@@ -11,7 +11,7 @@ from diffcli.core.processes import score_matching as losses
 from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem
 from diffcli.matching import NAMES, estimators, noise, targets
-from diffcli.matching.estimators import Setting, Test
+from diffcli.matching.estimators import Places, Setting
 
 SIGMA = 0.5
 
@@ -22,8 +22,8 @@ def setting() -> Setting:
 
 
 @pytest.fixture(scope="module")
-def points(setting: Setting) -> Test:
-    return Test.of(setting.data, 0)
+def points(setting: Setting) -> Places:
+    return Places.of(setting.data, 0)
 
 
 def a_field() -> FieldNet:
@@ -76,28 +76,30 @@ def test_all_estimators_have_the_same_first_weights_and_the_same_first_gradient(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_estimator_comes_near_to_the_true_score(setting: Setting, points: Test, name: str) -> None:
+def test_every_estimator_comes_near_to_the_true_score(setting: Setting, points: Places, name: str) -> None:
     *_, (step, _, outcome) = estimators.train(setting, name, points)
     estimators.measure(setting, name, outcome, points, unit=1.0)
     assert step == outcome.curve[-1][0] == 150
     assert outcome.agreement.relative_error == pytest.approx(outcome.curve[-1][1], abs=0.05)
     assert outcome.agreement.relative_error < 0.4 < outcome.curve[0][1] == 1.0
     assert outcome.agreement.cosine > 0.85
+    whole = math.sqrt(0.1 * outcome.rare**2 + 0.9 * outcome.common**2)  # the tenth that is rare, and the rest
+    assert whole == pytest.approx(outcome.agreement.relative_error, rel=1e-6)
     excess = outcome.agreement.relative_error**2 * -points.least  # half the mean squared error of the field
     assert outcome.loss - outcome.loss_least == pytest.approx(excess, abs=5 * outcome.loss_se)
 
 
-def test_what_is_rare_is_a_tenth_of_the_points_and_lies_far_out(points: Test) -> None:
+def test_what_is_rare_is_a_tenth_of_the_points_and_lies_far_out(points: Places) -> None:
     assert points.rare.double().mean() == pytest.approx(0.1, abs=1e-3)
     assert points.log_density[points.rare].max() <= points.log_density[~points.rare].min()
 
 
 def test_the_least_loss_is_minus_half_the_fisher_information() -> None:
     data = targets.load("mixture,means=0:0,stds=0.8", 1000, 0.6, 0)
-    assert Test.of(data, 0).least == pytest.approx(-1.0, abs=0.04)  # -D / (2 (0.8² + 0.6²))
+    assert Places.of(data, 0).least == pytest.approx(-1.0, abs=0.04)  # -D / (2 (0.8² + 0.6²))
 
 
-def test_training_is_the_same_for_the_same_seed(setting: Setting, points: Test) -> None:
+def test_training_is_the_same_for_the_same_seed(setting: Setting, points: Places) -> None:
     short = Setting(setting.data, 5, 2, "gaussian", reduced=True, seed=3)
     first, again = ([loss for _, loss, _ in estimators.train(short, "sliced", points)] for _ in range(2))
     assert first == again

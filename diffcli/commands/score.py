@@ -9,14 +9,14 @@ from diffcli.errors import UsageProblem, one_of
 from diffcli.matching import NAMES
 
 if TYPE_CHECKING:
-    from diffcli.matching.estimators import Outcome, Setting, Test
+    from diffcli.matching.estimators import Outcome, Places, Setting
     from diffcli.matching.noise import Noise
     from diffcli.show import Show
 
 SMALL, LARGE = 0.02, 5.0  # of --sigma
 EXPLAINED = [
     "error: root mean squared error over the root mean square of the true score",
-    "rare: the same for the tenth of the points where the density is lowest",
+    "rare: the same error over the tenth of the points where the density is lowest",
     "loss: its mean; least: the least that it can be; ms: of a step of training",
     "noise: of a batch's gradient at the end, in lengths of the first gradient",
 ]
@@ -56,7 +56,7 @@ def score(
     show, data = Show(as_json=as_json, quiet=quiet), targets.load(target, count, sigma, seed)
     setting = estimators.Setting(data, steps, projections, law, reduced, seed)
     with lesson("score", out, show) as made:
-        test = estimators.Test.of(data, seed)
+        test = estimators.Places.of(data, seed)
         show.note(f"time: about {_estimate(setting, chosen, test)}")
         own = data.own_score(test.x[: estimators.BETWEEN].double()) if data.known else None
         floor = None if own is None else compare(own, test.true[: estimators.BETWEEN]).relative_error
@@ -74,7 +74,7 @@ def score(
         made.next = "diffcli train --dataset mixture"
 
 
-def _estimate(setting: "Setting", chosen: tuple[str, ...], test: "Test") -> str:
+def _estimate(setting: "Setting", chosen: tuple[str, ...], test: "Places") -> str:
     """How long the training will take, and the figures."""
     from diffcli.matching import estimators
     from diffcli.show import duration
@@ -83,7 +83,7 @@ def _estimate(setting: "Setting", chosen: tuple[str, ...], test: "Test") -> str:
     return duration(1.2 * seconds + 10)
 
 
-def _trained(setting: "Setting", chosen: tuple[str, ...], test: "Test", show: "Show") -> dict[str, "Outcome"]:
+def _trained(setting: "Setting", chosen: tuple[str, ...], test: "Places", show: "Show") -> dict[str, "Outcome"]:
     """Every estimator's outcome, measured."""
     from diffcli.matching import estimators
 
@@ -110,7 +110,7 @@ def _studied(setting: "Setting", show: "Show") -> "Noise":
 
 
 def _document(
-    setting: "Setting", outcomes: dict[str, "Outcome"], test: "Test", floor: float | None, study: "Noise"
+    setting: "Setting", outcomes: dict[str, "Outcome"], test: "Places", floor: float | None, study: "Noise"
 ) -> dict[str, Any]:
     from diffcli.core.processes.score_matching import denoising_surplus
     from diffcli.matching import estimators

@@ -51,7 +51,7 @@ class Setting:
 
 
 @dataclass
-class Test:
+class Places:
     """Points drawn afresh from the noised law of the truth, their noise, true score and log-density."""
 
     x: Tensor
@@ -60,7 +60,7 @@ class Test:
     log_density: Tensor
 
     @classmethod
-    def of(cls, data: Data, seed: int) -> "Test":
+    def of(cls, data: Data, seed: int) -> "Places":
         x, eps = data.fresh(TESTED, keyed(seed, "test"))
         return cls(x, eps, data.score(x.double()), data.law.log_density(x.double(), data.level))
 
@@ -81,7 +81,7 @@ class Outcome:
 
     curve:       steps done and the relative error then
     agreement:   of the field with the true one, at the points of the test
-    rare:        the relative error where the density is lowest; common: elsewhere
+    rare:        the error where the density is lowest, in the same units; common: elsewhere
     loss:        its mean over the test, with its standard error; loss_least: the least that it can be in expectation
     noise:       √trace of the covariance of a batch's gradient, over the length of the first gradient; see `measure`
     """
@@ -112,7 +112,7 @@ class Outcome:
         }
 
 
-def train(setting: Setting, name: str, test: Test) -> Iterator[tuple[int, float, Outcome]]:
+def train(setting: Setting, name: str, test: Places) -> Iterator[tuple[int, float, Outcome]]:
     """Steps done, the mean loss of the step's batch and the outcome so far, after every step.
 
     Raises DivergedProblem where the loss is no number any more.
@@ -145,15 +145,15 @@ def _at(network: FieldNet, x: Tensor) -> Tensor:
     return network(x).double()
 
 
-def measure(setting: Setting, name: str, outcome: Outcome, test: Test, unit: float) -> None:
+def measure(setting: Setting, name: str, outcome: Outcome, test: Places, unit: float) -> None:
     """Fill in what the estimator's field is worth, and how noisy its loss and its gradient are.
 
     unit:  of the noise of the gradient, see `first_gradient`
     """
     found = _at(outcome.network, test.x)
     outcome.agreement = compare(found, test.true)
-    outcome.rare = compare(found[test.rare], test.true[test.rare]).relative_error
-    outcome.common = compare(found[~test.rare], test.true[~test.rare]).relative_error
+    square, size = (found - test.true).square().sum(1), test.true.square().sum(1).mean()
+    outcome.rare, outcome.common = ((square[part].mean() / size).sqrt().item() for part in (test.rare, ~test.rare))
     each = setting.loss(name, outcome.network, test.x, test.eps, keyed(setting.seed, "test directions")).detach()
     outcome.loss, outcome.loss_se = each.double().mean().item(), standard_error(each)
     surplus = losses.denoising_surplus(2, setting.data.sigma) if name == "denoising" else 0.0
@@ -177,7 +177,7 @@ def _gradients(setting: Setting, name: str, network: FieldNet) -> Tensor:
     return torch.stack(found)
 
 
-def seconds_per_step(setting: Setting, name: str, test: Test, tries: int = 5) -> float:
+def seconds_per_step(setting: Setting, name: str, test: Places, tries: int = 5) -> float:
     """A step of the estimator on this machine, the first of them left out."""
     times = [time.perf_counter()]
     for _ in zip(train(setting, name, test), range(tries), strict=False):
