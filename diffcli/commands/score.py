@@ -62,7 +62,7 @@ def score(
         floor = None if own is None else compare(own, test.true[: estimators.BETWEEN]).relative_error
         outcomes = _trained(setting, chosen, test, show)
         study = _studied(setting, show)
-        drawing.fields(made.figure("fields.png"), setting, outcomes)
+        drawing.fields(made.figure("fields.png"), setting, outcomes, test.size)
         drawing.curves(made.figure("curves.png"), setting, outcomes, floor, study)
         made.document = _document(setting, outcomes, test, floor, study)
         made.lines = _lines(setting, outcomes, floor)

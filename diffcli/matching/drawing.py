@@ -13,8 +13,8 @@ from diffcli.pictures import matching as pictures
 ARROWS, CELLS, DOTS = 17, 80, 2000
 
 
-def fields(path: Path, setting: Setting, outcomes: Mapping[str, Outcome]) -> None:
-    """The true field and the estimates over the density, and where each is off."""
+def fields(path: Path, setting: Setting, outcomes: Mapping[str, Outcome], size: float) -> None:
+    """The true field and the estimates over the density, and where each is off, in units of `size`."""
     data = setting.data
     reach = 1.05 * (data.points.abs().quantile(0.995).item() + 2 * data.sigma)
     places, cells = (
@@ -23,18 +23,17 @@ def fields(path: Path, setting: Setting, outcomes: Mapping[str, Outcome]) -> Non
     )
     density = data.law.log_density(cells, data.level).exp()
     true, here = data.score(cells), data.score(places)
-    size = ((density * true.square().sum(1)).sum() / density.sum()).sqrt()
     square = (CELLS, CELLS)
     estimates = []
     for name, outcome in outcomes.items():
         with torch.no_grad():
             field, everywhere = (outcome.network(x.float()).double() for x in (places, cells))
-        assert outcome.agreement
         error = ((everywhere - true).norm(dim=1) / size).reshape(square).T
         title = f"{NAMES[name]}\nerror {100 * outcome.agreement.relative_error:.1f} %"
         estimates.append(pictures.Estimate(title, field, error))
     plane = pictures.Plane(reach, density.reshape(square).T, places, here, data.points[:DOTS])
-    title = f"The score of {data.name} with noise σ = {data.sigma:g}, after {setting.steps:,} steps each"
+    name = data.name.partition(",")[0]
+    title = f"The score of {name} with noise σ = {data.sigma:g}, after {setting.steps:,} steps each"
     pictures.fields_figure(path, plane, estimates, title, f"true score, of\n{data.truth} with noise")
 
 

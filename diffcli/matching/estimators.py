@@ -70,9 +70,14 @@ class Places:
         return self.log_density <= self.log_density.quantile(RARE)
 
     @property
+    def size(self) -> float:
+        """Root mean square of the true score."""
+        return self.true.square().sum(1).mean().sqrt().item()
+
+    @property
     def least(self) -> float:
         """The least that the explicit loss can be, -E |score|² / 2."""
-        return -self.true.square().sum(1).mean().item() / 2
+        return -(self.size**2) / 2
 
 
 @dataclass
@@ -152,8 +157,8 @@ def measure(setting: Setting, name: str, outcome: Outcome, test: Places, unit: f
     """
     found = _at(outcome.network, test.x)
     outcome.agreement = compare(found, test.true)
-    square, size = (found - test.true).square().sum(1), test.true.square().sum(1).mean()
-    outcome.rare, outcome.common = ((square[part].mean() / size).sqrt().item() for part in (test.rare, ~test.rare))
+    square = (found - test.true).square().sum(1)
+    outcome.rare, outcome.common = (square[part].mean().sqrt().item() / test.size for part in (test.rare, ~test.rare))
     each = setting.loss(name, outcome.network, test.x, test.eps, keyed(setting.seed, "test directions")).detach()
     outcome.loss, outcome.loss_se = each.double().mean().item(), standard_error(each)
     surplus = losses.denoising_surplus(2, setting.data.sigma) if name == "denoising" else 0.0

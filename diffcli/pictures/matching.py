@@ -62,8 +62,8 @@ def fields_figure(path: Path, plane: Plane, estimates: Sequence[Estimate], title
     for ax in axes[:, 0]:
         ax.set_ylabel("x₂")
     if others:
-        bar = figure.colorbar(image, ax=list(axes[1]), extend="max", shrink=0.85, pad=0.01)
-        bar.set_label("|error| / root mean square of the true score", fontsize=9)
+        bar = figure.colorbar(image, ax=list(axes.flat), extend="max", shrink=0.42, anchor=(0.0, 0.03), pad=0.01)
+        bar.set_label("|error| over the root mean\nsquare of the true score", fontsize=9)
         said = ", ".join(f"{100 * share:g}" for share in SHARES)
         figure.supxlabel(f"lines over the errors: {said} % of the highest density", fontsize=9)
     write_figure(figure, path)
