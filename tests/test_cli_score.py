@@ -101,6 +101,7 @@ def test_a_reader_sees_the_estimators_the_truth_and_the_time(cli: Cli) -> None:
         (["mixture,means=0/1"], "two coordinates"),
         (["mixture,means=0:1:2"], "one or two coordinates"),
         (["mixture,means=0:0,stds=0"], "no density"),
+        (["mixture,means=11:0"], "within 10"),
         (["mixture,mean=0:0"], "did you mean means?"),
         (["--method", "slised"], "did you mean sliced?"),
         (["--directions", "normal"], "rademacher"),

@@ -15,6 +15,7 @@ from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem, one_of
 from diffcli.langevin.targets import mixture
 
+FARTHEST = 10.0  # of a mixture
 EXAMPLE = "mixture,means=-1:0/1:0,stds=0.3"
 
 
@@ -82,6 +83,8 @@ def load(target: str, count: int, sigma: float, seed: int) -> Data:
         law = specs.make({"mixture": mixture}, target, "target")
         if law.means.shape[1] != 2:
             raise UsageProblem(f"{target} is on a line", f"give its means two coordinates, as in {EXAMPLE}")
+        if max(law.means.abs().max().item(), law.stds.max().item()) > FARTHEST:
+            raise UsageProblem(f"means and stds of {name} must be within {FARTHEST:g}", "sigma is in the same units")
         return Data(target, law.draw(count, keyed(seed, "points")), sigma, law, known=True)
     points = datasets.load(name).take(range(count))[0].double()
     known = name == "mixture"

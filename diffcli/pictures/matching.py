@@ -76,6 +76,8 @@ def _placed(plane: Plane) -> dict[str, Any]:
 def _contours(axes: Axes, plane: Plane) -> None:
     top = float(plane.density.max())
     levels = [share * top for share in SHARES]
+    if not levels[0] > 0:  # the density is narrower than a cell, and missed by all of them
+        return
     axes.contour(plane.density.numpy(), levels, colors="#1e3a8a", linewidths=0.7, alpha=0.7, **_placed(plane))
 
 
