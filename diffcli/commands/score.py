@@ -92,7 +92,7 @@ def _trained(setting: "Setting", chosen: tuple[str, ...], test: "Places", show: 
         for i, name in enumerate(chosen):
             for step, loss, outcome in estimators.train(setting, name, test):
                 outcomes[name] = outcome
-                bar.update(i * setting.steps + step, f"{NAMES[name]}, loss {loss:.2f}")
+                bar.update(i * setting.steps + step, f"{name}, loss {loss:.2f}")
     unit = estimators.first_gradient(setting)
     for name, outcome in outcomes.items():
         estimators.measure(setting, name, outcome, test, unit)
@@ -139,7 +139,7 @@ def _lines(setting: "Setting", outcomes: dict[str, "Outcome"], floor: float | No
 
     rows = [
         [
-            NAMES[name],
+            name,
             f"{o.agreement.relative_error:.3f} ± {o.agreement.relative_error_se:.3f}",
             f"{o.rare:.3f}",
             f"{o.agreement.cosine:.4f}",
@@ -159,7 +159,7 @@ def _lines(setting: "Setting", outcomes: dict[str, "Outcome"], floor: float | No
 
 def _seen(setting: "Setting", outcomes: dict[str, "Outcome"], study: "Noise") -> str:
     """What this run showed of the estimators, and of their noise."""
-    parts = [f"{NAMES[name]} {100 * o.agreement.relative_error:.1f} %" for name, o in outcomes.items()]
+    parts = [f"{name} {100 * o.agreement.relative_error:.1f} %" for name, o in outcomes.items()]
     ratios = (study.curves["denoising"][i] / study.curves["explicit"][i] for i in (0, -1))
     low, high = (f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2g}" for ratio in ratios)
     return (

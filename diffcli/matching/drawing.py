@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from diffcli.matching import NAMES
 from diffcli.matching.estimators import Outcome, Setting
 from diffcli.matching.noise import Noise
 from diffcli.pictures import matching as pictures
@@ -29,7 +28,7 @@ def fields(path: Path, setting: Setting, outcomes: Mapping[str, Outcome], size: 
         with torch.no_grad():
             field, everywhere = (outcome.network(x.float()).double() for x in (places, cells))
         error = ((everywhere - true).norm(dim=1) / size).reshape(square).T
-        title = f"{NAMES[name]}\nerror {100 * outcome.agreement.relative_error:.1f} %"
+        title = f"{name}\nerror {100 * outcome.agreement.relative_error:.1f} %"
         estimates.append(pictures.Estimate(title, field, error))
     plane = pictures.Plane(reach, density.reshape(square).T, places, here, data.points[:DOTS])
     name = data.name.partition(",")[0]
