@@ -23,6 +23,7 @@ from diffcli.commands import (
     noise,
     runs,
     sample,
+    score,
     train,
     vae,
     verify,
@@ -32,7 +33,7 @@ from diffcli.commands import (
 from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
-    "noise", "draw", "markov", "langevin", "ais", "vae", "dae",
+    "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
     "train", "sample", "vlb", "likelihood", "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
@@ -69,6 +70,7 @@ app.command()(langevin.langevin)
 app.command()(ais.ais)
 app.add_typer(dae.app, name="dae")
 app.add_typer(vae.app, name="vae")
+app.command()(score.score)
 app.command()(vlb.vlb)
 app.command()(likelihood.likelihood)
 app.command()(data.data)

@@ -98,6 +98,6 @@ def all_checks() -> dict[str, Check]:
     from diffcli.truths import kernels, normals, drawing, chains, autoregressions  # noqa: F401, I001
     from diffcli.truths import dynamics, annealing, autoencoders, pixels, likelihoods  # noqa: F401, I001
     from diffcli.truths import denoising, quality  # noqa: F401, I001
-    from diffcli.truths import bound, weightings, flows  # noqa: F401, I001
+    from diffcli.truths import matching, bound, weightings, flows  # noqa: F401, I001
 
     return CHECKS
