@@ -68,7 +68,7 @@ class Job:
         def network(x: Tensor, level: Level, **_: Any) -> Prediction:
             nonlocal evaluations
             evaluations += 1
-            return Prediction(x, x)
+            return Prediction(x, x, x)
 
         def noise(_: int) -> Tensor:
             nonlocal draws

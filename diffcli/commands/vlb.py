@@ -81,6 +81,10 @@ def vlb(
         seed=seed, data=data,
     )  # fmt: skip
     kind = _kind(variance, subject)
+    if every > len(subject.x0) * samples:
+        raise UsageProblem(
+            f"--every {every} leaves steps that none of {len(subject.x0)} items is evaluated at", "use more --count"
+        )
     evaluation.compute_in(model, precision)
     for note in model.notes:
         show.note(f"note: {note}")
@@ -105,7 +109,7 @@ def _run(
     from diffcli.commands import vlb_report as report
     from diffcli.vlb import evaluate, walks
 
-    few = max(1, len(times) // LEVELS_OF_EACH)
+    few = min(max(1, len(times) // LEVELS_OF_EACH), len(subject.known))
     first = replace(task, x0=subject.known, labels=subject.known_labels, samples=1, every=few, stream="known")
     _estimate(task, first, show)
     stops = walks.stops(task, kind) if best_steps else []

@@ -105,7 +105,7 @@ class Task:
         size = 0
         for place in range(last + 1):
             step = self.every if place < last else 1
-            numbers = torch.arange(-place % step, pairs, step)
+            numbers = torch.arange(pairs)[-place % step :: step]
             for part in numbers.split(self.batch):
                 waiting.append(torch.stack([torch.full_like(part, place), part]))
                 size += len(part)
