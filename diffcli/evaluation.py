@@ -56,11 +56,16 @@ class Subject:
     source: str
 
     @property
-    def histogram_nats(self) -> float:
-        """Mean cost of an item for who knows the histogram of the known items only: -log of its values' shares."""
+    def histogram(self) -> Histogram:
+        """Of the known items' values."""
         histogram = Histogram()
         histogram.count(self.known)
-        return -Pixelwise(histogram, self.model.shape).log_density(self.x0).mean().item()
+        return histogram
+
+    @property
+    def histogram_nats(self) -> float:
+        """Mean cost of an item for who knows the histogram of the known items only: -log of its values' shares."""
+        return -Pixelwise(self.histogram, self.model.shape).log_density(self.x0).mean().item()
 
     @property
     def truth_nats(self) -> float | None:

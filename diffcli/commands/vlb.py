@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 STEPS = 1000  # unless told, or the schedule has fewer
 IMAGES, POINTS = 100, 2000  # evaluated unless told
-KNOWN, KNOWN_DRAWS = 100, 2000  # images and points that the optimal variance is measured on
+KNOWN = 1000  # items of the training data that a histogram is of
+MEASURED = 100  # images among them that the optimal variance is measured on
 LEVELS_OF_EACH = 100  # at which each of them is evaluated
 SLOW = 600.0  # seconds from which on a faster way is suggested
 
@@ -41,6 +42,10 @@ def vlb(
         Optional[str],
         typer.Option(help="Reverse variance: small, large, learned or optimal.  [learned if it is, else optimal]"),
     ] = None,
+    decoder: Annotated[
+        str,
+        typer.Option(help="p(x0 | x_1): gaussian, of the reverse variance, or bayes, by the histogram of the data."),
+    ] = "gaussian",
     samples: Annotated[int, typer.Option(help="Noises per image, the same at all steps.", min=1, max=1000)] = 1,
     every: Annotated[
         int, typer.Option(help="Each image pays every so-many-th step only, in turn; N times faster.", min=1)
@@ -77,10 +82,11 @@ def vlb(
     _check(model, times, best_steps, conditional)
     points = len(model.shape) == 1
     subject = evaluation.subject(
-        model, count or (POINTS if points else IMAGES), KNOWN_DRAWS if points else KNOWN, conditional=conditional,
-        seed=seed, data=data,
+        model, count or (POINTS if points else IMAGES), KNOWN, conditional=conditional, seed=seed, data=data,
     )  # fmt: skip
     kind = _kind(variance, subject)
+    if one_of(decoder, ("gaussian", "bayes"), "decoder") == "bayes" and not subject.discrete:
+        raise UsageProblem("--decoder bayes is for 8-bit values; these are real numbers", "leave it out")
     if every > len(subject.x0) * samples:
         raise UsageProblem(
             f"--every {every} leaves steps that none of {len(subject.x0)} items is evaluated at", "use more --count"
@@ -90,7 +96,8 @@ def vlb(
         show.note(f"note: {note}")
     task = Task(
         subject.denoise, subject.x0, subject.labels, [model.schedule(t) for t in times], subject.discrete,
-        learned=subject.learned, batched=model.exact is None, samples=samples, every=every, seed=seed,
+        learned=subject.learned, histogram=subject.histogram if decoder == "bayes" else None,
+        batched=model.exact is None, samples=samples, every=every, seed=seed,
         device=torch.device("cpu") if model.exact else where, batch=batch,
     )  # fmt: skip
     where_from = f"{len(times)} steps on the {model.schedule_name} schedule, {Path(grid).name} grid"
@@ -109,8 +116,10 @@ def _run(
     from diffcli.commands import vlb_report as report
     from diffcli.vlb import evaluate, walks
 
-    few = min(max(1, len(times) // LEVELS_OF_EACH), len(subject.known))
-    first = replace(task, x0=subject.known, labels=subject.known_labels, samples=1, every=few, stream="known")
+    few, most = max(1, len(times) // LEVELS_OF_EACH), MEASURED if subject.discrete else KNOWN
+    known, known_labels = subject.known[:most], None if subject.known_labels is None else subject.known_labels[:most]
+    few = min(few, len(known))
+    first = replace(task, x0=known, labels=known_labels, samples=1, every=few, stream="known")
     _estimate(task, first, show)
     stops = walks.stops(task, kind) if best_steps else []
     ends = walks.ends(task, stops)

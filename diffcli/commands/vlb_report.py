@@ -94,6 +94,7 @@ def _document(subject: "Subject", task: "Task", kind: str, grid: str, every: dic
         "grid": grid,
         "schedule": model.schedule_name,
         "variance": kind,
+        "decoder": "bayes" if task.histogram else "gaussian",
         "images": len(subject.x0),
         "samples": task.samples,
         "every": task.every,

@@ -172,6 +172,18 @@ def histogram_posterior() -> Iterator[Finding]:
             yield near(
                 f"density, x = {x}, log-SNR {log_snr}", density, exact.log_density(point.detach(), level), rel=1e-9
             )
+    for log_snr in (-1.0, 3.0):
+        level = level_of(log_snr)
+        a, s = level.alpha.item(), level.sigma.item()
+        x0, x = torch.tensor([[-1.0], [0.5]]).double(), torch.tensor([[-0.3], [0.8]]).double()
+        got = histogram.cost(x0, x, level)
+        batch = Level(*(part.expand(2, 1) for part in level))
+        yield near(f"items of a batch at levels of their own, {log_snr}", got, histogram.cost(x0, x, batch), rel=1e-12)
+        for k, place in ((0, 0), (1, 3)):
+            weights = [
+                p * math.exp(-((x[k].item() - a * v) ** 2) / (2 * s * s)) for p, v in zip(shares, values, strict=True)
+            ]
+            yield near(f"decoder {k}, log-SNR {log_snr}", -math.log(weights[place] / sum(weights)), got[k], rel=1e-9)
     picked = exact.log_density(torch.tensor([[-1.0], [0.5]]))
     yield near("probabilities", [math.log(8 / 17), math.log(3 / 17)], picked, rel=1e-12)
     drawn = exact.draw(20_000, torch.Generator().manual_seed(1))

@@ -106,7 +106,7 @@ def evaluate(
         for i in set(row.place.tolist()) & wanted.keys():
             for k, nats in found.decoders[i].items():
                 here = (row.place == i).nonzero().squeeze(1)
-                part = _decoded(row, here, k, task.levels[i], own.decoders[i], task.discrete)
+                part = _decoded(row, here, k, task, i, own.decoders[i])
                 nats.index_put_((row.item[here],), part.cpu() / task.samples, accumulate=True)
         if found.pairs is not None:
             _add_pairs(found.pairs, row, task, stops)
@@ -120,13 +120,14 @@ def _learned(row: Row, discrete: bool) -> Tensor:
     return nats.double().flatten(1).sum(1)
 
 
-def _decoded(row: Row, here: Tensor, kind: str, level: Level, optimum: Tensor, discrete: bool) -> Tensor:
+def _decoded(row: Row, here: Tensor, kind: str, task: Task, place: int, optimum: Tensor) -> Tensor:
     """Nats of the decoder from the level that the rows `here` are at, [rows]."""
+    level, x0 = task.levels[place], row.x0[here].double()
+    if task.histogram:
+        return task.histogram.cost(x0, row.x[here].double(), level).flatten(1).sum(1)
     share = row.said.share[here].double() if row.said.share is not None else None
     variance = bound.reverse_variance(kind, level, CLEAN, error=optimum, share=share)
-    return (
-        bound.decoder(row.x0[here].double(), row.said.x0[here].double(), variance, discrete=discrete).flatten(1).sum(1)
-    )
+    return bound.decoder(x0, row.said.x0[here].double(), variance, discrete=task.discrete).flatten(1).sum(1)
 
 
 def _add_pairs(pairs: Tensor, row: Row, task: Task, stops: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
+from diffcli.core.diffusion.pixelwise import Histogram
 from diffcli.core.diffusion.schedules import CLEAN, Level
 from diffcli.core.randomness import image_noise
 
@@ -17,11 +18,12 @@ FIXED = ("small", "large", "optimal")
 
 
 class Row(NamedTuple):
-    """A batch of evaluations: which item [B] at which level [B], the levels themselves, and what the model says."""
+    """A batch of evaluations: which item [B] at which level [B], the levels, and what the model says of x."""
 
     item: Tensor
     place: Tensor
     x0: Tensor
+    x: Tensor
     here: Level
     after: Level
     said: Prediction
@@ -37,6 +39,7 @@ class Task:
     discrete:  whether the items' numbers are 8-bit values in [-1, 1]
     learned:   whether the model has learned its variance
     samples:   noises per item, each the same at all levels
+    histogram: that the decoder goes by, with Bayes' rule; None is a Gaussian decoder
     every:     an item is evaluated at every so-many-th level only, items in turn at others; at the last one always
     """
 
@@ -46,6 +49,7 @@ class Task:
     levels: Sequence[Level]
     discrete: bool
     learned: bool = False
+    histogram: Histogram | None = None
     batched: bool = True
     samples: int = 1
     every: int = 1
@@ -96,7 +100,7 @@ class Task:
             noised = here.noised(x0.double(), noise[number].to(self.device).double()).to(x0.dtype)
             level = Level(*(part.to(x0.dtype) for part in here)) if self.batched else self.levels[int(place[0])]
             label = None if self.labels is None else self.labels[item].to(self.device)
-            yield Row(item, place, x0, here, after, self.denoise(noised, level, label=label))
+            yield Row(item, place, x0, noised, here, after, self.denoise(noised, level, label=label))
 
     def _chosen(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Places of levels and numbers of (sample, item) pairs, a batch at a time."""

@@ -46,6 +46,23 @@ class Histogram(nn.Module):
         mean, std = (torch.cat(part).reshape(x.shape) for part in zip(*(self._part(*p) for p in parts), strict=True))
         return mean, std
 
+    def cost(self, x0: Tensor, x: Tensor, level: Level) -> Tensor:
+        """-log p(x0 | x) in nats, number by number: the decoder that knows the histogram (Kingma et al. 2021, eq. 10).
+
+        p(x0 | x) is in proportion to how often x0 occurs and to the density of x given it.
+        """
+        values, shares = self.values.to(x), self.counts.to(x).log()
+        places = ((x0 + 1) / 2 * (len(values) - 1)).round().long()
+        rows = max(1, BLOCK // len(values) // max(1, x[0].numel()))
+        found = []
+        for i in range(0, len(x), rows):
+            here = Level(*(part[i : i + rows].to(x) if part.dim() else part.to(x) for part in level))
+            distance = (x[i : i + rows].unsqueeze(-1) - here.alpha.unsqueeze(-1) * values) / here.sigma.unsqueeze(-1)
+            logits = shares - distance * distance / 2
+            of_x0 = logits.gather(-1, places[i : i + rows].unsqueeze(-1)).squeeze(-1)
+            found.append(logits.logsumexp(-1) - of_x0)
+        return torch.cat(found)
+
     def _part(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         values = self.values.to(x)
         distance = (x - alpha * values) / sigma
