@@ -142,7 +142,7 @@ def drawn_by_losses() -> Iterator[Finding]:
     yield near("nan is not remembered", size / size.mean(), history.density, rel=1e-12)
     full = LossHistory(bins=4, kept=1, floor=0.2)
     full.record((torch.arange(4) + 0.5) / 4, torch.tensor([0.0, 0.0, 0.0, 1.0]))
-    yield near("a floor for all", [0.2, 0.2, 0.2, 3.4], full.density, rel=1e-12)
+    yield near("a floor for all", torch.tensor([0.2, 0.2, 0.2, 3.4], dtype=torch.float64), full.density, rel=1e-12)
     yield near("even times cover the range", (torch.arange(5) + 1) / 5, even(5).sort().values, abs=0.2)
 
 
@@ -151,7 +151,7 @@ def histogram_posterior() -> Iterator[Finding]:
     histogram = Histogram(values=5)
     histogram.count(torch.tensor([-1.0] * 7 + [0.5] * 2 + [1.0] * 3))
     counts, values = [8, 1, 1, 3, 4], [-1.0, -0.5, 0.0, 0.5, 1.0]
-    yield near("counts, each once more", counts, histogram.counts)
+    yield near("counts, each once more", torch.tensor(counts), histogram.counts)
     shares = [c / 17 for c in counts]
     yield near("entropy", -sum(p * math.log(p) for p in shares), histogram.entropy, rel=1e-12)
     exact = Pixelwise(histogram, (1,))
@@ -175,17 +175,20 @@ def histogram_posterior() -> Iterator[Finding]:
     for log_snr in (-1.0, 3.0):
         level = level_of(log_snr)
         a, s = level.alpha.item(), level.sigma.item()
-        x0, x = torch.tensor([[-1.0], [0.5]]).double(), torch.tensor([[-0.3], [0.8]]).double()
-        got = histogram.cost(x0, x, level)
+        x0, noisy = torch.tensor([[-1.0], [0.5]]).double(), torch.tensor([[-0.3], [0.8]]).double()
+        got = histogram.cost(x0, noisy, level)
         batch = Level(*(part.expand(2, 1) for part in level))
-        yield near(f"items of a batch at levels of their own, {log_snr}", got, histogram.cost(x0, x, batch), rel=1e-12)
+        yield near(
+            f"items of a batch at levels of their own, {log_snr}", got, histogram.cost(x0, noisy, batch), rel=1e-12
+        )
         for k, place in ((0, 0), (1, 3)):
             weights = [
-                p * math.exp(-((x[k].item() - a * v) ** 2) / (2 * s * s)) for p, v in zip(shares, values, strict=True)
+                p * math.exp(-((noisy[k].item() - a * v) ** 2) / (2 * s * s))
+                for p, v in zip(shares, values, strict=True)
             ]
             yield near(f"decoder {k}, log-SNR {log_snr}", -math.log(weights[place] / sum(weights)), got[k], rel=1e-9)
     picked = exact.log_density(torch.tensor([[-1.0], [0.5]]))
-    yield near("probabilities", [math.log(8 / 17), math.log(3 / 17)], picked, rel=1e-12)
+    yield near("probabilities", torch.tensor([8 / 17, 3 / 17], dtype=torch.float64).log(), picked, rel=1e-12)
     drawn = exact.draw(20_000, torch.Generator().manual_seed(1))
     yield near("draws", sum(p * v for p, v in zip(shares, values, strict=True)), drawn.mean(), abs=0.02)
 
@@ -226,6 +229,10 @@ def prior_under_a_network() -> Iterator[Finding]:
         def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
             return torch.full_like(x[:, :2], self.value)
 
+    class Halves(nn.Module):
+        def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
+            return torch.cat([x.sin(), torch.full_like(x, 0.5)], 1)
+
     x = torch.tensor([[-0.9, 0.3], [0.1, 1.2]], dtype=torch.float64)
     for length in (1.0, 3.0):
         level = Level(*(length * part.reshape(1, 1) for part in level_of(1.0)))
@@ -246,8 +253,9 @@ def prior_under_a_network() -> Iterator[Finding]:
             yield near(f"loss, output {value}, length {length}", wanted, denoiser.loss(x0, level, eps), rel=1e-9)
     sure = Level(*(part.reshape(1, 1) for part in level_of(12.0)))
     there = Denoiser(Constant(5.0), "eps", prior=histogram)(sure.alpha * torch.tensor([[-1.0, 1.0]]).double(), sure).x0
-    yield near("certain", [-1.0, 1.0], there, abs=1e-5)
-    learned = Denoiser(Constant(0.5), "v", learned=True)
-    network = learned.network
-    network.forward = lambda x, log_snr, label=None: torch.cat([x, torch.full_like(x, 0.5)], 1)  # type: ignore[method-assign]
-    yield near("share", 0.75, learned(x, sure).share)  # type: ignore[arg-type]
+    yield near("certain", torch.tensor([-1.0, 1.0]), there, abs=1e-5)
+    found, plain = Denoiser(Halves(), "v", learned=True)(x, sure), sure.alpha * x - sure.sigma * x.sin()
+    share = found.share
+    assert share is not None
+    yield near("a learned share", 0.75, share)
+    yield near("beside what is predicted", plain, found.x0, rel=1e-9)
