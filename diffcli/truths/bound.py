@@ -105,7 +105,7 @@ def gaps_of_fixed_variances() -> Iterator[Finding]:
 
 @check(
     "the sum over steps becomes an integral over log-SNR; with beta tilde it is a Riemann sum over SNR",
-    "Kingma et al. 2021, eq. 14, 17",
+    "Kingma et al. 2021, section 4",
 )
 def continuous_limit() -> Iterator[Finding]:
     std, vp = 0.7, SCHEDULES["vp"]()

@@ -38,7 +38,7 @@ class Wavy(nn.Module):
 
 @check(
     "the loss of whatever is predicted is its weight times the squared error of eps",
-    "Salimans & Ho 2022, section 4; Kingma & Gao 2023, appendix D",
+    "Salimans & Ho 2022, section 4; Kingma & Gao 2023",
 )
 def losses_as_weights() -> Iterator[Finding]:
     x0 = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)
@@ -74,7 +74,7 @@ def weightings_of_papers() -> Iterator[Finding]:
 
 @check(
     "L_simple is the bound with another weight: with rate / 2 the mean over times is the bound's integral",
-    "Ho et al. 2020, section 3.4; Kingma et al. 2021, eq. 17",
+    "Ho et al. 2020, section 3.4; Kingma et al. 2021, section 4",
 )
 def simple_is_reweighted() -> Iterator[Finding]:
     std, steps = 0.8, 4000

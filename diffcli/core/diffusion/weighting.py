@@ -1,7 +1,7 @@
 """How a loss weighs the levels: every usual weighting as one function of log-SNR, in units of the error of eps.
 
 The loss of a level is weight(log-SNR) times the mean squared error of eps. What training then minimises is the
-integral over log-SNR of weight times the density of the levels that it draws (Kingma & Gao 2023, section 3).
+integral over log-SNR of weight times the density of the levels that it draws (Kingma & Gao 2023).
 """
 
 from collections.abc import Callable
@@ -16,21 +16,21 @@ from diffcli.core.diffusion.schedules import Schedule
 Weight = Callable[[Tensor, Tensor], Tensor]
 """(log-SNR, its rate: how fast it falls where levels are drawn evenly in t) -> weight of the squared error of eps."""
 
-GAMMA = 5.0  # of min-SNR (Hang et al. 2023, section 3.4)
-SOFT_GAMMA = 4.0  # of its soft form (Crowson et al. 2024, section 3.3)
+GAMMA = 5.0  # of min-SNR (Hang et al. 2023)
+SOFT_GAMMA = 4.0  # of its soft form (Crowson et al. 2024)
 DATA_STD = 0.5  # sigma_data of EDM (Karras et al. 2022, table 1)
-BIAS = 2.0  # of the sigmoid (Kingma & Gao 2023, table 1; Hoogeboom et al. 2024, section 3.1)
+BIAS = 2.0  # of the sigmoid (Kingma & Gao 2023; Hoogeboom et al. 2024)
 
 WEIGHTINGS: dict[str, Weight] = {
     "eps": lambda log_snr, rate: torch.ones_like(log_snr),  # L_simple (Ho et al. 2020, eq. 14)
     "x0": lambda log_snr, rate: (-log_snr).exp(),
     "v": lambda log_snr, rate: 1 + (-log_snr).exp(),  # Salimans & Ho 2022, section 4: SNR + 1 of the error of x0
-    "vlb": lambda log_snr, rate: rate / 2,  # the bound itself (Kingma et al. 2021, eq. 17)
-    "min-snr": lambda log_snr, rate: (GAMMA * (-log_snr).exp()).clamp(max=1),  # Hang et al. 2023, eq. 7
-    "soft-min-snr": lambda log_snr, rate: SOFT_GAMMA / (log_snr.exp() + SOFT_GAMMA),  # Crowson et al. 2024, eq. 2
-    "p2": lambda log_snr, rate: 1 / (1 + log_snr.exp()),  # k = gamma = 1 (Choi et al. 2022, eq. 8)
-    "edm": lambda log_snr, rate: 1 + (-log_snr).exp() / DATA_STD**2,  # Karras et al. 2022, eq. 114
-    "sigmoid": lambda log_snr, rate: rate / 2 * (BIAS - log_snr).sigmoid(),  # Kingma & Gao 2023, eq. 8
+    "vlb": lambda log_snr, rate: rate / 2,  # the bound itself (Kingma et al. 2021, section 4)
+    "min-snr": lambda log_snr, rate: (GAMMA * (-log_snr).exp()).clamp(max=1),  # Hang et al. 2023
+    "soft-min-snr": lambda log_snr, rate: SOFT_GAMMA / (log_snr.exp() + SOFT_GAMMA),  # Crowson et al. 2024
+    "p2": lambda log_snr, rate: 1 / (1 + log_snr.exp()),  # k = gamma = 1 (Choi et al. 2022)
+    "edm": lambda log_snr, rate: 1 + (-log_snr).exp() / DATA_STD**2,  # Karras et al. 2022, table 1
+    "sigmoid": lambda log_snr, rate: rate / 2 * (BIAS - log_snr).sigmoid(),  # Kingma & Gao 2023
 }
 
 
