@@ -62,7 +62,7 @@ def smooth(dequantisation: str, most: float = 11.0, decoder: str = "large") -> f
 
 @pytest.mark.parametrize("dequantisation", ["uniform", "variational"])
 def test_dequantised_values_cost_the_mass_of_their_bins(dequantisation: str) -> None:
-    """Values of N(0, 0.5²) rounded: the cost of each is -log of its bin's share, and no less. The outer bins are open."""
+    """Values of N(0, 0.5²) rounded: the cost of each is -log of its bin's share, no less. The outer bins are open."""
     values = torch.arange(17, 255, 17).double() * STEP - 1
     x0 = values.reshape(-1, 1, 1, 1).expand(14, 1, 2000, 1).contiguous()
     *_, found = smooth(dequantisation).run(x0, 0, None)

@@ -722,7 +722,7 @@ COMMANDS = [
     "", "train", "sample", "noise", "visualize", "visualize forward", "visualize reverse", "data", "runs",
     "noise gaussian", "noise chain", "draw", "markov", "langevin", "ais",
     "vae", "vae train", "vae evaluate", "vae sample", "vae reconstruct", "vae interpolate",
-    "dae", "dae train", "dae evaluate", "dae denoise", "dae score", "score",
+    "dae", "dae train", "dae evaluate", "dae denoise", "dae score", "score", "vlb", "likelihood", "visualize weights",
 ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class Histogram(nn.Module):
         return mean, std
 
     def cost(self, x0: Tensor, x: Tensor, level: Level) -> Tensor:
-        """-log p(x0 | x) in nats, number by number: the decoder that knows the histogram (Kingma et al. 2021, section 3).
+        """-log p(x0 | x) in nats, number by number: a decoder that knows the histogram (Kingma et al. 2021, section 3).
 
         p(x0 | x) is in proportion to how often x0 occurs and to the density of x given it.
         """
