@@ -130,7 +130,7 @@ def _trained(trained: "Trained") -> dict[str, Any]:
         "file_bytes": trained.path.stat().st_size,
         "made_by": made_by(trained.path.parent),
         "recipe": about["recipe"],
-        "next": family.next(trained.path.parent, trained.classes),
+        "next": family.next(trained.recipe, trained.path.parent, trained.classes),
     }
 
 

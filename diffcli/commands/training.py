@@ -129,7 +129,7 @@ def _finish(session: "Session", folder: Path, saved: Path, show: "Show") -> None
         look.summary,
         f"checkpoint: {saved}",
         f"preview:    {folder / 'samples' / f'step-{steps:09d}.png'}",
-        f"next:       {session.family.next(folder, session.dataset.classes)}",
+        f"next:       {session.family.next(session.recipe, folder, session.dataset.classes)}",
     ]
     show.result(document, lines)
 

@@ -62,7 +62,7 @@ class Family:
     objective:  recipe -> the loss to minimise
     preview:    (recipe, dataset, places to train on, places held out) -> Preview
     describe:   recipe -> network and choices, for the line on the model
-    next:       (run, names of classes) -> the next useful command after training
+    next:       (recipe, run, names of classes) -> the next useful command after training
     view:       (recipe, dataset) -> the data set as this family trains on it
     begin:      (model, dataset, places to train on): give an untrained model what it takes from the data before its
                 first step
@@ -78,6 +78,6 @@ class Family:
     objective: Callable[[Any], Objective]
     preview: Callable[[Any, Dataset, Tensor, Tensor], Preview]
     describe: Callable[[Any], str]
-    next: Callable[[Path, Sequence[str]], str]
+    next: Callable[[Any, Path, Sequence[str]], str]
     view: Callable[[Any, Dataset], Dataset] = lambda _, dataset: dataset
     begin: Callable[[Any, Dataset, Tensor], None] = lambda _, dataset, places: None

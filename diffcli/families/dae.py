@@ -83,7 +83,7 @@ def _error(found: Tensor, truth: Tensor) -> float:
     return (found - truth).square().mean().item()
 
 
-def then(folder: Path, classes: Sequence[str]) -> str:
+def then(recipe: DaeRecipe, folder: Path, classes: Sequence[str]) -> str:
     """The next command after training."""
     return f"diffcli dae evaluate {folder}"
 

@@ -99,9 +99,11 @@ class Preview:
         return {self.kind.health.__name__.lower(): list(self.data), "linear_denoiser_loss": self.linear_loss}
 
 
-def then(folder: Path, classes: Sequence[str]) -> str:
+def then(recipe: Recipe, folder: Path, classes: Sequence[str]) -> str:
     """The next command after training."""
-    return f"diffcli sample {folder} --ddim" + (" --class all" if classes else "")
+    if recipe.objective == "vlb":
+        return f"diffcli vlb {folder}"
+    return f"diffcli sample {folder} --ddim" + (" --class all" if classes and recipe.label_drop < 1 else "")
 
 
 DIFFUSION = Family(

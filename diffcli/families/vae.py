@@ -96,7 +96,7 @@ def describe(recipe: VaeRecipe) -> str:
     return ", ".join([recipe.model, f"{recipe.latent} units", f"{recipe.pixels} pixels", *twist])
 
 
-def then(folder: Path, classes: Sequence[str]) -> str:
+def then(recipe: VaeRecipe, folder: Path, classes: Sequence[str]) -> str:
     """The next command after training."""
     return f"diffcli vae evaluate {folder}"
 
