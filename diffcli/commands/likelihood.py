@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 IMAGES, POINTS = 64, 1000  # evaluated unless told
 LARGEST_EXACT = 16  # numbers of an item up to which the trace is exact unless told
-USUAL = 100  # evaluations that a flow is expected to take
+USUAL = 120  # evaluations that a flow is expected to take
 
 
 def likelihood(
@@ -100,17 +100,16 @@ def _run(made: "Lesson", subject: "Subject", flow: "Flow", batch: int, show: "Sh
     x0, labels = subject.x0, subject.labels
     parts, evaluations, refused = [], [], 0
     began = time.monotonic()
-    with show.progress("following the flow", 100 * len(x0), "hundredths of an item") as bar:
+    with show.progress("following the flow", 100, "%") as bar:
         for first in range(0, len(x0), batch):
-            chosen = slice(first, first + batch)
-            here, told = x0[chosen], None
+            here = x0[first : first + batch]
+            told = None if labels is None else labels[first : first + batch]
             try:
-                for step in flow.run(here, first, None if labels is None else labels[chosen]):
-                    bar.update(int(100 * (first + step.done * len(here))), f"{step.evaluations} evaluations")
-                    spent = time.monotonic() - began
-                    if first == 0 and told is None and spent > 5 and len(x0) > len(here):
-                        told = spent / max(step.done, 0.01) * len(x0) / len(here)
-                        bar.note(f"time: about {duration(told)}")
+                for number, step in enumerate(flow.run(here, first, told)):
+                    bar.update(int(100 * (first + step.done * len(here)) / len(x0)), f"{step.evaluations} evaluations")
+                    if first == number == 0:
+                        seconds = (time.monotonic() - began) / step.evaluations * USUAL * len(x0) / len(here)
+                        bar.note(f"time: about {duration(seconds)}, if a flow takes {USUAL} evaluations")
             except ArithmeticError as error:
                 raise DivergedProblem(str(error), "loosen --rtol and --atol, or use another --schedule") from None
             parts.append(step.nats)
