@@ -33,10 +33,11 @@ def test_flow_is_the_straight_line() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_time_zero_is_clean_or_the_least_noise_of_ve_and_edm(name: str) -> None:
+def test_time_zero_is_clean_or_the_least_noise_of_those_that_keep_some(name: str) -> None:
     level = SCHEDULES[name]()(torch.zeros((), dtype=torch.float64))
-    assert level.alpha == pytest.approx(1, abs=1e-15)
-    assert level.sigma == pytest.approx({"ve": 0.01, "edm": 0.002}.get(name, 0), abs=1e-8)
+    least = {"ve": 0.01, "edm": 0.002, "log-snr": (1 + math.exp(13.3)) ** -0.5}.get(name, 0)
+    assert level.alpha == pytest.approx((1 - least**2) ** 0.5 if name == "log-snr" else 1, abs=1e-15)
+    assert level.sigma == pytest.approx(least, abs=1e-8)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

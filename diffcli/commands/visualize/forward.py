@@ -1,5 +1,6 @@
 """diffcli visualize forward"""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -37,7 +38,7 @@ def forward(
 
     import torch
 
-    from diffcli.core.diffusion.exact import prior_kl
+    from diffcli.core.diffusion import bound
     from diffcli.core.randomness import image_noise
     from diffcli.files import check_free, fresh_place, write_atomically
     from diffcli.kinds import kind_of
@@ -60,7 +61,7 @@ def forward(
     times = torch.linspace(0, 1, columns, dtype=torch.float64)
     levels = [law(t) for t in times]
     end = law(torch.ones((), dtype=torch.float64))
-    bits = prior_kl(x0.double(), end).mean().item()
+    bits = bound.prior(x0.double(), end).mean().item() / (x0[0].numel() * math.log(2))
     snr = (end.alpha / end.sigma).square().item()
 
     kind = kind_of(x0.shape[1:])

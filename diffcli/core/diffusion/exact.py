@@ -9,7 +9,6 @@ from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import TARGETS, Prediction
 from diffcli.core.diffusion.schedules import CLEAN, Level
-from diffcli.core.processes.gaussian import kl
 from diffcli.core.processes.normal import factored
 
 BLOCK = 1 << 22  # distances computed at once
@@ -156,13 +155,3 @@ def linear_loss(spectrum: Tensor, dimensions: int, level: Level, predicts: str) 
     spectrum = spectrum.reshape(-1, *[1] * alpha.dim())
     error = (spectrum / (alpha**2 * spectrum + sigma**2)).sum(0) / dimensions
     return error * (a * sigma - b * alpha) ** 2 / (a**2 + b**2)
-
-
-def prior_kl(x0: Tensor, level: Level) -> Tensor:
-    """KL(q(x_T | x0) || N(0, alpha² + sigma²)) at the last level, mean over each image's values in bits, [B].
-
-    What starting from pure noise costs: the first term of the bound (Ho et al. 2020, eq. 5), per dimension.
-    """
-    length = torch.hypot(level.alpha, level.sigma)
-    nats = kl(level.alpha * x0, level.sigma, 0.0, length)
-    return nats.flatten(1).mean(1) / math.log(2)
