@@ -105,18 +105,18 @@ def test_batches_and_every_change_nothing_but_the_number_of_evaluations(cli: Cli
 
 @pytest.mark.parametrize("law", ["exact:gaussian,std=0.7", "exact:mixture"])
 def test_the_bound_of_a_law_is_not_below_it_and_near_it(cli: Cli, law: str) -> None:
-    d = vlb(cli, law, "--steps", 300, "--count", 1500, "--samples", 4)
+    d = vlb(cli, law, "--steps", 200, "--count", 1500, "--samples", 2)
     assert d["bits_per_dim"] is None
     assert d["gap_nats"] == pytest.approx(d["nats"] - d["truth_nats"])
     assert -4 * d["standard_error"] < d["gap_nats"] < 0.3
 
 
-def test_the_bound_of_independent_pixels_is_their_entropy(cli: Cli, tmp_path: Path) -> None:
+def test_the_bound_of_independent_pixels_is_their_entropy(cli: Cli, pictures: Path) -> None:
     """The discretised decoder, the chain and the denoiser together: as many bits as the histogram has."""
-    d = vlb(cli, "exact:pixels,count=500", "--schedule", "log-snr", "--steps", 400, "--count", 24, "--every", 8)
+    law = f"exact:pixels,name={pictures}"
+    d = vlb(cli, law, "--schedule", "log-snr", "--steps", 400, "--count", 80, "--every", 8)
     assert -4 * d["standard_error"] < d["gap_nats"] < 4 * d["standard_error"] + 0.05 * d["truth_nats"]
-    assert d["standard_error"] < 0.03 * d["nats"]
-    assert d["histogram_bits_per_dim"] == pytest.approx(d["truth_nats"] / 784 / math.log(2), abs=0.05)
+    assert d["histogram_bits_per_dim"] == pytest.approx(d["truth_nats"] / 64 / math.log(2), abs=0.1)
 
 
 def test_the_best_walk_is_no_worse_and_samples(cli: Cli, learned: Path, tmp_path: Path) -> None:

@@ -125,20 +125,20 @@ def test_importance_draws_keep_the_mean_and_lower_the_spread() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [LIKELIHOOD | {"schedule": "log-snr"}, {"objective": "hybrid", "variance": "learned"}, {"weighting": "min-snr"}],
-    ids=["likelihood", "hybrid", "min-snr"],
+    [LIKELIHOOD | {"schedule": "log-snr"}, {"objective": "hybrid", "variance": "learned"}],
+    ids=["likelihood", "hybrid"],
 )
 def test_a_resume_is_exact(tmp_path: Path, changes: dict[str, Any]) -> None:
-    chosen = recipe(steps=40, **changes)
+    chosen = recipe(steps=24, batch=64, **changes)  # after 16 steps each of a hundred bins has ten losses
     whole = train(chosen, tmp_path / "whole")
-    half = train(chosen, tmp_path / "half", stop_at=20)
-    assert checkpoint.load(half)[1]["step"] == 20
+    half = train(chosen, tmp_path / "half", stop_at=18)
+    assert checkpoint.load(half)[1]["step"] == 18
     session, _ = Session.resumed(tmp_path / "half", {}, CPU, None, time.monotonic())
     session.probe()
     assert same(whole, finish(session, tmp_path / "half"))
     if "prior" in changes:
         tensors, _ = checkpoint.load(whole)
-        assert tensors["model/history.seen"].sum() == 40 * 16
+        assert tensors["model/history.seen"].sum() == 24 * 64
         assert tensors["model/prior.counts"].sum() == 10_000 * 784 + 256
 
 

@@ -130,6 +130,10 @@ def drawn_by_losses() -> Iterator[Finding]:
     losses = [(1.0, 1.0), (2.0, 0.0), (3.0, 3.0), (4.0, 3.0)]
     for k in range(3):  # the first of three is forgotten
         history.record((torch.arange(4) + 0.5) / 4, torch.tensor([99.0] * 4 if k == 0 else [v[k - 1] for v in losses]))
+        if k == 0:
+            history.record(torch.tensor([0.1]), torch.tensor([99.0]))
+            yield near("and while any is not", torch.ones(4), history.density)
+            history.seen[0] = 1
     size = torch.tensor([math.sqrt((a * a + b * b) / 2) for a, b in losses], dtype=torch.float64)
     yield near("density", size / size.mean(), history.density, rel=1e-12)
     generator = torch.Generator().manual_seed(1)
