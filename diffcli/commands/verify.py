@@ -20,7 +20,7 @@ def verify(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Hold every formula against its closed form: what is claimed, the truth, what we got. Takes half a minute."""
+    """Hold every formula against its closed form: what is claimed, the truth, what we got. Takes up to a minute."""
     from diffcli.show import Show
     from diffcli.truths import all_checks
 
