@@ -64,6 +64,7 @@ def test_other_data_and_what_their_truth_is(cli: Cli, target: str) -> None:
     assert list(result.document["methods"]) == ["denoising"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(cli: Cli) -> None:
     def numbers(seed: int) -> list[float]:
         found = cli("score", *SMALL, "--method", "sliced", "--seed", seed).document["methods"]["sliced"]
@@ -72,6 +73,7 @@ def test_the_same_seed_gives_the_same_numbers(cli: Cli) -> None:
     assert numbers(3) == numbers(3) != numbers(4)
 
 
+@pytest.mark.slow
 def test_options_of_sliced_change_sliced_alone(cli: Cli) -> None:
     plain, other = (
         cli("score", *SMALL, *more).document["methods"]
