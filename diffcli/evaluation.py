@@ -117,7 +117,7 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
 
 
 def compute_in(model: Model, precision: str) -> None:
-    """Have a trained network compute in bf16 or fp32; auto leaves it as it was trained."""
+    """Have a trained network compute in bf16 or fp32; auto leaves what its recipe says."""
     one_of(precision, ("auto", "bf16", "fp32"), "precision")
     if precision == "auto":
         return

@@ -51,8 +51,7 @@ def _terms(recipe: Recipe, schedule: Schedule) -> Callable[..., Tensor]:
     """(denoiser, x0 [B, ...], t [B], eps like x0, label [B] or None) -> loss [B]."""
     if recipe.objective == "simple":
         return partial(_simple, recipe, schedule)
-    walk = levels(schedule, recipe.chain)
-    chain = Level(*(torch.stack([getattr(level, part) for level in walk]) for part in Level._fields))
+    chain = bound.stacked(levels(schedule, recipe.chain))
 
     def with_bound(denoiser: Denoiser, x0: Tensor, t: Tensor, eps: Tensor, label: Tensor | None) -> Tensor:
         """The bound in bits per dimension, as if every step cost what this one does; in hybrid beside L_simple."""

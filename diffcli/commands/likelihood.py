@@ -43,7 +43,7 @@ def likelihood(
     schedule: options.Schedule = None,
     conditional: Annotated[bool, typer.Option("--conditional", help="Tell the model the class of each image.")] = False,
     weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
-    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: as it was trained.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: by its recipe.")] = "fp32",
     batch: Annotated[Optional[int], typer.Option(help="Items at once.  [64 images, 10000 points]", min=1)] = None,
     seed: options.Seed = 0,
     data: options.Data = None,
@@ -132,7 +132,7 @@ def _fill(
     model = subject.model
     scale = 1 / (subject.numbers * math.log(2)) if subject.discrete else 1.0
     unit = "bits/dim" if subject.discrete else "nats"
-    error = standard_error(nats) if len(nats) > 1 else math.nan
+    error = standard_error(nats)
     mean = nats.mean().item()
     document: dict[str, Any] = {
         "model": model.name,
@@ -181,9 +181,11 @@ def _fill(
 
 def _dequantisation(name: str | None, subject: "Subject") -> str:
     """That asked for; refuses one that does not suit the data."""
+    from diffcli.flows import DEQUANTISATIONS
+
     if name is None:
         return "variational" if subject.discrete else "none"
-    one_of(name, ("variational", "uniform", "none"), "dequantisation")
+    one_of(name, DEQUANTISATIONS, "dequantisation")
     if name != "none" and not subject.discrete:
         raise UsageProblem(f"--dequantise {name} is for 8-bit values; these are real numbers", "leave it out")
     if name == "none" and subject.discrete:

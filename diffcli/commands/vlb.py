@@ -55,7 +55,7 @@ def vlb(
     ] = None,
     conditional: Annotated[bool, typer.Option("--conditional", help="Tell the model the class of each image.")] = False,
     weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
-    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: as it was trained.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: by its recipe.")] = "auto",
     batch: Annotated[int, typer.Option(help="Evaluations at once.", min=1, max=100_000)] = 250,
     seed: options.Seed = 0,
     data: options.Data = None,
@@ -127,8 +127,9 @@ def _run(
         own = evaluate.measured(first, bar.update, ends if kind == "optimal" else [])
     pairs = stops if kind == "learned" else []
     with show.progress("the bound", task.total, "evaluations") as bar:
-        for done, found in evaluate.evaluate(task, own, decoded=ends, kind=kind, stops=pairs):  # noqa: B007
+        for done, so_far in evaluate.evaluate(task, own, decoded=ends, kind=kind, stops=pairs):
             bar.update(done)
+            found = so_far
     every = {k: evaluate.parts(task, found, k, own) for k in task.kinds}
     report.fill(made, subject, task, times, kind, grid, every, found)
     if best_steps:

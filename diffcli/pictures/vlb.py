@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -50,7 +51,7 @@ def bound_figure(
     write_figure(figure, path)
 
 
-def _bars(ax, terms: Mapping[str, Mapping[str, float]], unit: str) -> None:  # type: ignore[no-untyped-def]
+def _bars(ax: Axes, terms: Mapping[str, Mapping[str, float]], unit: str) -> None:
     """Stacked bars of the three terms, a row per variance."""
     kinds = list(terms)
     base = torch.zeros(len(kinds), dtype=torch.float64)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.schedules import CLEAN, Level
+from diffcli.metrics.statistics import standard_error
 from diffcli.vlb.task import Row, Task
 
 LEAST_ERROR = 1e-12  # of x0 per number: an optimal variance is never 0
@@ -190,7 +191,7 @@ class Parts:
     @property
     def standard_error(self) -> float:
         """Of `nats`; nan for a single item."""
-        return (self.items.std() / math.sqrt(len(self.items))).item()
+        return standard_error(self.items)
 
 
 def parts(task: Task, found: Found, kind: str, own: Own) -> Parts:
