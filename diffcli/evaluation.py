@@ -97,7 +97,11 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
 
     known:        how many items of the training data
     conditional:  whether the model is told the class of each
+
+    Raises UsageProblem for a class that the model does not know.
     """
+    if conditional and not model.classes:
+        raise UsageProblem("this model knows no classes", "leave --conditional out")
     discrete = kind_of(model.shape).bounded
     if model.exact:
         x0, more = (model.exact.draw(n, keyed(seed, f"judged {i}")) for i, n in enumerate((count, known)))

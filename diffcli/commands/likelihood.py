@@ -67,8 +67,6 @@ def likelihood(
     where = devices.pick(device)
     model = models.load(target, device=where, weights=weights, schedule=schedule, data=data)
     points = len(model.shape) == 1
-    if conditional and not model.classes:
-        raise UsageProblem("this model knows no classes", "leave --conditional out")
     subject = evaluation.subject(
         model, count or (POINTS if points else IMAGES), 1000, conditional=conditional, seed=seed, data=data
     )

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from diffcli.evaluation import Subject
     from diffcli.lesson import Lesson
-    from diffcli.models import Model
     from diffcli.show import Show
     from diffcli.vlb.task import Task
 
@@ -79,7 +78,7 @@ def vlb(
     model = models.load(target, device=where, weights=weights, schedule=schedule, data=data)
     grid = grid or "trailing"
     times = sampling.walk_times(model, steps, STEPS, grid)
-    _check(model, times, best_steps, conditional)
+    _check(times, best_steps)
     points = len(model.shape) == 1
     subject = evaluation.subject(
         model, count or (POINTS if points else IMAGES), KNOWN, conditional=conditional, seed=seed, data=data,
@@ -137,16 +136,14 @@ def _run(
         report.add_walks(made, subject.model, task, times, best, kind, best_steps)
 
 
-def _check(model: "Model", times: "Tensor", best_steps: int | None, conditional: bool) -> None:
-    """Refuse walks that the bound cannot be taken on, and a class that the model does not know."""
+def _check(times: "Tensor", best_steps: int | None) -> None:
+    """Refuse walks that the bound cannot be taken on."""
     if len(times) < 2:
         raise UsageProblem("the bound needs a walk of at least 2 steps", f"use --steps {STEPS}")
     if best_steps is not None and best_steps >= len(times):
         raise UsageProblem(
             f"--best-steps must be fewer than the {len(times)} steps that it chooses from", "use more --steps"
         )
-    if conditional and not model.classes:
-        raise UsageProblem("this model knows no classes", "leave --conditional out")
 
 
 def _kind(variance: str | None, subject: "Subject") -> str:
