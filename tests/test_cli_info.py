@@ -69,3 +69,10 @@ def test_what_cannot_be_described_is_one_line(cli: Cli, target: str, code: int) 
     assert result.code == code
     assert result.err.startswith("error:")
     assert "Traceback" not in result.err
+
+
+def test_a_recipe_whose_network_corrects_a_prior_is_described(cli: Cli) -> None:
+    result = cli("info", "mnist-likelihood", "--json")
+    assert result.code == 0, result.err
+    assert result.document["flops_per_item"] > 1e6
+    assert result.document["parameters"] == 723_592

@@ -8,8 +8,6 @@ from diffcli import options
 from diffcli.recipes.diffusion import RECIPES
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from diffcli.core.diffusion.schedules import Schedule
     from diffcli.recipes.diffusion import Recipe
     from diffcli.runs import Trained
@@ -58,7 +56,7 @@ def _recipe(name: str, data: Any) -> dict[str, Any]:
         "name": name,
         "kind": "recipe",
         "dataset": recipe.dataset,
-        **_network(recipe, denoiser.network, dataset.shape),
+        **_network(recipe, denoiser, dataset.shape),
         "shape": list(dataset.shape),
         "range": [-1, 1] if kind_of(dataset.shape).bounded else None,
         "classes": list(dataset.classes),
@@ -101,8 +99,13 @@ def _model(target: str | None, data: Any, show: Any) -> dict[str, Any]:
     return (
         document
         | _trained(model.trained)
-        | _network(model.trained.recipe, model.trained.model.network, model.shape)
-        | {"kind": "checkpoint", "guidance": model.trained.recipe.guidance, "next": document["next"]}
+        | _network(model.trained.recipe, model.trained.model, model.shape)
+        | {
+            "kind": "checkpoint",
+            "classes": list(model.classes),
+            "guidance": model.trained.recipe.guidance,
+            "next": document["next"],
+        }
     )
 
 
@@ -134,16 +137,18 @@ def _trained(trained: "Trained") -> dict[str, Any]:
     }
 
 
-def _network(recipe: "Recipe", network: "nn.Module", shape: tuple[int, ...]) -> dict[str, Any]:
-    """Size, cost and shape of the network."""
+def _network(recipe: "Recipe", denoiser: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Size, cost and shape of the network, and of what it corrects."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    classes = int(network.classes)  # type: ignore[arg-type]
+    from diffcli.core.diffusion.schedules import Level
+
+    network = denoiser.network
+    level = Level(torch.tensor(0.6, dtype=torch.float64), torch.tensor(0.8, dtype=torch.float64))
+    label = torch.zeros(1, dtype=torch.long) if network.classes else None
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(
-            torch.zeros(1, *shape), torch.zeros(1), label=torch.zeros(1, dtype=torch.long) if classes else None
-        )
+        denoiser.eval()(torch.zeros(1, *shape), level, label=label)
     pyramid: list[int] = []
     if len(shape) == 3:
         side = -(-max(shape[1:]) // (recipe.fold * 2 ** (len(recipe.widths) - 1))) * 2 ** (len(recipe.widths) - 1)
