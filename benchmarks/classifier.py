@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffcli import checkpoint, data
 from diffcli.core.randomness import keyed
-from diffcli.dataset import Dataset
+from diffcli.data import loading as datasets
+from diffcli.data.dataset import Dataset
 from diffcli.errors import CheckpointProblem, DataProblem
+from diffcli.runs import checkpoint
 
 KEPT = Path(__file__).resolve().parents[1] / "outputs" / "benchmarks" / "classifier.safetensors"
 VERSION = 1  # of network and training; a kept classifier of another one is trained anew
@@ -68,10 +69,10 @@ def prepared() -> tuple[Classifier, float]:
     """The classifier, kept or trained now, and its accuracy on the test images; raises DataProblem if it is too low."""
     classifier = kept()
     if classifier is None:
-        classifier = trained(data.load("mnist"))
+        classifier = trained(datasets.load_dataset("mnist"))
         KEPT.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.save(KEPT, classifier.state_dict(), {"classifier": VERSION})
-    images, labels = everything(data.load("mnist", "test"))
+        checkpoint.write_checkpoint(KEPT, classifier.state_dict(), {"classifier": VERSION})
+    images, labels = everything(datasets.load_dataset("mnist", "test"))
     accuracy = (read(classifier, images).classes == labels).float().mean().item()
     if accuracy < LEAST_ACCURACY:
         raise DataProblem(f"the classifier reads only {accuracy:.2%} of the test images right", f"delete {KEPT}")
@@ -83,7 +84,7 @@ def kept() -> Classifier | None:
     if not KEPT.exists():
         return None
     try:
-        state, about = checkpoint.load(KEPT)
+        state, about = checkpoint.read_checkpoint(KEPT)
     except CheckpointProblem as problem:
         print(f"note: {problem.message}; training it anew", file=sys.stderr)
         return None

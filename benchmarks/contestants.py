@@ -19,15 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffcli import data, runs, specs
+from diffcli import specs
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import clipped
+from diffcli.core.diffusion.job import Job, last
 from diffcli.core.diffusion.samplers import SAMPLERS
-from diffcli.dataset import Dataset
-from diffcli.jobs import Job, last
-from diffcli.recipes.diffusion import RECIPES, Recipe
-from diffcli.session import fit_by
-from diffcli.training import Plan
+from diffcli.data import loading as datasets
+from diffcli.data.dataset import Dataset
+from diffcli.runs.session import fit_by
+from diffcli.training.fit import Plan
+from diffcli.training.recipes.diffusion import RECIPES, Recipe
+from diffcli.training.setup import build, new_trainer
 
 LENGTH = 1000  # steps of the DDPM chain
 SHORT = 50  # steps of DDIM
@@ -69,8 +71,8 @@ def same_shape(batch: int) -> Contestant:
 
 def _ours(recipe: Recipe, dataset: Dataset) -> Contestant:
     """A recipe on a data set, trained through `fit`, drawn from without a class through `Job`."""
-    denoiser = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
-    trainer, schedule = runs.trainer(recipe, denoiser), specs.schedule(recipe.schedule)
+    denoiser = build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
+    trainer, schedule = new_trainer(recipe, denoiser), specs.schedule(recipe.schedule)
     trainer.plan = Plan(ENDLESS)
     places, _ = dataset.holdout()
     steps = fit_by(recipe, trainer, dataset, places)
@@ -188,7 +190,7 @@ PACKAGES = {"diffusers": "diffusers", "lucidrains": "denoising_diffusion_pytorch
 @functools.cache
 def mnist() -> Dataset:
     """The bundled training set."""
-    return data.load("mnist")
+    return datasets.load_dataset("mnist")
 
 
 def images(batch: int) -> Tensor:

@@ -9,15 +9,16 @@ import argparse
 from typing import NamedTuple
 
 import torch
+from diffcli.runs.loading import load_trained
 from measuring import note, number, table
 from torch import Tensor
 
-from diffcli import runs, specs
+from diffcli import specs
 from diffcli.core.diffusion.grids import levels
+from diffcli.core.diffusion.job import Job, last
 from diffcli.core.diffusion.samplers import ddim
-from diffcli.core.processes.toys import TOYS
+from diffcli.core.processes.laws.toys import TOYS
 from diffcli.core.randomness import keyed
-from diffcli.jobs import Job, last
 from diffcli.metrics.distances import energy, sliced_wasserstein
 
 BATCH = 2500  # points drawn at once
@@ -37,7 +38,7 @@ def distances(sets: list[Tensor], fresh: list[Tensor]) -> Distances:
 
 def measure(run: str, count: int, steps: int, repeats: int) -> list[list[str]]:
     """The rows of one run: its samples, draws of the law itself, and of a normal distribution."""
-    trained = runs.load(run, device=torch.device("cpu"))
+    trained = load_trained(run, device=torch.device("cpu"))
     law = TOYS[trained.recipe.dataset]
     fresh = [law(count, keyed(0, "fresh", i)) for i in range(repeats)]
     job = Job(trained.model, levels(specs.schedule(trained.recipe.schedule), steps), ddim, trained.shape)

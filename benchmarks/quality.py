@@ -13,14 +13,15 @@ from typing import Any
 
 import torch
 from classifier import Reading, prepared, read
+from diffcli.runs.loading import Trained
 from measuring import note, number, table
 from torch import Tensor
 
-from diffcli import data, sampling
-from diffcli.dataset import to_pixels, to_unit
+from diffcli.core.diffusion.job import last
+from diffcli.data import loading as datasets
+from diffcli.data.dataset import to_pixels, to_unit
 from diffcli.errors import Problem, UsageProblem
-from diffcli.jobs import last
-from diffcli.runs import Trained
+from diffcli.sampling import prepare as sampling
 
 CLASSES = 10
 REFERENCE = 10_000  # training images that samples are compared with
@@ -29,7 +30,7 @@ BATCH = 250  # images drawn at once
 
 def draw(run: str, count: int, guidance: float | None, steps: int, seed: int) -> tuple[Tensor, float, Trained]:
     """Images [count, 1, 28, 28] by DDIM, image i of class i mod 10, as a PNG would hold them; guidance; model."""
-    wish = sampling.Wish(
+    wish = sampling.SamplingOptions(
         sampler="ddim", steps=steps, label="all", guidance=guidance, count=count, seed=seed, device="cpu"
     )
     job, model = sampling.prepare(run, wish)
@@ -47,7 +48,7 @@ def draw(run: str, count: int, guidance: float | None, steps: int, seed: int) ->
 
 def real(split: str, count: int) -> tuple[Tensor, Tensor]:
     """Real images with their labels, the classes in turn like those of the samples; fewer if a class runs out."""
-    dataset = data.load("mnist", split)
+    dataset = datasets.load_dataset("mnist", split)
     assert dataset.labels is not None
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
     by_class = [order[dataset.labels[order] == c] for c in range(CLASSES)]

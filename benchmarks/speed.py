@@ -23,7 +23,7 @@ from contestants import CONTESTANTS, LENGTH, PACKAGES, SHORT, Contestant
 from measuring import DRAWN, Bench, Goal, Section, Spread, alternate, at_least, note, number, table
 from processes import memory, starting, whole_sample
 
-from diffcli.device import use_bf16
+from diffcli.system.device import use_bf16
 
 OUR_BATCH = 64
 PEER_BATCHES = (16, 32, 64)

@@ -89,10 +89,10 @@ def checkpoint_of(run: Path, step: int) -> Path:
 
 def rewrite_about(path: Path, **changes: Any) -> None:
     """Write a checkpoint again with another description; its digest is right."""
-    from diffcli import checkpoint
+    from diffcli.runs import checkpoint
 
-    tensors, about = checkpoint.load(path)
-    checkpoint.save(path, tensors, about | changes)
+    tensors, about = checkpoint.read_checkpoint(path)
+    checkpoint.write_checkpoint(path, tensors, about | changes)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
     python tests/mutants.py [NAME]... [-j 2] [--quick]
 
 The mistakes are in the files of mistakes/. There a line of = names a file of the package and, after a colon, the
-modules of diffcli.truths where a mistake in it shows first; a mistake is its name, the text as it stands (it must occur
+modules of diffcli.checks where a mistake in it shows first; a mistake is its name, the text as it stands (it must occur
 exactly once) after -, and the mistaken text after +. Each is planted in a copy of the package, never in the working
 tree, and the checks run until one fails, in a process forked from this one: torch is imported here already, diffcli
 never is. Exits with 1 if a mistake survives, or if the copy without one fails (not looked at with --quick).
@@ -110,7 +110,7 @@ def trial(mutant: Mutant | None) -> Verdict:
 def first_failure(package: Path, likely: tuple[str, ...]) -> tuple[str, str]:
     """The first check of the package that fails and how, the likely ones being tried first and the slow ones last."""
     import diffcli
-    from diffcli.truths import Check, all_checks
+    from diffcli.checks.check import Check, all_checks
 
     if Path(diffcli.__file__).parent != package:
         raise RuntimeError(f"diffcli came from {diffcli.__file__} and not from the copy {package}")

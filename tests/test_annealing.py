@@ -9,11 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
-from diffcli.core.processes.ais import LADDERS, ais, between, metropolis, reverse, stepping, tuned
-from diffcli.core.processes.kernels import LogDensity, Move, hmc, random_walk
-from diffcli.core.processes.problems import PROBLEMS, bimodal, draw_standard, mixture, rbm, standard, unimodal
+from diffcli.core.processes.montecarlo.annealing import LADDERS, ais, between, metropolis, reverse, stepping, tuned
+from diffcli.core.processes.montecarlo.kernels import LogDensity, Move, hmc, random_walk
+from diffcli.core.processes.montecarlo.unnormalised import (
+    PROBLEMS,
+    bimodal,
+    draw_standard,
+    mixture,
+    rbm,
+    standard,
+    unimodal,
+)
 from diffcli.core.randomness import keyed
-from diffcli.metrics import weights
+from diffcli.lessons.annealing import weights
 from diffcli.metrics.statistics import standard_error
 
 # each wider than 1 / √2, so that the weights of a run downwards have a variance whatever the ladder
@@ -164,7 +172,7 @@ def test_each_rung_has_its_own_step() -> None:
 def test_the_mean_of_log_weights_is_below_the_log_of_their_mean(values: list[float]) -> None:
     log_weights = torch.tensor(values, dtype=torch.float64)
     found = weights.estimate(log_weights)
-    assert weights.log_average(log_weights).value <= found.value + 1e-9
+    assert weights.mean_log(log_weights).value <= found.value + 1e-9
     assert 1 - 1e-9 <= found.effective <= len(values) + 1e-9
     wanted = (len(values) / found.effective - 1) / (len(values) - 1)  # the delta method by way of the worth
     assert found.standard_error**2 == pytest.approx(wanted, abs=1e-9)

@@ -8,8 +8,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from diffcli import checkpoint
 from diffcli.errors import CheckpointProblem, EnvironmentProblem
+from diffcli.runs import checkpoint
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3), "c": torch.randn(4, 2, 2).to(torch.bfloat16)}
 ABOUT = {"step": 7, "classes": ["ä", "b"], "nothing": None}
@@ -17,12 +17,12 @@ ABOUT = {"step": 7, "classes": ["ä", "b"], "nothing": None}
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    checkpoint.save(tmp_path / "x.safetensors", TENSORS, ABOUT)
+    checkpoint.write_checkpoint(tmp_path / "x.safetensors", TENSORS, ABOUT)
     return tmp_path / "x.safetensors"
 
 
 def test_what_is_saved_is_loaded(path: Path) -> None:
-    tensors, about = checkpoint.load(path)
+    tensors, about = checkpoint.read_checkpoint(path)
     assert about == ABOUT
     assert tensors.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
@@ -38,8 +38,8 @@ def test_it_is_a_safetensors_file_that_others_can_read(path: Path) -> None:
 
 def test_channels_last_weights_keep_their_values(tmp_path: Path) -> None:
     weight = torch.randn(3, 2, 4, 4).to(memory_format=torch.channels_last)
-    checkpoint.save(tmp_path / "y.safetensors", {"w": weight}, {})
-    assert torch.equal(checkpoint.load(tmp_path / "y.safetensors")[0]["w"], weight)
+    checkpoint.write_checkpoint(tmp_path / "y.safetensors", {"w": weight}, {})
+    assert torch.equal(checkpoint.read_checkpoint(tmp_path / "y.safetensors")[0]["w"], weight)
 
 
 def test_a_flip_of_any_bit_is_noticed(path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_flip_of_any_bit_is_noticed(path: Path) -> None:
             altered[place] ^= 1 << bit
             path.write_bytes(altered)
             with pytest.raises(CheckpointProblem):
-                checkpoint.load(path)
+                checkpoint.read_checkpoint(path)
 
 
 def test_a_file_cut_anywhere_is_noticed(path: Path) -> None:
@@ -58,13 +58,13 @@ def test_a_file_cut_anywhere_is_noticed(path: Path) -> None:
     for length in range(len(content)):
         path.write_bytes(content[:length])
         with pytest.raises(CheckpointProblem):
-            checkpoint.load(path)
+            checkpoint.read_checkpoint(path)
 
 
 def test_a_file_with_something_appended_is_noticed(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(CheckpointProblem):
-        checkpoint.load(path)
+        checkpoint.read_checkpoint(path)
 
 
 def test_pickles_are_refused_unread(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_pickles_are_refused_unread(tmp_path: Path) -> None:
         path = tmp_path / "bomb.safetensors"
         torch.save(Bomb(), path, _use_new_zipfile_serialization=zipped)
         with pytest.raises(CheckpointProblem, match="pickle"):
-            checkpoint.load(path)
+            checkpoint.read_checkpoint(path)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -90,14 +90,14 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(path: Path, monkeypatch: p
     else:
         monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(EnvironmentProblem, match="No space left"):
-        checkpoint.save(path, TENSORS, {"step": 8})
+        checkpoint.write_checkpoint(path, TENSORS, {"step": 8})
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_a_newer_format_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "FORMAT", 2)
-    checkpoint.save(path, TENSORS, ABOUT)
+    checkpoint.write_checkpoint(path, TENSORS, ABOUT)
     monkeypatch.setattr(checkpoint, "FORMAT", 1)
     with pytest.raises(CheckpointProblem, match="newer"):
-        checkpoint.load(path)
+        checkpoint.read_checkpoint(path)

@@ -13,8 +13,8 @@ import pytest
 from conftest import Cli, refuses, steps_kept
 from PIL import Image
 
-from diffcli import session
 from diffcli.cli import main
+from diffcli.runs import session
 
 
 def train_dae(folder: Path, pictures: Path, *arguments: object) -> Path:

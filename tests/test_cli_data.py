@@ -13,10 +13,10 @@ import pytest
 from conftest import SHAPES, Cli, tree
 from PIL import Image
 
-from diffcli import data
 from diffcli.commands import data as command
-from diffcli.core.processes.toys import TOYS
-from diffcli.sources import DATASETS
+from diffcli.core.processes.laws.toys import TOYS
+from diffcli.data import loading as datasets
+from diffcli.data.published import DATASETS
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_half_of_the_training_images_are_not_present(cli: Cli, tmp_path: Path) -
 def test_without_its_bundled_files_mnist_is_unavailable(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("diffcli.sources.resources", lambda _: tmp_path)
+    monkeypatch.setattr("diffcli.data.published.resources", lambda _: tmp_path)
     found = entry(cli, "mnist")
     assert (found["present"], found["where"], found["download_bytes"]) == (False, "not here: unavailable", 0)
 
@@ -172,7 +172,7 @@ def test_a_set_that_is_here_is_measured(cli: Cli) -> None:
     assert found["mean"] == pytest.approx(2 * 0.1307 - 1, abs=1e-4)
     assert found["std"] == pytest.approx(2 * 0.3081, abs=1e-4)
     assert (found["min"], found["max"]) == (-1, 1)
-    assert found["fingerprint"] == data.load("mnist").fingerprint
+    assert found["fingerprint"] == datasets.load_dataset("mnist").fingerprint
     assert found["where"] == "bundled"
 
 
@@ -187,7 +187,7 @@ def test_a_damaged_set_is_refused(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_folder_is_what_training_would_see(cli: Cli, pictures: Path) -> None:
     found = cli("data", pictures, "--json").document
-    pixels = data.load_folder(pictures).storage[:].double().numpy() / 127.5 - 1
+    pixels = datasets.load_folder(pictures).storage[:].double().numpy() / 127.5 - 1
     assert found["name"] == str(pictures)
     assert found["images"] == 60
     assert found["shape"] == [1, 8, 8]
@@ -197,7 +197,7 @@ def test_a_folder_is_what_training_would_see(cli: Cli, pictures: Path) -> None:
     assert found["mean"] == pytest.approx(pixels.mean(), abs=1e-6)
     assert found["std"] == pytest.approx(pixels.std(), abs=1e-6)
     assert (found["min"], found["max"]) == pytest.approx((pixels.min(), pixels.max()), abs=1e-6)
-    assert found["fingerprint"] == data.load_folder(pictures).fingerprint
+    assert found["fingerprint"] == datasets.load_folder(pictures).fingerprint
 
 
 def test_the_values_do_not_depend_on_how_many_are_read_at_once(
@@ -205,7 +205,7 @@ def test_the_values_do_not_depend_on_how_many_are_read_at_once(
 ) -> None:
     whole = cli("data", pictures, "--json").document
     monkeypatch.setattr("diffcli.metrics.values.AT_ONCE", 7 * 64 + 1)
-    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(datasets, "MEMORY_LIMIT", 0)
     parts = cli("data", pictures, "--json").document
     for key in ("mean", "std", "min", "max"):
         assert parts[key] == pytest.approx(whole[key], abs=1e-12)

@@ -13,14 +13,14 @@ import torch
 from conftest import SHAPES, Cli, checkpoint_of, refuses, tree
 from PIL import Image
 
-from diffcli import models
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.editing import invert
+from diffcli.core.diffusion.job import last
 from diffcli.core.diffusion.samplers import SAMPLERS, Step, ddim
-from diffcli.editing import BY_STEP
-from diffcli.jobs import last
 from diffcli.pictures.grid import GAP, best_columns
+from diffcli.sampling import models
+from diffcli.sampling.from_images import BY_STEP
 
 USAGE, DATA, ENVIRONMENT, TAKEN = 2, 3, 5, 6
 FAST = ("--steps", 4, "--count", 3, "--quiet")
@@ -245,13 +245,13 @@ def test_the_ends_are_the_images_0_and_1(cli: Cli, sampler: str) -> None:
 
 def test_halfway_between_two_noises_is_noise_of_the_same_size(cli: Cli, tmp_path: Path) -> None:
     """On the great circle the length stays, on the straight line it would be sqrt(1/2)."""
-    from diffcli import editing
-    from diffcli.sampling import Wish, prepare
+    from diffcli.sampling import from_images
+    from diffcli.sampling.prepare import SamplingOptions, prepare
 
     for name in "ab":
         save(str(tmp_path / f"{name}.png"), np.zeros((32, 32), np.uint8))
-    job, _ = prepare(f"exact:dataset,name={tmp_path}", Wish(sampler="ddim", device="cpu"))
-    begin = editing.interpolate(job, "ddim", 3).begin
+    job, _ = prepare(f"exact:dataset,name={tmp_path}", SamplingOptions(sampler="ddim", device="cpu"))
+    begin = from_images.interpolate(job, "ddim", 3).begin
     assert begin is not None
     lengths = begin(range(3)).flatten(1).norm(dim=1)
     assert lengths.tolist() == pytest.approx([32, 32, 32], rel=0.1)
@@ -274,7 +274,7 @@ def test_an_interpolation_is_a_strip_and_a_gif(cli: Cli) -> None:
 
 def round_trip(law: str, steps: int) -> tuple[float, torch.Tensor]:
     """Root of the squared error of points after the way to noise and back; the noise."""
-    model = models.load(law, device=torch.device("cpu"), schedule="vp")
+    model = models.load_model(law, device=torch.device("cpu"), schedule="vp")
     assert model.exact is not None
     levels = grids.levels(model.schedule, steps)
     x0 = model.exact.draw(200, torch.Generator().manual_seed(0))
@@ -292,7 +292,7 @@ def test_the_error_of_inversion_falls_with_the_steps_for_a_known_law() -> None:
 
 def test_inversion_finds_the_noise_that_the_flow_leads_to() -> None:
     """For N(m, s²) the flow keeps (x - alpha m) / sqrt(alpha² s² + sigma²)."""
-    model = models.load("exact:gaussian,mean=0.5:-1,std=0.3:0.8", device=torch.device("cpu"), schedule="vp")
+    model = models.load_model("exact:gaussian,mean=0.5:-1,std=0.3:0.8", device=torch.device("cpu"), schedule="vp")
     mean, std = torch.tensor([0.5, -1.0]).double(), torch.tensor([0.3, 0.8]).double()
     assert model.exact is not None
     x0 = model.exact.draw(200, torch.Generator().manual_seed(0))
@@ -312,7 +312,7 @@ def test_the_error_falls_for_a_trained_model_and_is_in_units_of_black_to_white(c
 @pytest.mark.usefixtures("run")
 def test_the_latent_leads_back_to_the_image(cli: Cli, photo: np.ndarray) -> None:
     found = document(cli, "--invert", "photo.png", "--steps", 100, "--array", "z.npy", "--out", "mine")
-    model = models.load("shapes-1", device=torch.device("cpu"))
+    model = models.load_model("shapes-1", device=torch.device("cpu"))
     latent = torch.from_numpy(np.load("z.npy"))
     back = last(ddim(model.denoise, latent, grids.levels(model.schedule, 100)))[0, 0].numpy()
     assert latent.shape == (1, 1, 8, 8)
@@ -340,7 +340,7 @@ def test_a_checkpoint_is_read_once_and_its_notes_are_shown(
     newest = checkpoint_of(run, 12)
     newest.write_bytes(newest.read_bytes()[:-9])
     loads = []
-    load = models.load
+    load = models.load_model
     monkeypatch.setattr(models, "load", lambda *a, **k: loads.append(1) or load(*a, **k))
     result = cli("sample", "shapes-1", "--invert", "photo.png", "--schedule", "cosine,steps=20")
     assert result.code == 0, result.err

@@ -9,9 +9,9 @@ import torch
 from conftest import Cli, refuses
 from PIL import Image
 
-from diffcli import flows
 from diffcli.core.diffusion.exact import Gaussian
-from diffcli.core.processes.pixels import STEP
+from diffcli.core.processes.laws.pixels import STEP
+from diffcli.evaluation import likelihood as flows
 
 USAGE = 2
 
@@ -54,8 +54,8 @@ def test_a_run_has_bits_per_dimension_by_both_dequantisations(cli: Cli, run: Pat
     assert again["bits_per_dim"] == pytest.approx(found["uniform"], rel=0.05)  # each takes its own steps
 
 
-def smooth(dequantisation: str, most: float = 11.0, decoder: str = "large") -> flows.Flow:
-    return flows.Flow(
+def smooth(dequantisation: str, most: float = 11.0, decoder: str = "large") -> flows.FlowLikelihood:
+    return flows.FlowLikelihood(
         Gaussian(0.0, 0.5), most, -16.0, dequantisation, "rademacher", decoder=decoder, rtol=1e-6, atol=1e-6
     )
 

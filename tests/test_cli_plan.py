@@ -259,11 +259,11 @@ def test_the_exact_models_are_drawn_from_like_a_trained_one(cli: Cli, pictures: 
 
 
 def test_data_are_looked_for_where_data_says(cli: Cli, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcli import data
+    from diffcli.data import loading as datasets
 
     asked = []
-    load = data.load
-    monkeypatch.setattr(data, "load", lambda name, data: asked.append((name, data)) or load(str(pictures)))
+    load = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, data: asked.append((name, data)) or load(str(pictures)))
     for more in ((), ("--data", "folder")):
         assert cli("sample", "exact:dataset,name=some", *more, "--plan", "--steps", 2).code == 0
     assert asked == [("some", None), ("some", Path("folder"))]

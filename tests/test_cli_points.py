@@ -85,12 +85,13 @@ def test_a_data_set_of_points_has_a_density_to_be_drawn_over_though_it_is_points
     """All of its mass lies in its points; without noise they are blurred, with noise the density is exact."""
     import torch
 
-    from diffcli import models
-    from diffcli.core.diffusion.schedules import CLEAN, VP
-    from diffcli.planes import Plane
+    from diffcli.core.diffusion.schedules import VP
+    from diffcli.core.levels import CLEAN
+    from diffcli.sampling import models
+    from diffcli.sampling.planes import PlanarData
 
-    model = models.load("exact:dataset,name=moons,count=200", device=torch.device("cpu"))
-    plane = Plane.of_model(model)
+    model = models.load_model("exact:dataset,name=moons,count=200", device=torch.device("cpu"))
+    plane = PlanarData.of_model(model)
     assert plane is not None
     assert model.exact is not None
     side = torch.linspace(-4, 4, 161)

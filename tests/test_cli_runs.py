@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Cli, start, tree
 
-from diffcli import runs
+from diffcli.runs import folder as runs
 
 
 def listed(cli: Cli) -> dict[str, dict[str, Any]]:

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import SHAPES, Cli, Result, checkpoint_of
+from diffcli.runs.loading import load_trained
 from PIL import Image
 
-from diffcli import runs, specs
+from diffcli import specs
 from diffcli.core.diffusion import samplers
 from diffcli.core.diffusion.samplers import SAMPLERS, Step
 from diffcli.pictures.grid import GAP, best_columns
-from diffcli.sampling import to_labels
+from diffcli.sampling.prepare import to_labels
 
 KEYS = {
     "grid", "images", "array", "sampler", "steps", "evaluations", "seconds", "images_per_second", "mean", "std",
@@ -128,7 +129,7 @@ def test_without_options_ddpm_takes_a_thousand_steps_and_ddim_fifty(cli: Cli, ru
 
 def test_one_step_of_ddim_is_the_clean_estimate(cli: Cli, run: Path, starts: list[torch.Tensor]) -> None:
     images = draw(cli, "--steps", 1, "--count", 4, "--class", "cross", "--guidance", 1)
-    trained = runs.load("shapes-1", device=torch.device("cpu"))
+    trained = load_trained("shapes-1", device=torch.device("cpu"))
     with torch.no_grad():
         level = specs.schedule(trained.recipe.schedule)(torch.ones((), dtype=torch.float64))
         x0 = trained.model(starts[0], level, label=torch.full((4,), SHAPES.index("cross"))).x0
@@ -177,7 +178,7 @@ def test_a_class_called_by_a_number_is_that_class() -> None:
 def test_guidance_0_is_no_class_and_the_default_is_the_recipes(cli: Cli, run: Path) -> None:
     none, given = draw(cli, "--count", 3), draw(cli, "--count", 3, "--class", "cross")
     assert np.array_equal(none, draw(cli, "--count", 3, "--class", "cross", "--guidance", 0))
-    usual = runs.load("shapes-1", device=torch.device("cpu")).recipe.guidance
+    usual = load_trained("shapes-1", device=torch.device("cpu")).recipe.guidance
     assert usual > 1
     assert np.array_equal(given, draw(cli, "--count", 3, "--class", "cross", "--guidance", usual))
     assert not np.array_equal(given, draw(cli, "--count", 3, "--class", "cross", "--guidance", 1))
@@ -227,11 +228,11 @@ def test_raw_weights_differ_from_their_average(cli: Cli, run: Path) -> None:
     average, raw = draw(cli, "--count", 2), draw(cli, "--count", 2, "--weights", "raw")
     assert np.array_equal(average, draw(cli, "--count", 2, "--weights", "ema"))
     assert np.abs(average - raw).max() > PIXEL
-    from diffcli import checkpoint
+    from diffcli.runs import checkpoint
 
-    tensors, _ = checkpoint.load(checkpoint_of(run, 12))
+    tensors, _ = checkpoint.read_checkpoint(checkpoint_of(run, 12))
     for weights, folder in (("ema", "ema/"), ("raw", "model/")):
-        state = runs.load("shapes-1", weights=weights, device=torch.device("cpu")).model.state_dict()
+        state = load_trained("shapes-1", weights=weights, device=torch.device("cpu")).model.state_dict()
         assert all(torch.equal(state[k], tensors[folder + k]) for k in state)
 
 

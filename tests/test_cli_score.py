@@ -7,7 +7,7 @@ import pytest
 from conftest import Cli, refuses
 from PIL import Image
 
-from diffcli.matching import drawing, estimators, noise
+from diffcli.lessons.scores import estimators, figures, gradient_noise
 
 SMALL = ("--count", 300, "--steps", 40, "--json", "--quiet")
 
@@ -16,10 +16,10 @@ SMALL = ("--count", 300, "--steps", 40, "--json", "--quiet")
 def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """To measure at and to draw, whatever the options are."""
     for module, name, value in (
-        (noise, "PLACES", 1000),
+        (gradient_noise, "PLACES", 1000),
         (estimators, "TESTED", 3000),
         (estimators, "NOISE_BATCHES", 8),
-        (drawing, "CELLS", 30),
+        (figures, "CELLS", 30),
     ):
         monkeypatch.setattr(module, name, value)
 

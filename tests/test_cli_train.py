@@ -16,12 +16,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import Cli, checkpoint_of, start, steps_kept, tree
+from diffcli.runs.loading import load_trained
 from PIL import Image
 
-from diffcli import checkpoint, recipes, runs, session, show
+from diffcli.console import show
 from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.recipes.diffusion import Recipe
-from diffcli.training import Progress
+from diffcli.runs import checkpoint, session
+from diffcli.runs import folder as runs
+from diffcli.training import recipes
+from diffcli.training.fit import Progress
+from diffcli.training.recipes.diffusion import Recipe
 
 KEYS = {
     "run", "checkpoint", "steps", "images", "seconds", "images_per_second", "loss", "validation_loss",
@@ -39,7 +43,7 @@ def about(run: Path) -> dict[str, Any]:
 
 
 def weights(run: Path, step: int) -> dict[str, torch.Tensor]:
-    return checkpoint.load(checkpoint_of(run, step))[0]
+    return checkpoint.read_checkpoint(checkpoint_of(run, step))[0]
 
 
 def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -120,9 +124,9 @@ def test_the_result_names_files_and_the_next_command(cli: Cli, pictures: Path, t
 def test_the_linear_denoiser_is_the_one_of_the_validation_images(digits_run: Path) -> None:
     """MNIST's loss of the best linear denoiser under cosine and v, computed here by the definition."""
     from diffcli.core.diffusion.schedules import SCHEDULES
-    from diffcli.data import load
+    from diffcli.data.loading import load_dataset
 
-    dataset = load("mnist")
+    dataset = load_dataset("mnist")
     places, held = dataset.holdout()
     x = dataset.take(places[:10_000])[0].flatten(1).double()
     spectrum = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).clamp(min=0)
@@ -162,7 +166,7 @@ def test_the_estimates_of_a_dry_run_are_those_of_the_run(cli: Cli, pictures: Pat
     assert cli(*TINY, "--dataset", pictures, "--steps", 4, "--set", "checkpoint_every=2", "--out", "mine").code == 0
     size = sum(p.stat().st_size for p in (tmp_path / "mine").glob("step-*.safetensors"))
     assert document["disk_bytes"] == pytest.approx(size, rel=0.15)
-    model = runs.load("mine", device=torch.device("cpu")).model
+    model = load_trained("mine", device=torch.device("cpu")).model
     assert document["parameters"] == sum(p.numel() for p in model.parameters())
 
 
@@ -258,7 +262,7 @@ def test_what_is_done_to_images_is_said(cli: Cli, tmp_path: Path) -> None:
     result = cli(*TINY, "--steps", 1, "--dataset", "pics", "--out", "mine")
     assert "9x9" in result.err
     assert cli(*TINY, "--dataset", "pics", "--set", "size=6", "--out", "six", "--steps", 1).code == 0
-    assert runs.load("six", device=torch.device("cpu")).shape == (1, 6, 6)
+    assert load_trained("six", device=torch.device("cpu")).shape == (1, 6, 6)
 
 
 def test_a_single_image_can_be_learned(cli: Cli, tmp_path: Path) -> None:
@@ -365,7 +369,7 @@ def test_after_a_fallback_two_good_checkpoints_are_kept_again(
     stopping_at(monkeypatch, 8)
     assert cli("train", "--resume", "shapes-1").code == 130
     for path in runs.checkpoints(run):
-        checkpoint.load(path)
+        checkpoint.read_checkpoint(path)
     assert steps_kept(run) == [6, 8]
 
 

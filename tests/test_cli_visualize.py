@@ -11,7 +11,7 @@ from conftest import Cli
 from PIL import Image
 
 from diffcli.core.randomness import image_noise
-from diffcli.dataset import to_pixels
+from diffcli.data.dataset import to_pixels
 from diffcli.pictures.grid import GAP, best_columns
 
 KEYS = {"figure", "animation", "metrics", "schedule", "levels", "terminal_snr", "prior_kl_bits_per_dim"}
@@ -154,11 +154,11 @@ def test_a_large_image_is_made_smaller_in_its_proportions(cli: Cli, tmp_path: Pa
 
 
 def test_a_class_of_each_comes_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcli import data
     from diffcli.commands.visualize.forward import items
+    from diffcli.data import loading as datasets
 
     shown = items("mnist", None, 20, 0, None)
-    mnist = data.load("mnist")
+    mnist = datasets.load_dataset("mnist")
     assert isinstance(mnist.storage, torch.Tensor)
     labels = []
     for image in to_pixels(shown):

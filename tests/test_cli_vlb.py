@@ -12,11 +12,12 @@ import torch
 from conftest import Cli, assert_refused, refuses, trained_here
 from PIL import Image
 
-from diffcli import models
 from diffcli.core.diffusion import bound
-from diffcli.core.diffusion.schedules import CLEAN
+from diffcli.core.levels import CLEAN
 from diffcli.core.randomness import image_noise
-from diffcli.evaluation import subject
+from diffcli.evaluation.bound import terms
+from diffcli.evaluation.subject import subject
+from diffcli.sampling import models
 
 USAGE, DATA, CHECKPOINT = 2, 3, 4
 KEYS = {"bits_per_dim", "nats", "standard_error", "terms", "per_step", "steps", "grid", "variance", "images"}
@@ -67,7 +68,7 @@ def test_the_document_the_figures_and_the_steps_agree(cli: Cli, learned: Path, t
 def test_the_terms_are_those_of_the_papers_one_by_one(cli: Cli, learned: Path) -> None:
     """Two images, every term written out from the model's own prediction."""
     d = vlb(cli, learned, "--steps", 4, "--count", 2, "--samples", 2, "--seed", 5)
-    model = models.load(str(learned), device=torch.device("cpu"))
+    model = models.load_model(str(learned), device=torch.device("cpu"))
     s = subject(model, 2, 100, conditional=False, seed=5, data=None)
     walk = [*(model.schedule(torch.tensor(t, dtype=torch.float64)) for t in (1.0, 0.75, 0.5, 0.25)), CLEAN]
     total = {"small": 0.0, "learned": 0.0}
@@ -210,12 +211,11 @@ def test_a_grid_file_of_another_schedule_needs_its_log_snr(cli: Cli, run: Path, 
 
 
 def test_an_interrupt_leaves_nothing(cli: Cli, learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcli.vlb import evaluate
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluate, "measured", interrupted)
+    monkeypatch.setattr(terms, "measured", interrupted)
     result = cli("vlb", learned, "--steps", 4, "--count", 2)
     assert_refused(result, 130, "interrupted")
     assert not (tmp_path / "outputs").exists()

@@ -7,20 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffcli.runs.loading import load_trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from diffcli import checkpoint, runs
-from diffcli.core.processes.corruption import CORRUPTIONS, Replacing, best_affine, draw_amounts, recollection
+from diffcli.core.processes.corruption import CORRUPTIONS, Replacing, best_affine, draw_amounts, moments, recollection
 from diffcli.core.randomness import keyed
-from diffcli.denoising import by_tiles, median, moments, tiles
 from diffcli.errors import CheckpointProblem, UsageProblem
+from diffcli.evaluation.denoisers import by_tiles, median, tiles
 from diffcli.metrics.fields import compare
 from diffcli.metrics.quality import psnr, ssim
-from diffcli.recipes.dae import RECIPES, DaeRecipe
-from diffcli.session import Session
+from diffcli.runs import checkpoint
+from diffcli.runs import folder as runs
+from diffcli.runs.session import Session
+from diffcli.training.recipes.dae import RECIPES, DaeRecipe
 
 CPU = torch.device("cpu")
 
@@ -163,7 +165,7 @@ def test_six_steps_and_six_more_are_twelve_bit_for_bit(tmp_path: Path, pictures:
     train(recipe, tmp_path / "half", stop_at=6)
     session, _ = Session.resumed(tmp_path / "half", {}, CPU, None, time.monotonic())
     assert session.trainer.step == 6
-    (a, _), (b, _) = checkpoint.load(whole), checkpoint.load(finish(session, tmp_path / "half"))
+    (a, _), (b, _) = checkpoint.read_checkpoint(whole), checkpoint.read_checkpoint(finish(session, tmp_path / "half"))
     assert a.keys() == b.keys()
     assert all(torch.equal(a[key], b[key]) for key in a)
 
@@ -174,11 +176,11 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, pictures: Path) -> 
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
-    trained = runs.load(str(tmp_path / "run"), device=CPU, family="dae")
+    trained = load_trained(str(tmp_path / "run"), device=CPU, family="dae")
     assert trained.path.name == "step-000000004.safetensors"
     assert "damaged" in trained.notes[0]
     with pytest.raises(CheckpointProblem, match="denoising autoencoder"):
-        runs.load(str(tmp_path / "run"), device=CPU)
+        load_trained(str(tmp_path / "run"), device=CPU)
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
@@ -186,7 +188,7 @@ def test_training_lowers_the_loss(tmp_path: Path, pictures: Path, corruption: st
     losses = []
     for steps in (1, 120):
         recipe = dataclasses.replace(RECIPES["tiny"], dataset=str(pictures), steps=steps, corruption=corruption)
-        about = checkpoint.load(train(recipe, tmp_path / str(steps)))[1]
+        about = checkpoint.read_checkpoint(train(recipe, tmp_path / str(steps)))[1]
         losses.append(about["validation_loss"])
     assert losses[1] < 0.6 * losses[0]
 

@@ -18,13 +18,14 @@ import torch
 from conftest import SHAPES, Cli
 from PIL import Image
 
-from diffcli import data, sources
-from diffcli.data import load, load_folder
-from diffcli.dataset import Dataset, stream, to_pixels, to_unit
-from diffcli.download import fetch
+from diffcli.data import loading as datasets
+from diffcli.data import published
+from diffcli.data.dataset import Dataset, stream, to_pixels, to_unit
+from diffcli.data.formats import CifarBinary, Format, Idx, Npz
+from diffcli.data.loading import load_dataset, load_folder
+from diffcli.data.published import DATASETS, File, Source
 from diffcli.errors import DataProblem, UsageProblem
-from diffcli.formats import CifarBinary, Format, Idx, Npz
-from diffcli.sources import DATASETS, File, Source
+from diffcli.system.download import fetch
 
 REAL_DATA = os.environ.get("DIFFCLI_DATA")
 RNG = np.random.default_rng(0)
@@ -76,7 +77,7 @@ def test_idx_files_are_found_and_read(
         put(root / below, toy)
     if by == "environment":
         monkeypatch.setenv("DIFFCLI_DATA", str(root))
-    found = load("toy", data=root if by == "option" else None)
+    found = load_dataset("toy", data=root if by == "option" else None)
     assert np.array_equal(found.storage[:, 0].numpy(), IMAGES)
     assert found.labels is not None
     assert found.labels.tolist() == LABELS.tolist()
@@ -90,16 +91,16 @@ def test_the_folder_that_is_named_comes_before_the_environment(
     put(tmp_path / "good", toy)
     put(tmp_path / "bad", dict.fromkeys(toy, b"damaged"))
     monkeypatch.setenv("DIFFCLI_DATA", str(tmp_path / "bad"))
-    assert len(load("toy", data=tmp_path / "good")) == 7
+    assert len(load_dataset("toy", data=tmp_path / "good")) == 7
     monkeypatch.setenv("DIFFCLI_DATA", str(tmp_path / "good"))
     with pytest.raises(DataProblem, match="bad"):
-        load("toy", data=tmp_path / "bad")
+        load_dataset("toy", data=tmp_path / "bad")
 
 
 def test_a_file_with_another_checksum_is_refused(toy: dict[str, bytes], tmp_path: Path) -> None:
     put(tmp_path / "x", toy | {"train-labels-idx1-ubyte.gz": idx(LABELS[::-1].copy())})
     with pytest.raises(DataProblem, match="train-labels-idx1-ubyte.gz is not the toy file it should be"):
-        load("toy", data=tmp_path / "x")
+        load_dataset("toy", data=tmp_path / "x")
 
 
 def test_an_idx_file_of_another_kind_is_refused(
@@ -110,7 +111,7 @@ def test_an_idx_file_of_another_kind_is_refused(
     put(tmp_path / "x", files)
     monkeypatch.setitem(DATASETS, "toy", toy_of(files))
     with pytest.raises(DataProblem, match="idx"):
-        load("toy", data=tmp_path / "x")
+        load_dataset("toy", data=tmp_path / "x")
 
 
 def test_what_is_wrong_inside_a_file_is_said(toy: dict[str, bytes], tmp_path: Path, monkeypatch: Any) -> None:
@@ -128,7 +129,7 @@ def test_what_is_wrong_inside_a_file_is_said(toy: dict[str, bytes], tmp_path: Pa
         put(tmp_path / str(i), toy | changed)
         monkeypatch.setitem(DATASETS, "toy", toy_of(toy | changed))
         with pytest.raises(DataProblem, match=f"toy in .* is damaged: .*{words}"):
-            load("toy", data=tmp_path / str(i))
+            load_dataset("toy", data=tmp_path / str(i))
 
 
 # npz
@@ -157,7 +158,7 @@ def put_npz(folder: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> Pa
 def test_each_split_of_a_numpy_archive_is_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str, place: int
 ) -> None:
-    found = load("toy", split, data=put_npz(tmp_path, npz(), monkeypatch))
+    found = load_dataset("toy", split, data=put_npz(tmp_path, npz(), monkeypatch))
     assert np.array_equal(found.storage[:, 0].numpy(), IMAGES + np.uint8(place))
     assert found.labels is not None
     assert found.labels.tolist() == LABELS.tolist()
@@ -167,7 +168,7 @@ def test_each_split_of_a_numpy_archive_is_its_own(
 def test_a_split_that_a_set_does_not_have_is_refused(toy: dict[str, bytes], tmp_path: Path) -> None:
     put(tmp_path / "x", toy)
     with pytest.raises(UsageProblem, match="unknown split of toy 'val'"):
-        load("toy", "val", data=tmp_path / "x")
+        load_dataset("toy", "val", data=tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_a_numpy_archive_that_is_damaged_or_holds_a_pickle_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     with pytest.raises(DataProblem, match="damaged") as caught:
-        load("toy", data=put_npz(tmp_path, content, monkeypatch))
+        load_dataset("toy", data=put_npz(tmp_path, content, monkeypatch))
     assert caught.value.hint
 
 
@@ -237,7 +238,7 @@ def test_cifar_is_read_from_its_archive_and_unpacked(
         shop = dataclasses.replace(DATASETS["cifar10"], url=(tmp_path / "x").as_uri())
         monkeypatch.setitem(DATASETS, "cifar10", shop)
     data = None if kind in ("cache", "download") else tmp_path / "x"
-    train, test = load("cifar10", data=data), load("cifar10", "test", data=data)
+    train, test = load_dataset("cifar10", data=data), load_dataset("cifar10", "test", data=data)
     assert np.array_equal(train.storage[:].numpy(), CIFAR[:10])
     assert np.array_equal(test.storage[:].numpy(), CIFAR[10:])
     assert train.labels is not None
@@ -253,23 +254,23 @@ def test_an_archive_is_downloaded_and_unpacked_once(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     shop = dataclasses.replace(DATASETS["cifar10"], url=(tmp_path / "shop").as_uri())
     monkeypatch.setitem(DATASETS, "cifar10", shop)
-    real, calls = sources.unpacked, []
-    monkeypatch.setattr(sources, "unpacked", lambda *a: calls.append("unpacked") or real(*a))
-    monkeypatch.setattr(sources, "fetch", lambda *a, **k: calls.append("fetched") or fetch(*a, **k))
-    load("cifar10")
+    real, calls = published.unpacked, []
+    monkeypatch.setattr(published, "unpacked", lambda *a: calls.append("unpacked") or real(*a))
+    monkeypatch.setattr(published, "fetch", lambda *a, **k: calls.append("fetched") or fetch(*a, **k))
+    load_dataset("cifar10")
     assert calls == ["fetched", "unpacked"]
 
 
 def test_a_record_that_is_cut_off_is_refused(cifar: bytes, tmp_path: Path) -> None:
     put(tmp_path / "x", batches() | {"data_batch_3.bin": batches()["data_batch_3.bin"][:-1]})
     with pytest.raises(DataProblem, match=r"CIFAR-10 in .*x is damaged: data_batch_3\.bin ends within a record"):
-        load("cifar10", data=tmp_path / "x")
-    assert len(load("cifar10", "test", data=tmp_path / "x")) == 2
+        load_dataset("cifar10", data=tmp_path / "x")
+    assert len(load_dataset("cifar10", "test", data=tmp_path / "x")) == 2
 
 
 def test_a_batch_with_fewer_records_is_read_and_noted(cifar: bytes, tmp_path: Path) -> None:
     put(tmp_path / "x", batches() | {"data_batch_3.bin": b""})
-    found = load("cifar10", data=tmp_path / "x")
+    found = load_dataset("cifar10", data=tmp_path / "x")
     assert np.array_equal(found.storage[:].numpy(), np.delete(CIFAR[:10], [4, 5], 0))
     assert found.notes == ("8 images, where the published set has 10",)
 
@@ -277,14 +278,14 @@ def test_a_batch_with_fewer_records_is_read_and_noted(cifar: bytes, tmp_path: Pa
 def test_a_label_without_a_class_is_refused(cifar: bytes, tmp_path: Path) -> None:
     put(tmp_path / "x", batches() | {"test_batch.bin": b"\x0a" + bytes(3072)})
     with pytest.raises(DataProblem, match="label 10"):
-        load("cifar10", "test", data=tmp_path / "x")
+        load_dataset("cifar10", "test", data=tmp_path / "x")
 
 
 @pytest.mark.parametrize("cut", [0, 3, 1000])
 def test_an_archive_with_another_checksum_is_refused(cifar: bytes, tmp_path: Path, cut: int) -> None:
     put(tmp_path / "x", {"cifar-10-binary.tar.gz": cifar[:cut]})
     with pytest.raises(DataProblem, match=r"cifar-10-binary.tar.gz is not the CIFAR-10 file it should be"):
-        load("cifar10", data=tmp_path / "x")
+        load_dataset("cifar10", data=tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -298,7 +299,7 @@ def test_an_archive_of_something_else_is_refused(
     put(tmp_path / "x", {"toy.tar.gz": content})
     monkeypatch.setitem(DATASETS, "toy", toy_of({"toy.tar.gz": content}, format=CifarBinary(), archive="toy.tar.gz"))
     with pytest.raises(DataProblem, match="toy in .*x is damaged"):
-        load("toy", data=tmp_path / "x")
+        load_dataset("toy", data=tmp_path / "x")
 
 
 # Downloads
@@ -314,11 +315,11 @@ def shop(toy: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_download_is_made_once(shop: Path, tmp_path: Path) -> None:
-    first = load("toy")
+    first = load_dataset("toy")
     assert np.array_equal(first.storage[:, 0].numpy(), IMAGES)
     for path in shop.iterdir():
         path.unlink()
-    assert load("toy").fingerprint == first.fingerprint
+    assert load_dataset("toy").fingerprint == first.fingerprint
     kept = {p.name for p in (tmp_path / "cache" / "diffcli" / "Toy").iterdir()}
     assert kept == {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"}
 
@@ -326,7 +327,7 @@ def test_a_download_is_made_once(shop: Path, tmp_path: Path) -> None:
 def test_a_download_of_something_else_is_thrown_away(shop: Path, tmp_path: Path) -> None:
     (shop / "train-images-idx3-ubyte.gz").write_bytes(b"<html>not found</html>")
     with pytest.raises(DataProblem, match="checksum"):
-        load("toy")
+        load_dataset("toy")
     assert list((tmp_path / "cache" / "diffcli" / "Toy").iterdir()) == []
 
 
@@ -354,7 +355,7 @@ def test_a_download_that_breaks_off_leaves_nothing(
 
     monkeypatch.setattr(urllib.request, "urlopen", breaking)
     with pytest.raises(DataProblem, match="cannot download train-images"):
-        load("toy")
+        load_dataset("toy")
     assert list((tmp_path / "cache" / "diffcli" / "Toy").iterdir()) == []
 
 
@@ -379,7 +380,7 @@ def test_offline_the_missing_file_and_its_place_are_named(
 
 def test_the_bundled_mnist_is_mnist() -> None:
     """The counts per class and the statistics that the literature gives (mean 0.1307, spread 0.3081)."""
-    train, test = load("mnist"), load("mnist", "test")
+    train, test = load_dataset("mnist"), load_dataset("mnist", "test")
     assert train.shape == test.shape == (1, 28, 28)
     assert train.labels is not None
     assert test.labels is not None
@@ -393,7 +394,7 @@ def test_the_bundled_mnist_is_mnist() -> None:
 
 @pytest.mark.skipif(not REAL_DATA, reason="DIFFCLI_DATA is not set")
 def test_fashion_mnist_is_fashion_mnist() -> None:
-    found = load("fashion-mnist", data=Path(str(REAL_DATA)))
+    found = load_dataset("fashion-mnist", data=Path(str(REAL_DATA)))
     assert found.labels is not None
     assert found.labels.bincount().tolist() == [6000] * 10
     assert (found.storage[:].double() / 255).mean().item() == pytest.approx(0.2860, abs=5e-5)
@@ -414,7 +415,7 @@ def test_fashion_mnist_is_fashion_mnist() -> None:
 )
 def test_medmnist_is_medmnist(name: str, split: str, counts: list[int]) -> None:
     """The counts per class that its paper gives."""
-    found = load(name, split, data=Path(str(REAL_DATA)))
+    found = load_dataset(name, split, data=Path(str(REAL_DATA)))
     assert found.labels is not None
     assert found.labels.bincount().tolist() == counts
     assert found.shape == (1, 28, 28)
@@ -549,7 +550,7 @@ def test_half_of_the_images_are_mirrored_the_same_ones_from_wherever() -> None:
 
 def test_a_set_too_large_for_memory_streams_the_same_batches(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_memory = load_folder(pictures)
-    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(datasets, "MEMORY_LIMIT", 0)
     on_disk = load_folder(pictures)
     assert not isinstance(on_disk.storage, torch.Tensor)
     places, _ = in_memory.holdout()
@@ -566,7 +567,7 @@ def test_a_set_too_large_for_memory_streams_the_same_batches(pictures: Path, mon
 
 
 def test_an_image_that_breaks_while_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(datasets, "MEMORY_LIMIT", 0)
     for i in range(4):
         Image.effect_noise((8, 8), 50).save(tmp_path / f"{i}.png")
     dataset = load_folder(tmp_path)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from diffcli.core.diffusion import exact, grids
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, Prediction, check_pair
 from diffcli.core.diffusion.guidance import clipped, guided
-from diffcli.core.diffusion.schedules import SCHEDULES, Level, Schedule
+from diffcli.core.diffusion.schedules import SCHEDULES, Schedule
+from diffcli.core.levels import Level
 
 PAIRS = [
     (schedule, target)

@@ -8,21 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from diffcli.core.processes.distributions import Beta, Exponential, Law, Mixture, Normal
-from diffcli.core.processes.drawing import METHODS, uniforms
-from diffcli.core.processes.planar import Banana, Normal2, Table
+from diffcli.core.processes.laws.line import Beta, Exponential, Law, LineMixture, LineNormal
+from diffcli.core.processes.laws.plane import Banana, Normal2, TableLaw
+from diffcli.core.processes.montecarlo.methods import METHODS, uniforms
 from diffcli.core.randomness import keyed
-from diffcli.metrics.draws import distance, joined, p_value_of, pearson, thinned, worth
+from diffcli.lessons.drawing.measures import distance, joined, p_value_of, pearson, thinned, worth
 
 LAWS: dict[str, Law] = {
-    "normal": Normal(1, 2),
+    "normal": LineNormal(1, 2),
     "exponential": Exponential(3),
     "beta": Beta(2, 5),
     "steep": Beta(0.6, 0.5),
-    "mixture": Mixture((0.3, 0.7), (-2.0, 1.0), (0.5, 1.0)),
+    "mixture": LineMixture((0.3, 0.7), (-2.0, 1.0), (0.5, 1.0)),
     "normal2": Normal2(0.8),
     "banana": Banana(0.1, 2.0),
-    "table": Table((1.0, 4.0, -2.0), (0.2, 0.3, 0.5)),
+    "table": TableLaw((1.0, 4.0, -2.0), (0.2, 0.3, 0.5)),
 }
 PAIRS = [(law, method) for law in LAWS for method in METHODS if not METHODS[method].refusal(LAWS[law])]
 
@@ -70,7 +70,7 @@ def test_the_beta_quantile_is_where_the_distribution_function_is_u(a: float, b: 
 @given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(-50, 50), st.floats(0.01, 20)), min_size=1, max_size=4))
 def test_the_envelope_of_any_mixture_covers_it(parts: list[tuple[float, float, float]]) -> None:
     weights, means, stds = zip(*parts, strict=True)
-    law = Mixture(tuple(w / sum(weights) for w in weights), means, stds)
+    law = LineMixture(tuple(w / sum(weights) for w in weights), means, stds)
     proposal = law.proposal()
     x = torch.cat([torch.linspace(m - 5 * s, m + 5 * s, 101, dtype=torch.float64) for _, m, s in parts]).unsqueeze(1)
     assert (law.log_density(x) <= proposal.log_density(x) + proposal.log_bound + 1e-9).all()
@@ -87,8 +87,8 @@ def test_the_envelope_of_any_banana_covers_it(bend: float, std: float) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Normal(0, 0),
-        lambda: Normal(math.nan, 1),
+        lambda: LineNormal(0, 0),
+        lambda: LineNormal(math.nan, 1),
         lambda: Exponential(-1),
         lambda: Beta(0.1, 1),
         lambda: Normal2(1),
@@ -118,34 +118,38 @@ def test_p_values_of_right_draws_are_spread_over_0_to_1(law: str, method: str) -
 
 @pytest.mark.parametrize("law", ["normal", "banana", "table"])
 def test_draws_of_another_law_are_found_out(law: str) -> None:
-    wrong = {"normal": Normal(1.1, 2), "banana": Banana(0.12, 2.0), "table": Table((1.0, 4.0, -2.0), (0.25, 0.25, 0.5))}
+    wrong = {
+        "normal": LineNormal(1.1, 2),
+        "banana": Banana(0.12, 2.0),
+        "table": TableLaw((1.0, 4.0, -2.0), (0.25, 0.25, 0.5)),
+    }
     x = wrong[law].quantile(uniforms(20_000, wrong[law].dim, keyed(0, "wrong")))
     assert p_value_of(x, LAWS[law], 20_000) < 1e-3
 
 
 def test_too_few_draws_are_not_tested() -> None:
     x = torch.zeros(5, 1, dtype=torch.float64)
-    assert math.isnan(p_value_of(x, Normal(), 5))
+    assert math.isnan(p_value_of(x, LineNormal(), 5))
     assert math.isnan(pearson(torch.zeros(20).long(), torch.ones(1).double(), torch.full((20,), 0.05).double(), 20))
 
 
 def test_draws_are_kept_and_chains_thinned_by_twice_their_time() -> None:
     fresh = torch.randn(2000, 10, 1, generator=keyed(0, "fresh"), dtype=torch.float64)
-    assert thinned(fresh, Normal()).shape == fresh.shape
+    assert thinned(fresh, LineNormal()).shape == fresh.shape
     held = fresh.repeat_interleave(5, dim=0)
-    assert len(thinned(held, Normal())) == pytest.approx(len(held) / 10, rel=0.2)
+    assert len(thinned(held, LineNormal())) == pytest.approx(len(held) / 10, rel=0.2)
 
 
 def test_a_chain_that_stands_still_is_worth_nothing_much() -> None:
-    sample = joined(list(METHODS["metropolis"].draw(Normal(), 1000, keyed(0, "still"), chains=5, scale=1e9)))
-    found = worth(sample, Normal(), chained=True)
+    sample = joined(list(METHODS["metropolis"].draw(LineNormal(), 1000, keyed(0, "still"), chains=5, scale=1e9)))
+    found = worth(sample, LineNormal(), chained=True)
     assert found.acceptance < 1e-3
     assert found.effective < 10
     assert math.isnan(found.p_value)
 
 
 def test_the_entries_of_a_long_table_are_tested_in_groups() -> None:
-    law = Table(tuple(range(3000)), (1 / 3000,) * 3000)
+    law = TableLaw(tuple(range(3000)), (1 / 3000,) * 3000)
     x = law.quantile(uniforms(2000, 1, keyed(0, "long")))
     assert 1e-4 < p_value_of(x, law, 2000) < 1
     assert p_value_of((x**1.02).floor().clamp(max=2999), law, 2000) < 1e-4

@@ -16,8 +16,8 @@ import torch
 from conftest import Cli, Result, assert_refused, checkpoint_of, refuses, rewrite_about, start, steps_kept
 from PIL import Image
 
-from diffcli import checkpoint
 from diffcli.errors import CheckpointProblem
+from diffcli.runs import checkpoint
 
 USAGE, DATA, CHECKPOINT, ENVIRONMENT, TAKEN = 2, 3, 4, 5, 6
 TINY = ("train", "--recipe", "tiny", "--steps", "2")
@@ -313,8 +313,8 @@ def test_a_broken_image_is_named(cli: Cli, pictures: Path, tmp_path: Path, name:
 @pytest.mark.parametrize("suffix", ["png", "jpeg", "gif", "tiff", "bmp", "webp"])
 def test_an_image_with_damaged_bytes_is_read_or_refused(tmp_path: Path, suffix: str) -> None:
     """Whatever Pillow makes of it, the outcome is an image of the right shape or a DataProblem."""
+    from diffcli.data.images import header, read_image
     from diffcli.errors import DataProblem
-    from diffcli.images import header, read_image
 
     dice = random.Random(0)
     path = tmp_path / f"x.{suffix}"
@@ -384,14 +384,14 @@ def test_no_single_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:
     """Every bit of a small checkpoint: refused, or the same content (white space may change its kind)."""
     path = tmp_path / "x.safetensors"
     tensors = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
-    checkpoint.save(path, tensors, {"step": 7, "classes": ["ä"]})
+    checkpoint.write_checkpoint(path, tensors, {"step": 7, "classes": ["ä"]})
     whole = path.read_bytes()
     for place in range(8 * len(whole)):
         content = bytearray(whole)
         content[place // 8] ^= 1 << place % 8
         path.write_bytes(content)
         try:
-            found, about = checkpoint.load(path)
+            found, about = checkpoint.read_checkpoint(path)
         except CheckpointProblem:
             continue
         assert about == {"step": 7, "classes": ["ä"]}
@@ -410,7 +410,7 @@ def test_noise_is_no_checkpoint(tmp_path: Path) -> None:
                 start_ = len(start_).to_bytes(8, "little") + start_
             path.write_bytes(start_ + dice.randbytes(length))
             with pytest.raises(CheckpointProblem):
-                checkpoint.load(path)
+                checkpoint.read_checkpoint(path)
 
 
 class Payload:
@@ -439,9 +439,9 @@ def test_no_length_of_the_header_makes_a_checkpoint_look_like_a_pickle(tmp_path:
     path = tmp_path / "x.safetensors"
     lengths = set()
     for padding in range(700):
-        checkpoint.save(path, {"a": torch.zeros(1)}, {"name": "x" * padding})
+        checkpoint.write_checkpoint(path, {"a": torch.zeros(1)}, {"name": "x" * padding})
         lengths.add(path.read_bytes()[:2])
-        assert checkpoint.load(path)[1] == {"name": "x" * padding}
+        assert checkpoint.read_checkpoint(path)[1] == {"name": "x" * padding}
     assert b"\x80\x02" in lengths
 
 
@@ -459,7 +459,7 @@ def test_a_checkpoint_that_does_not_fit_its_recipe_is_refused(
 ) -> None:
     newest(run).rename(path := tmp_path / "other.safetensors")
     if isinstance(change.get("recipe"), dict):
-        change = {"recipe": checkpoint.load(path)[1]["recipe"] | change["recipe"]}
+        change = {"recipe": checkpoint.read_checkpoint(path)[1]["recipe"] | change["recipe"]}
     rewrite_about(path, **change)
     refuses(cli, tmp_path, CHECKPOINT, "sample", path, *FAST, words=("other.safetensors",))
 
@@ -614,7 +614,7 @@ def test_a_full_disk_ends_training_before_it_begins(cli: Cli, pictures: Path, tm
 
 def full_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A disk that is full when the file of this name is written."""
-    from diffcli import files
+    from diffcli.system import files
 
     real_open = Path.open
 
@@ -637,7 +637,7 @@ def test_a_disk_that_fills_while_training_costs_no_checkpoint(
         assert_refused(cli(*command, "--out", "mine"), ENVIRONMENT, "No space left", "free some space")
     mine = tmp_path / "mine"
     assert "safetensors" not in "".join(p.name for p in mine.glob(".*.part"))
-    checkpoint.load(newest(mine))
+    checkpoint.read_checkpoint(newest(mine))
     assert json.loads((mine / "run.json").read_text())["status"] != "running"
     assert cli("train", "--resume", "mine").code == 0
     assert steps_kept(mine)[-1] == 12

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from diffcli.data import load_folder
-from diffcli.images import header, read_image
+from diffcli.data.images import header, read_image
+from diffcli.data.loading import load_folder
 
 RNG = np.random.default_rng(0)
 

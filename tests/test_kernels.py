@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from diffcli.core.processes.kernels import LogDensity, Move, hmc, random_walk
+from diffcli.core.processes.montecarlo.kernels import LogDensity, Move, hmc, random_walk
 from diffcli.core.randomness import keyed
 from diffcli.metrics import statistics
 

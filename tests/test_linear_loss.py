@@ -5,7 +5,8 @@ import torch
 
 from diffcli.core.diffusion import exact
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser
-from diffcli.core.diffusion.schedules import SCHEDULES, Level
+from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.core.levels import Level
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from diffcli import matrices
-from diffcli.core.processes import markov
-from diffcli.core.processes.autoregression import total_variation
-from diffcli.core.processes.chains import CHAINS, birth_death, cycle, ehrenfest, random_walk, two_state
-from diffcli.core.processes.ising import Ising
+from diffcli.core.processes.chains import finite
+from diffcli.core.processes.chains.autoregression import total_variation
+from diffcli.core.processes.chains.ising import Ising
+from diffcli.core.processes.chains.named import CHAINS, birth_death, cycle, ehrenfest, random_walk, two_state
 from diffcli.core.randomness import keyed
 from diffcli.errors import DataProblem
-from diffcli.metrics.chains import distances, first_within, occupation, piece_mean, portrait
+from diffcli.lessons.markov import matrices
+from diffcli.lessons.markov.measures import distances, first_within, occupation, piece_mean, portrait
 
 NAN = math.nan
 
@@ -34,7 +34,7 @@ def stochastic(draw: st.DrawFn) -> Tensor:
 @settings(max_examples=150, deadline=None)
 @given(stochastic())
 def test_every_closed_class_has_a_law_that_stays(matrix: Tensor) -> None:
-    seen = portrait(markov.finite(matrix))
+    seen = portrait(finite.finite(matrix))
     assert seen.closed
     torch.testing.assert_close(seen.laws @ matrix, seen.laws, rtol=0, atol=1e-12)
     torch.testing.assert_close(seen.laws.sum(1), torch.ones(len(seen.laws)).double())
@@ -43,7 +43,7 @@ def test_every_closed_class_has_a_law_that_stays(matrix: Tensor) -> None:
 @settings(max_examples=150, deadline=None)
 @given(stochastic())
 def test_a_chain_mixes_just_if_its_powers_settle(matrix: Tensor) -> None:
-    seen = portrait(markov.finite(matrix))
+    seen = portrait(finite.finite(matrix))
     power = torch.linalg.matrix_power(matrix, 100_003)
     settled = bool(((power @ matrix - power).abs() < 1e-9).all() and ((power - power[0]).abs() < 1e-9).all())
     assert (seen.mixing_time is not None) == settled
@@ -54,7 +54,7 @@ def test_a_chain_mixes_just_if_its_powers_settle(matrix: Tensor) -> None:
 @settings(max_examples=100, deadline=None)
 @given(stochastic())
 def test_the_long_run_is_the_mean_of_the_powers(matrix: Tensor) -> None:
-    seen = portrait(markov.finite(matrix))
+    seen = portrait(finite.finite(matrix))
     power, period = torch.linalg.matrix_power(matrix, 60_000), seen.period
     mean = torch.stack([power @ torch.linalg.matrix_power(matrix, k) for k in range(period)]).mean(0)
     for start in range(len(matrix)):
@@ -64,7 +64,7 @@ def test_the_long_run_is_the_mean_of_the_powers(matrix: Tensor) -> None:
 @settings(max_examples=100, deadline=None)
 @given(stochastic())
 def test_the_period_divides_just_the_times_of_return(matrix: Tensor) -> None:
-    for part in markov.classes(matrix):
+    for part in finite.classes(matrix):
         among = (matrix[part.members][:, part.members] > 0).double()
         power, times = torch.eye(len(among)).double(), []
         for step in range(1, 41):
@@ -86,17 +86,17 @@ def test_the_period_divides_just_the_times_of_return(matrix: Tensor) -> None:
 )
 def test_what_is_no_stochastic_matrix_is_refused_with_its_row(rows: list[list[float]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        markov.finite(torch.tensor(rows, dtype=torch.float64))
+        finite.finite(torch.tensor(rows, dtype=torch.float64))
 
 
 def test_states_are_as_many_as_rows_and_all_different() -> None:
     for names in (["a"], ["a", "a"], ["a", "b", "c"]):
         with pytest.raises(ValueError, match="2 different states"):
-            markov.finite(torch.eye(2), names)
+            finite.finite(torch.eye(2), names)
 
 
 def test_rounded_rows_are_divided_by_their_sum() -> None:
-    chain = markov.finite(torch.tensor([[0.3333333, 0.3333333, 0.3333333]] * 3, dtype=torch.float64))
+    chain = finite.finite(torch.tensor([[0.3333333, 0.3333333, 0.3333333]] * 3, dtype=torch.float64))
     assert chain.matrix.sum(1).tolist() == pytest.approx([1] * 3, abs=1e-15)
 
 
@@ -139,7 +139,7 @@ def test_a_chain_that_hardly_moves_is_taken_not_to_mix() -> None:
 
 
 @pytest.mark.parametrize("chain", [ehrenfest(8, 0.3), cycle(9), birth_death(20), random_walk(12, 0.4), two_state()])
-def test_the_mixing_time_lies_between_its_bounds(chain: markov.Finite) -> None:
+def test_the_mixing_time_lies_between_its_bounds(chain: finite.Finite) -> None:
     seen = portrait(chain)
     assert seen.bounds is not None
     assert seen.bounds[0] <= (seen.mixing_time or 0) <= seen.bounds[1]
@@ -150,13 +150,13 @@ def test_curves_jump_so_that_long_ones_have_few_points() -> None:
     law = portrait(chain).laws[0]
     times, curve = distances(chain, law, 1000)
     assert len(times) <= 201
-    exact = markov.total_variation(torch.linalg.matrix_power(chain.matrix, int(times[7])), law)
+    exact = finite.total_variation(torch.linalg.matrix_power(chain.matrix, int(times[7])), law)
     torch.testing.assert_close(curve[7], exact, rtol=0, atol=1e-12)
 
 
 def test_walks_never_take_a_step_of_no_probability() -> None:
     chain = ehrenfest(6)
-    visits = torch.stack([*islice(markov.walks(chain.matrix, torch.arange(7), keyed(0, "walks")), 3000)])
+    visits = torch.stack([*islice(finite.walks(chain.matrix, torch.arange(7), keyed(0, "walks")), 3000)])
     assert bool((chain.matrix[visits[:-1].flatten(), visits[1:].flatten()] > 0).all())
 
 
@@ -168,7 +168,7 @@ def test_the_error_of_an_occupation_counts_the_correlation(chains: int) -> None:
     errors, misses = [], []
     for seed in range(5):
         start = torch.bernoulli(torch.full((chains,), 0.25), generator=keyed(seed, "start")).long()
-        visits = torch.stack([*islice(markov.walks(chain.matrix, start, keyed(seed, "walk")), steps)])
+        visits = torch.stack([*islice(finite.walks(chain.matrix, start, keyed(seed, "walk")), steps)])
         share, error = occupation(visits, 2)
         errors.append(error[1].item())
         misses.append(abs(share[1].item() - 0.25) / math.sqrt(variance))
@@ -213,7 +213,7 @@ def test_spins_of_a_larger_square_keep_their_neighbours_law() -> None:
 def test_csv_with_and_without_names(tmp_path: Path, text: str) -> None:
     path = tmp_path / "m.csv"
     path.write_text(text, encoding="utf-8")
-    chain = matrices.load(path)
+    chain = matrices.read_chain(path)
     assert chain.states == (("a", "b") if "a" in text else ("0", "1"))
     assert chain.matrix.tolist() == [[0.5, 0.5], [0.25, 0.75]]
 
@@ -246,7 +246,7 @@ def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, name: str, text: st
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(DataProblem) as problem:
-        matrices.load(path)
+        matrices.read_chain(path)
     assert words in problem.value.message
 
 
@@ -254,4 +254,4 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(DataProblem, match="not text"):
-        matrices.load(path)
+        matrices.read_chain(path)

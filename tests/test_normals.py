@@ -8,12 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, VP
-from diffcli.core.processes.forward import chain
-from diffcli.core.processes.normal import Normal
+from diffcli.core.diffusion.schedules import SCHEDULES, VP
+from diffcli.core.levels import CLEAN, chain
+from diffcli.core.processes.laws.gaussian import Normal
 from diffcli.core.randomness import keyed
-from diffcli.metrics.noising import correlated, correlation_error, held
-from diffcli.metrics.normals import accepted, along_regression, distance_from_standard, moments, regression_error
+from diffcli.lessons.gaussians.measures import (
+    accepted,
+    along_regression,
+    distance_from_standard,
+    moments,
+    regression_error,
+)
+from diffcli.lessons.gaussians.noising import correlated, correlation_error, held
 
 
 def some(seed: int, dim: int) -> Normal:

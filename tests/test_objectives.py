@@ -13,15 +13,15 @@ from conftest import Cli, refuses
 from test_resume import CPU, finish, same, train
 from torch import Tensor, nn
 
-from diffcli import checkpoint
 from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.core.diffusion.weighting import WEIGHTINGS, rate, target_weight
+from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
 from diffcli.core.randomness import keyed
-from diffcli.objectives import HYBRID, objective
-from diffcli.optimizers import Muon
-from diffcli.recipes.diffusion import RECIPES, Recipe
-from diffcli.session import Session
+from diffcli.runs import checkpoint
+from diffcli.runs.session import Session
 from diffcli.specs import schedule
+from diffcli.training.objectives import HYBRID, objective
+from diffcli.training.optimizers import Muon
+from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
 USAGE = 2
 LIKELIHOOD = {"objective": "vlb", "variance": "learned", "draws": "importance", "prior": "pixels", "predict": "eps"}
@@ -110,7 +110,7 @@ def test_hybrid_teaches_the_variance_and_leaves_the_mean_to_simple() -> None:
 def test_importance_draws_keep_the_mean_and_lower_the_spread() -> None:
     chosen = recipe(objective="vlb", schedule="log-snr,most=5,least=-5", predict="eps", draws="importance")
     even = dataclasses.replace(chosen, draws="uniform")
-    from diffcli.core.diffusion.draws import LossHistory
+    from diffcli.core.diffusion.times import LossHistory
 
     denoiser = Denoiser(Guess(0.0), "x0", history=LossHistory())
     x0 = (torch.randint(0, 256, (20_000, 1, 2, 2), generator=keyed(0, "x")) / 127.5 - 1).float()
@@ -132,12 +132,12 @@ def test_a_resume_is_exact(tmp_path: Path, changes: dict[str, Any]) -> None:
     chosen = recipe(steps=24, batch=64, **changes)  # after 16 steps each of a hundred bins has ten losses
     whole = train(chosen, tmp_path / "whole")
     half = train(chosen, tmp_path / "half", stop_at=18)
-    assert checkpoint.load(half)[1]["step"] == 18
+    assert checkpoint.read_checkpoint(half)[1]["step"] == 18
     session, _ = Session.resumed(tmp_path / "half", {}, CPU, None, time.monotonic())
     session.probe()
     assert same(whole, finish(session, tmp_path / "half"))
     if "prior" in changes:
-        tensors, _ = checkpoint.load(whole)
+        tensors, _ = checkpoint.read_checkpoint(whole)
         assert tensors["model/history.seen"].sum() == 24 * 64
         assert tensors["model/prior.counts"].sum() == 10_000 * 784 + 256
 
@@ -183,6 +183,6 @@ def matrices(kind: Any, **options: Any) -> Iterator[Tensor]:
 def test_muon_is_torchs_own_where_bfloat16_is_and_near_it_elsewhere(
     monkeypatch: pytest.MonkeyPatch, bf16: bool, tolerance: float
 ) -> None:
-    monkeypatch.setattr("diffcli.optimizers.use_bf16", lambda *_: bf16)
+    monkeypatch.setattr("diffcli.training.optimizers.use_bf16", lambda *_: bf16)
     for a, b in zip(matrices(Muon), matrices(torch.optim.Muon, momentum=0.95), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=tolerance)

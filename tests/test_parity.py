@@ -17,7 +17,8 @@ from torch import Tensor
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoiser, Prediction
 from diffcli.core.diffusion.samplers import SAMPLERS, ddim, ddpm
-from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Level, Table, ZeroTerminal
+from diffcli.core.diffusion.schedules import SCHEDULES, BetaTable, ZeroTerminal
+from diffcli.core.levels import CLEAN, Level
 
 # The largest difference that is allowed, in units of the largest |x| or of 1 if that is larger.
 EXACT = 1e-10  # their code stays in float64 if its tables are
@@ -115,10 +116,10 @@ def levels_of(scheduler: Any) -> list[Level]:
     return [at_ratio(sigma) for sigma in sigmas]
 
 
-def table_of(scheduler: Any) -> Table:
+def table_of(scheduler: Any) -> BetaTable:
     """Our table through the levels of theirs, whose first sigma is off by 1e-4 of itself from float32's 1 - beta."""
     alpha2 = scheduler.alphas_cumprod
-    return Table(1 - alpha2 / torch.cat([alpha2.new_ones(1), alpha2[:-1]]))
+    return BetaTable(1 - alpha2 / torch.cat([alpha2.new_ones(1), alpha2[:-1]]))
 
 
 def scales(scheduler: Any) -> list[Tensor | float]:
@@ -162,7 +163,7 @@ def test_tables_hold_the_same_betas_and_levels(schedule: str) -> None:
     """
     scheduler, table = scheduler_of("DDIM", schedule, 10), SCHEDULES[schedule]()
     torch.testing.assert_close(table.betas, scheduler.betas.double(), rtol=1e-6, atol=0)
-    alpha2 = Table(scheduler.betas.double()).alpha(torch.arange(1, 1001, dtype=torch.float64) / 1000) ** 2
+    alpha2 = BetaTable(scheduler.betas.double()).alpha(torch.arange(1, 1001, dtype=torch.float64) / 1000) ** 2
     torch.testing.assert_close(alpha2, scheduler.alphas_cumprod, rtol=1e-5, atol=0)
 
 

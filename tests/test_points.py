@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Cli, checkpoint_of, rewrite_about, steps_kept
+from diffcli.runs.loading import load_trained
 from PIL import Image
 from test_errors import DATA, USAGE, refuses
 from test_resume import CPU, finish, same, train
 
-from diffcli import recipes, runs
-from diffcli.core.processes.toys import TOYS
-from diffcli.data import load
-from diffcli.dataset import stream
+from diffcli.core.processes.laws.toys import TOYS
+from diffcli.data.dataset import stream
+from diffcli.data.loading import load_dataset
 from diffcli.errors import CheckpointProblem, UsageProblem
-from diffcli.metrics.health import Moments, line
-from diffcli.recipes.diffusion import RECIPES, Recipe
-from diffcli.session import Session
+from diffcli.metrics.health import PointMoments, line
+from diffcli.runs.session import Session
+from diffcli.training import recipes
+from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
 SMALL = ("--steps", 6, "--batch", 32, "--set", "width=16", "--set", "depth=2")
 MOONS = ("train", "--dataset", "moons", *SMALL)
@@ -41,7 +42,7 @@ def moons_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", TOYS)
 def test_a_toy_is_a_fixed_set_of_points(name: str) -> None:
-    one, again = load(name), load(name)
+    one, again = load_dataset(name), load_dataset(name)
     assert (one.shape, one.classes, one.labels) == ((2,), (), None)
     assert len(one) == 100_000
     assert one.fingerprint == again.fingerprint
@@ -51,12 +52,12 @@ def test_a_toy_is_a_fixed_set_of_points(name: str) -> None:
 
 
 def test_the_test_split_is_of_other_points_and_every_toy_has_its_own() -> None:
-    assert len({load(name, split).fingerprint for name in TOYS for split in ("train", "test")}) == 2 * len(TOYS)
+    assert len({load_dataset(name, split).fingerprint for name in TOYS for split in ("train", "test")}) == 2 * len(TOYS)
 
 
 def test_points_keep_their_values_on_the_way_to_the_network() -> None:
     """Images are divided by 127.5 there."""
-    dataset = load("moons")
+    dataset = load_dataset("moons")
     batch, label = next(stream(dataset, torch.arange(len(dataset)), batch=1000, seed=0)(0))
     assert label is None
     assert batch.shape == (1000, 2)
@@ -67,7 +68,7 @@ def test_points_keep_their_values_on_the_way_to_the_network() -> None:
 
 
 def test_the_moments_are_those_of_each_coordinate() -> None:
-    found = Moments.of(torch.tensor([[0.0, 1.0], [2.0, 1.0], [4.0, 4.0]]))
+    found = PointMoments.of(torch.tensor([[0.0, 1.0], [2.0, 1.0], [4.0, 4.0]]))
     assert found == pytest.approx((2.0, 2.0, 2.0, 3**0.5))
 
 
@@ -83,7 +84,7 @@ def test_the_moments_are_those_of_each_coordinate() -> None:
     ],
 )
 def test_the_health_line_says_what_is_wrong(samples: tuple[float, ...], word: str) -> None:
-    text = line(Moments(*samples), Moments(0, 0, 1, 1))
+    text = line(PointMoments(*samples), PointMoments(0, 0, 1, 1))
     assert word in text
     assert "std y" in text
 
@@ -101,7 +102,7 @@ def test_moons_train_by_the_recipe_for_points(cli: Cli, tmp_path: Path) -> None:
     assert steps_kept(run) == [6]
     assert json.loads((run / "run.json").read_text())["status"] == "complete"
     row = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    assert set(row["samples"]) == set(row["data"]) == set(Moments._fields)
+    assert set(row["samples"]) == set(row["data"]) == set(PointMoments._fields)
     with Image.open(run / "samples" / "step-000000006.png") as preview:
         assert preview.info["step"] == "6"
         assert preview.width > 1.5 * preview.height, "samples beside data"
@@ -115,7 +116,7 @@ def test_json_of_a_run_on_points_has_the_keys_of_any_run(cli: Cli) -> None:
 
 
 def test_a_run_remembers_shape_recipe_and_the_moments_of_its_data(moons_run: Path) -> None:
-    trained = runs.load(str(moons_run), device=CPU)
+    trained = load_trained(str(moons_run), device=CPU)
     assert trained.shape == (2,)
     assert trained.recipe.model == "mlp"
     assert trained.about["moments"] == pytest.approx([0, 0, 1, 1], abs=0.03)
@@ -123,7 +124,7 @@ def test_a_run_remembers_shape_recipe_and_the_moments_of_its_data(moons_run: Pat
 
 
 def test_the_network_of_a_recipe_is_as_wide_and_deep_as_it_says(moons_run: Path) -> None:
-    network = runs.load(str(moons_run), device=CPU).model.network
+    network = load_trained(str(moons_run), device=CPU).model.network
     assert len(network.blocks) == 2  # type: ignore[arg-type]
     assert network.enter.out_features == 16  # type: ignore[union-attr]
 
@@ -202,7 +203,7 @@ def test_a_checkpoint_of_items_of_no_known_kind_is_refused(
     path.write_bytes(checkpoint_of(moons_run, 6).read_bytes())
     rewrite_about(path, shape=shape)
     with pytest.raises(CheckpointProblem, match="shape"):
-        runs.load(str(path), device=CPU)
+        load_trained(str(path), device=CPU)
 
 
 def test_a_checkpoint_whose_network_does_not_take_its_items_is_refused(moons_run: Path, tmp_path: Path) -> None:
@@ -210,4 +211,4 @@ def test_a_checkpoint_whose_network_does_not_take_its_items_is_refused(moons_run
     path.write_bytes(checkpoint_of(moons_run, 6).read_bytes())
     rewrite_about(path, shape=[1, 8, 8])
     with pytest.raises((CheckpointProblem, UsageProblem)):
-        runs.load(str(path), device=CPU)
+        load_trained(str(path), device=CPU)

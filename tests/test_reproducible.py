@@ -11,10 +11,10 @@ from conftest import Cli
 from PIL import Image
 from torch import Tensor
 
-from diffcli import editing
+from diffcli.core.diffusion.job import Job, last
 from diffcli.core.diffusion.samplers import SAMPLERS
-from diffcli.jobs import Job, last
-from diffcli.sampling import Wish, prepare
+from diffcli.sampling import from_images
+from diffcli.sampling.prepare import SamplingOptions, prepare
 
 ROUNDING = 2e-3  # of float32 in networks and matrices, which sum in another order for another batch
 
@@ -28,8 +28,8 @@ STOCHASTIC: list[tuple[str, dict[str, Any]]] = [
 EVERY = [*((name, {}) for name in SAMPLERS), *STOCHASTIC]
 
 
-def wish(sampler: str, options: dict[str, Any], count: int, **more: Any) -> Wish:
-    return Wish(sampler=sampler, options=options, steps=4, seed=11, device="cpu", count=count, **more)
+def wish(sampler: str, options: dict[str, Any], count: int, **more: Any) -> SamplingOptions:
+    return SamplingOptions(sampler=sampler, options=options, steps=4, seed=11, device="cpu", count=count, **more)
 
 
 def drawn(job: Job, count: int, batch: int) -> Tensor:
@@ -71,7 +71,7 @@ def test_points_beyond_the_first_block_of_noise_are_equal_too(sampler: str, opti
     assert len(whole.unique(dim=0)) == 6
 
 
-@pytest.mark.parametrize(("sampler", "options"), [(s, o) for s, o in EVERY if s in editing.BY_STEP])
+@pytest.mark.parametrize(("sampler", "options"), [(s, o) for s, o in EVERY if s in from_images.BY_STEP])
 @pytest.mark.parametrize("resample", [1, 2])
 def test_painted_images(
     shapes_run: Path, pictures: Path, tmp_path: Path, sampler: str, options: dict[str, Any], resample: int
@@ -82,14 +82,14 @@ def test_painted_images(
     jobs = []
     for count in (10, 3):
         job, _ = prepare(str(shapes_run), wish(sampler, options, count))
-        jobs.append(editing.inpaint(job, sampler, pictures / "circle" / "00.png", tmp_path / "mask.png", resample))
+        jobs.append(from_images.inpaint(job, sampler, pictures / "circle" / "00.png", tmp_path / "mask.png", resample))
     assert_the_same_whatever_is_drawn_with_it(*jobs, ROUNDING)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_variations_of_an_image(shapes_run: Path, pictures: Path, sampler: str) -> None:
     picture = pictures / "cross" / "00.png"
-    jobs = [editing.from_image(prepare(str(shapes_run), wish(sampler, {}, n))[0], picture, 0.75) for n in (10, 3)]
+    jobs = [from_images.from_image(prepare(str(shapes_run), wish(sampler, {}, n))[0], picture, 0.75) for n in (10, 3)]
     assert_the_same_whatever_is_drawn_with_it(*jobs, ROUNDING)
 
 

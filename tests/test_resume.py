@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffcli.runs.loading import load_trained
 
-from diffcli import checkpoint, runs
 from diffcli.errors import DataProblem, UsageProblem
-from diffcli.recipes.diffusion import RECIPES, Recipe
-from diffcli.session import Session
+from diffcli.runs import checkpoint
+from diffcli.runs import folder as runs
+from diffcli.runs.session import Session
+from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
 CPU = torch.device("cpu")
 
@@ -33,7 +35,7 @@ def finish(session: Session, folder: Path, stop_at: int = 10**9) -> Path:
 
 def same(a: Path, b: Path) -> bool:
     """Whether two checkpoints hold the same weights, averages, optimiser state and position, bit for bit."""
-    (x, about_x), (y, about_y) = checkpoint.load(a), checkpoint.load(b)
+    (x, about_x), (y, about_y) = checkpoint.read_checkpoint(a), checkpoint.read_checkpoint(b)
     equal = x.keys() == y.keys() and all(torch.equal(x[k], y[k]) for k in x)
     return equal and all(about_x[k] == about_y[k] for k in ("step", "plan", "recipe"))
 
@@ -47,7 +49,7 @@ def test_ten_steps_and_ten_more_are_twenty_steps_bit_for_bit(tmp_path: Path, cha
     recipe = dataclasses.replace(RECIPES["tiny"], steps=20, **changes)
     whole = train(recipe, tmp_path / "whole")
     half = train(recipe, tmp_path / "half", stop_at=10)
-    assert checkpoint.load(half)[1]["step"] == 10
+    assert checkpoint.read_checkpoint(half)[1]["step"] == 10
     folder = tmp_path / "half"
     session, _ = Session.resumed(folder, {}, CPU, None, time.monotonic())
     session.probe()
@@ -57,7 +59,7 @@ def test_ten_steps_and_ten_more_are_twenty_steps_bit_for_bit(tmp_path: Path, cha
 def test_the_seed_matters(tmp_path: Path) -> None:
     a = train(dataclasses.replace(RECIPES["tiny"], steps=2), tmp_path / "a")
     b = train(dataclasses.replace(RECIPES["tiny"], steps=2, seed=1), tmp_path / "b")
-    x, y = checkpoint.load(a)[0], checkpoint.load(b)[0]
+    x, y = checkpoint.read_checkpoint(a)[0], checkpoint.read_checkpoint(b)[0]
     assert not torch.equal(x["model/network.enter.weight"], y["model/network.enter.weight"])
 
 
@@ -82,7 +84,7 @@ def test_steps_lost_in_a_crash_are_taken_again_alike(tmp_path: Path) -> None:
 
 def test_a_run_by_the_clock_resumes_with_the_plan_of_its_checkpoint(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPES["tiny"], steps=0, minutes=5.0)
-    about = checkpoint.load(train(recipe, tmp_path / "run", stop_at=15))[1]
+    about = checkpoint.read_checkpoint(train(recipe, tmp_path / "run", stop_at=15))[1]
     session, _ = Session.resumed(tmp_path / "run", {}, CPU, None, time.monotonic())
     plan = session.trainer.plan
     assert plan.total > plan.step == 15
@@ -100,7 +102,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path: Path) -> None
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
-    trained = runs.load(str(tmp_path / "run"), device=CPU)
+    trained = load_trained(str(tmp_path / "run"), device=CPU)
     assert trained.path == older
     assert "damaged" in trained.notes[0]
     session, notes = Session.resumed(tmp_path / "run", {}, CPU, None, time.monotonic())
@@ -114,7 +116,7 @@ def test_a_longer_resume_goes_on_to_the_new_end(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match="complete"):
         Session.resumed(tmp_path / "run", {}, CPU, None, time.monotonic())
     session, _ = Session.resumed(tmp_path / "run", {"steps": 9}, CPU, None, time.monotonic())
-    assert checkpoint.load(finish(session, tmp_path / "run"))[1]["step"] == 9
+    assert checkpoint.read_checkpoint(finish(session, tmp_path / "run"))[1]["step"] == 9
 
 
 def test_a_resume_changes_nothing_but_the_end(tmp_path: Path) -> None:
@@ -138,9 +140,9 @@ def test_changed_data_are_noticed(tmp_path: Path) -> None:
 
 def test_sampling_weights_are_the_average_unless_raw_is_asked_for(tmp_path: Path) -> None:
     path = train(dataclasses.replace(RECIPES["tiny"], steps=6), tmp_path / "run")
-    tensors, _ = checkpoint.load(path)
+    tensors, _ = checkpoint.read_checkpoint(path)
     for weights, prefix in (("ema", "ema"), ("raw", "model")):
-        denoiser = runs.load(str(path), weights=weights, device=CPU).model
+        denoiser = load_trained(str(path), weights=weights, device=CPU).model
         for name, value in denoiser.state_dict().items():
             assert torch.equal(value, tensors[f"{prefix}/{name}"])
     assert not torch.equal(tensors["ema/network.enter.weight"], tensors["model/network.enter.weight"])

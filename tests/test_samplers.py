@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from diffcli.checks.diffusion.on_gaussians import law
 from diffcli.core.diffusion import bound, exact, grids
 from diffcli.core.diffusion.samplers import SAMPLERS, ddpm
-from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Level
-from diffcli.core.processes.gaussian import bridge, kl
-from diffcli.truths.gaussian import law
+from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.core.levels import CLEAN, Level, bridge
+from diffcli.core.processes.laws.gaussian import kl
 
 GAUSSIAN = exact.Gaussian(0.3, 0.5)
 

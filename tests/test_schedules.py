@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffcli.core.diffusion import grids
-from diffcli.core.diffusion.betas import cosine_betas, linear_betas
-from diffcli.core.diffusion.schedules import CLEAN, SCHEDULES, Table
+from diffcli.core.diffusion.schedules import SCHEDULES, BetaTable
+from diffcli.core.diffusion.tables import cosine_betas, linear_betas
+from diffcli.core.levels import CLEAN
 
 T = 1000
 
@@ -74,7 +75,7 @@ def test_more_steps_than_the_table_has_are_refused() -> None:
 @pytest.mark.parametrize("beta", [0.0, 1.0, -0.1, math.nan])
 def test_impossible_betas_are_refused(beta: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
-        Table(torch.tensor([0.1, beta]))
+        BetaTable(torch.tensor([0.1, beta]))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -143,7 +144,7 @@ def test_drawn_times_are_uniform_and_spread_within_a_batch(name: str) -> None:
 
 
 def test_every_entry_of_the_table_is_drawn_equally_often() -> None:
-    small = Table(torch.full((4,), 0.5))
+    small = BetaTable(torch.full((4,), 0.5))
     t = 1 - torch.arange(4000, dtype=torch.float64) / 4000
     counts = torch.bincount((small.trained(t) * 4).round().long(), minlength=5)
     assert counts.tolist() == [0, 1000, 1000, 1000, 1000]

@@ -6,23 +6,26 @@ import math
 import pytest
 import torch
 
+from diffcli.core.diffusion import score_matching as losses
 from diffcli.core.models.field import FieldNet
-from diffcli.core.processes import score_matching as losses
 from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem
-from diffcli.matching import NAMES, estimators, noise, targets
-from diffcli.matching.estimators import Places, Setting
+from diffcli.lessons.scores import NAMES, estimators, gradient_noise
+from diffcli.lessons.scores import points as scored
+from diffcli.lessons.scores.estimators import EstimatorSetting, Places
 
 SIGMA = 0.5
 
 
 @pytest.fixture(scope="module")
-def setting() -> Setting:
-    return Setting(targets.load("mixture", 2000, SIGMA, 0), 150, 1, "rademacher", reduced=False, seed=0)
+def setting() -> EstimatorSetting:
+    return EstimatorSetting(
+        scored.noised_points("mixture", 2000, SIGMA, 0), 150, 1, "rademacher", reduced=False, seed=0
+    )
 
 
 @pytest.fixture(scope="module")
-def points(setting: Setting) -> Places:
+def points(setting: EstimatorSetting) -> Places:
     return Places.of(setting.data, 0)
 
 
@@ -65,7 +68,7 @@ def test_the_field_begins_as_nothing_and_in_units_of_the_noise() -> None:
     assert torch.allclose(other(x.double()), 10 * network(x.double()))
 
 
-def test_all_estimators_have_the_same_first_weights_and_the_same_first_gradient(setting: Setting) -> None:
+def test_all_estimators_have_the_same_first_weights_and_the_same_first_gradient(setting: EstimatorSetting) -> None:
     """In expectation: over many batches the gradients agree within their noise."""
     found = {name: estimators._gradients(setting, name, setting.network()) for name in NAMES}
     for a, b in itertools.combinations(found.values(), 2):
@@ -76,7 +79,7 @@ def test_all_estimators_have_the_same_first_weights_and_the_same_first_gradient(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_estimator_comes_near_to_the_true_score(setting: Setting, points: Places, name: str) -> None:
+def test_every_estimator_comes_near_to_the_true_score(setting: EstimatorSetting, points: Places, name: str) -> None:
     *_, (step, _, outcome) = estimators.train(setting, name, points)
     estimators.measure(setting, name, outcome, points, unit=1.0)
     assert step == outcome.curve[-1][0] == 150
@@ -95,20 +98,20 @@ def test_what_is_rare_is_a_tenth_of_the_points_and_lies_far_out(points: Places) 
 
 
 def test_the_least_loss_is_minus_half_the_fisher_information() -> None:
-    data = targets.load("mixture,means=0:0,stds=0.8", 1000, 0.6, 0)
+    data = scored.noised_points("mixture,means=0:0,stds=0.8", 1000, 0.6, 0)
     assert Places.of(data, 0).least == pytest.approx(-1.0, abs=0.04)  # -D / (2 (0.8² + 0.6²))
 
 
-def test_training_is_the_same_for_the_same_seed(setting: Setting, points: Places) -> None:
-    short = Setting(setting.data, 5, 2, "gaussian", reduced=True, seed=3)
+def test_training_is_the_same_for_the_same_seed(setting: EstimatorSetting, points: Places) -> None:
+    short = EstimatorSetting(setting.data, 5, 2, "gaussian", reduced=True, seed=3)
     first, again = ([loss for _, loss, _ in estimators.train(short, "sliced", points)] for _ in range(2))
     assert first == again
-    other = Setting(setting.data, 5, 2, "gaussian", reduced=True, seed=4)
+    other = EstimatorSetting(setting.data, 5, 2, "gaussian", reduced=True, seed=4)
     assert first != [loss for _, loss, _ in estimators.train(other, "sliced", points)]
 
 
 def test_only_what_has_a_known_law_is_held_against_it() -> None:
-    mixture, moons = (targets.load(name, 500, SIGMA, 0) for name in ("mixture", "moons"))
+    mixture, moons = (scored.noised_points(name, 500, SIGMA, 0) for name in ("mixture", "moons"))
     assert (mixture.truth, moons.truth) == ("the law of the data", "the 500 training points")
     x = torch.randn(20, 2, dtype=torch.float64)
     assert torch.equal(moons.score(x), moons.own_score(x))
@@ -116,9 +119,9 @@ def test_only_what_has_a_known_law_is_held_against_it() -> None:
 
 
 def test_more_directions_and_fewer_squares_are_less_noise() -> None:
-    data, generator = targets.load("mixture", 500, SIGMA, 0), [keyed(0, "x") for _ in range(3)]
+    data, generator = scored.noised_points("mixture", 500, SIGMA, 0), [keyed(0, "x") for _ in range(3)]
     size = [
-        {k: v.var(0).sum().sqrt().item() for k, v in noise.gradients(data, 0.3, 4000, n, law, g).items()}
+        {k: v.var(0).sum().sqrt().item() for k, v in gradient_noise.gradients(data, 0.3, 4000, n, law, g).items()}
         for n, law, g in zip((1, 8, 1), ("rademacher", "rademacher", "gaussian"), generator, strict=True)
     ]
     assert size[0]["explicit"] < size[0]["sliced, reduced"] < size[0]["sliced"] < size[2]["sliced"]
@@ -126,8 +129,8 @@ def test_more_directions_and_fewer_squares_are_less_noise() -> None:
 
 
 def test_denoising_is_noisy_at_little_noise_and_explicit_is_not() -> None:
-    data = targets.load("mixture", 500, SIGMA, 0)
-    (low, high) = (noise.gradients(data, s, 4000, 1, "rademacher", keyed(0, "x")) for s in (0.02, 0.04))
+    data = scored.noised_points("mixture", 500, SIGMA, 0)
+    (low, high) = (gradient_noise.gradients(data, s, 4000, 1, "rademacher", keyed(0, "x")) for s in (0.02, 0.04))
     ratio = {name: math.sqrt(low[name].var(0).sum() / high[name].var(0).sum()) for name in ("denoising", "explicit")}
     assert ratio["denoising"] == pytest.approx(2, rel=0.1)  # as 1 / sigma
     assert ratio["explicit"] == pytest.approx(1, abs=0.1)
@@ -136,4 +139,4 @@ def test_denoising_is_noisy_at_little_noise_and_explicit_is_not() -> None:
 @pytest.mark.parametrize("target", ["mixtur", "moons,noise=1", "mixture,means=0/1", "mixture,stds=0.3"])
 def test_other_data_are_refused(target: str) -> None:
     with pytest.raises(UsageProblem):
-        targets.load(target, 100, SIGMA, 0)
+        scored.noised_points(target, 100, SIGMA, 0)

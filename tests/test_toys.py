@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffcli.core.processes.toys import MIXTURE, NOISE, TOYS, mixture, ring
+from diffcli.core.processes.laws.toys import MIXTURE, NOISE, TOYS, mixture, ring
 
 COUNT = 400_000
 

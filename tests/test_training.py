@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diffcli.clock import Clock, looks
 from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import Gaussian, covariance_spectrum
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise
-from diffcli.families import diffusion
-from diffcli.families.base import Objective
-from diffcli.optimizers import Optimizer
-from diffcli.recipes.diffusion import Recipe
-from diffcli.training import Diverged, Plan, Trainer, Validation, average, fit
+from diffcli.training.clock import Clock, looks
+from diffcli.training.families import diffusion
+from diffcli.training.families.base import Objective
+from diffcli.training.fit import Diverged, Plan, Trainer, Validation, average, fit
+from diffcli.training.optimizers import Optimizer
+from diffcli.training.recipes.diffusion import Recipe
 
 FIT: dict[str, Any] = {"seed": 0, "batch": 8, "warmup": 2, "clip": 1.0, "ema": 0.9}
 
@@ -77,7 +77,7 @@ def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
     class Exact(nn.Module):
         def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
             alpha2 = torch.sigmoid(log_snr.double()).reshape(-1, 1, 1, 1)
-            from diffcli.core.diffusion.schedules import Level
+            from diffcli.core.levels import Level
 
             here = Level(alpha2.sqrt(), (1 - alpha2).sqrt())
             x0, eps, _ = Gaussian(0.3, 0.5)(x, here)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from diffcli.checks.check import CHECKS, Check, Finding, all_checks, near
+from diffcli.checks.diffusion.finite import ALL, walk_all
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
-from diffcli.truths import CHECKS, Check, Finding, all_checks, near
-from diffcli.truths.finite import ALL, walk_all
 
 
 @pytest.mark.parametrize("name", all_checks())

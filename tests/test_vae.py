@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffcli.runs.loading import load_trained
 
-from diffcli import bounds, checkpoint, data, runs
-from diffcli.binarisation import Bits, binarised
-from diffcli.core.processes import ppca, variational
+from diffcli.core.processes import variational
+from diffcli.core.processes.laws import ppca
+from diffcli.data import loading as datasets
+from diffcli.data.bits import BinarisedStorage, binarised
 from diffcli.errors import UsageProblem
-from diffcli.families import FAMILIES
-from diffcli.history import checkpoints
-from diffcli.recipes.vae import RECIPES, VaeRecipe
-from diffcli.session import Session
+from diffcli.evaluation import vae_bounds
+from diffcli.runs import checkpoint
+from diffcli.runs import folder as runs
+from diffcli.runs.listing import checkpoints
+from diffcli.runs.session import Session
+from diffcli.training.families import FAMILIES
+from diffcli.training.recipes.vae import RECIPES, VaeRecipe
 
 CPU = torch.device("cpu")
 
@@ -37,7 +42,7 @@ def test_three_steps_and_three_more_are_six_bit_for_bit(tmp_path: Path, pixels: 
     session, _ = Session.resumed(half, {}, CPU, None, time.monotonic())
     assert session.trainer.step == 3
     resumed = finish(session, half)
-    (a, about), (b, _) = checkpoint.load(whole), checkpoint.load(resumed)
+    (a, about), (b, _) = checkpoint.read_checkpoint(whole), checkpoint.read_checkpoint(resumed)
     assert about["family"] == "vae"
     assert a.keys() == b.keys()
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -55,9 +60,9 @@ def test_every_network_gives_back_the_shape_of_its_images(model: str, shape: tup
 
 
 def test_an_image_has_the_same_bits_whatever_else_is_read() -> None:
-    dataset = data.load("mnist", "test")
+    dataset = datasets.load_dataset("mnist", "test")
     bits = binarised(dataset, "test")
-    alone = Bits(dataset.storage, "test")[130]
+    alone = BinarisedStorage(dataset.storage, "test")[130]
     assert torch.equal(bits.storage[130], alone)
     assert set(alone.unique().tolist()) == {0, 255}
     share = (bits.take(range(2000))[0] > 0).float().mean().item()
@@ -91,18 +96,18 @@ def test_a_linear_autoencoder_learns_the_components_of_its_data() -> None:
     centred = flat - flat.mean(0)
     spread = centred.T @ centred / len(flat)
     best = ppca.mean_log_density(spread, ppca.best_weight(spread, 2, 0.5), 0.5).item()
-    found = bounds.bound(model, x, 0).elbo.mean().item()  # type: ignore[arg-type]
+    found = vae_bounds.bound(model, x, 0).elbo.mean().item()  # type: ignore[arg-type]
     assert best - 0.1 < found < best + 0.1
 
 
 def test_bounds_rise_from_one_sample_to_many(tmp_path: Path) -> None:
     finish(Session(RECIPES["tiny"], CPU, None, time.monotonic()), runs.create(tmp_path / "run", "mnist"))
-    trained = runs.load(str(tmp_path / "run"), device=CPU, family="vae")
-    model = bounds.exact(trained)
-    _, x, labels = bounds.images(trained, 30, None)
+    trained = load_trained(str(tmp_path / "run"), device=CPU, family="vae")
+    model = vae_bounds.exact(trained)
+    _, x, labels = vae_bounds.images(trained, 30, None)
     assert labels is not None
-    weights = torch.cat(list(bounds.log_weights(model, x, 64, 0)), dim=1)
+    weights = torch.cat(list(vae_bounds.log_weights(model, x, 64, 0)), dim=1)
     assert weights.shape == (30, 64)
     values = [variational.iwae(weights, k).mean().item() for k in (1, 4, 16, 64)]
     assert values == sorted(values)
-    assert weights.mean().item() == pytest.approx(bounds.bound(model, x, 0).elbo.mean().item(), abs=1.0)
+    assert weights.mean().item() == pytest.approx(vae_bounds.bound(model, x, 0).elbo.mean().item(), abs=1.0)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem, one_of
 
 if TYPE_CHECKING:
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-    from diffcli.core.processes.ais import Kernel
-    from diffcli.core.processes.kernels import LogDensity, Move
-    from diffcli.core.processes.problems import Problem
-    from diffcli.metrics.weights import Estimate
-    from diffcli.pictures.annealing import Climb, Closing, Snapshot
+    from diffcli.core.processes.montecarlo.annealing import Kernel
+    from diffcli.core.processes.montecarlo.kernels import LogDensity, Move
+    from diffcli.core.processes.montecarlo.unnormalised import Unnormalised
+    from diffcli.lessons.annealing.pictures import Climb, Closing, Snapshot
+    from diffcli.lessons.annealing.weights import LogEstimate
 
 KERNELS = ("random-walk", "hmc")
 
@@ -56,12 +56,12 @@ def ais(
     weight), mixture (dimension, modes, radius, std, ratio, log-z), rbm (visible, hidden, scale, seed).
     """
     from diffcli import specs
-    from diffcli.core.processes.ais import LADDERS
-    from diffcli.core.processes.problems import PROBLEMS
-    from diffcli.lesson import lesson
-    from diffcli.metrics.weights import estimate
-    from diffcli.pictures.annealing import Weights, ais_figure, particles_figure
-    from diffcli.show import Show
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.core.processes.montecarlo.annealing import LADDERS
+    from diffcli.core.processes.montecarlo.unnormalised import PROBLEMS
+    from diffcli.lessons.annealing.pictures import Weights, ais_figure, particles_figure
+    from diffcli.lessons.annealing.weights import estimate
 
     show = Show(as_json=as_json, quiet=quiet)
     one_of(kernel, KERNELS, "kernel")
@@ -107,13 +107,13 @@ NEXT = {
 }
 
 
-def _mover(problem: "Problem", kernel: str, moves: int, seed: int) -> "Callable[[Tensor], Kernel]":
+def _mover(problem: "Unnormalised", kernel: str, moves: int, seed: int) -> "Callable[[Tensor], Kernel]":
     """betas -> the moves at these temperatures; those of hmc have step sizes from a run of their own, then fixed."""
     import numpy as np
     import torch
 
-    from diffcli.core.processes.ais import LADDERS, metropolis, stepping, tuned
-    from diffcli.core.processes.problems import draw_standard, standard
+    from diffcli.core.processes.montecarlo.annealing import LADDERS, metropolis, stepping, tuned
+    from diffcli.core.processes.montecarlo.unnormalised import draw_standard, standard
     from diffcli.core.randomness import keyed
 
     if kernel == "random-walk":
@@ -129,22 +129,22 @@ def _mover(problem: "Problem", kernel: str, moves: int, seed: int) -> "Callable[
 
 
 def _walk(x: "Tensor", log_density: "LogDensity", step: float, generator: "Generator") -> "Move":
-    from diffcli.core.processes.kernels import hmc
+    from diffcli.core.processes.montecarlo.kernels import hmc
 
     return hmc(x, log_density, step, LEAPS, generator)
 
 
 def _climb(
-    problem: "Problem", betas: "Tensor", kernel: "Kernel", chains: int, seed: int
+    problem: "Unnormalised", betas: "Tensor", kernel: "Kernel", chains: int, seed: int
 ) -> "tuple[Climb, list[tuple[float, Tensor, Tensor]], Tensor]":
     """A run up the ladder: what happens on it, the chains at some of its temperatures, and their log-weights [B]."""
     import torch
 
-    from diffcli.core.processes.ais import ais as anneal
-    from diffcli.core.processes.problems import draw_standard, standard
+    from diffcli.core.processes.montecarlo.annealing import ais as anneal
+    from diffcli.core.processes.montecarlo.unnormalised import draw_standard, standard
     from diffcli.core.randomness import keyed
-    from diffcli.metrics.weights import log_mean
-    from diffcli.pictures.annealing import Climb
+    from diffcli.lessons.annealing.pictures import Climb
+    from diffcli.lessons.annealing.weights import log_mean
 
     generator, count = keyed(seed, "ais-up", len(betas)), len(betas) - 1
     x = draw_standard(chains, problem.dimension, generator)
@@ -158,11 +158,11 @@ def _climb(
     return climb, seen, step.log_weight
 
 
-def _snapshot(problem: "Problem", beta: float, chains: "Tensor", log_weight: "Tensor") -> "Snapshot":
+def _snapshot(problem: "Unnormalised", beta: float, chains: "Tensor", log_weight: "Tensor") -> "Snapshot":
     """Some of the chains in the problem's plane, and the density there of the law at beta."""
     import torch
 
-    from diffcli.pictures.annealing import Snapshot
+    from diffcli.lessons.annealing.pictures import Snapshot
 
     points = chains[:DOTS] @ problem.plane
     low, high = points.min(0).values, points.max(0).values
@@ -175,10 +175,10 @@ def _snapshot(problem: "Problem", beta: float, chains: "Tensor", log_weight: "Te
     return Snapshot(beta, points, log_weight[:DOTS], (left, right, bottom, top), density)
 
 
-def _descend(problem: "Problem", betas: "Tensor", kernel: "Kernel", chains: int, seed: int) -> "Tensor":
+def _descend(problem: "Unnormalised", betas: "Tensor", kernel: "Kernel", chains: int, seed: int) -> "Tensor":
     """The log-weights of a run down the ladder, from exact draws of the target, [B]."""
-    from diffcli.core.processes.ais import reverse
-    from diffcli.core.processes.problems import standard
+    from diffcli.core.processes.montecarlo.annealing import reverse
+    from diffcli.core.processes.montecarlo.unnormalised import standard
     from diffcli.core.randomness import keyed
 
     generator = keyed(seed, "ais-down", len(betas))
@@ -188,19 +188,19 @@ def _descend(problem: "Problem", betas: "Tensor", kernel: "Kernel", chains: int,
 
 
 def _closing(temperatures: int, up: "Tensor", down: "Tensor") -> "Closing":
-    from diffcli.metrics.weights import estimate, log_average
-    from diffcli.pictures.annealing import Closing
+    from diffcli.lessons.annealing.pictures import Closing
+    from diffcli.lessons.annealing.weights import estimate, mean_log
 
-    lower, upper, found = log_average(up), log_average(-down), estimate(up)
+    lower, upper, found = mean_log(up), mean_log(-down), estimate(up)
     return Closing(temperatures, lower[:2], upper[:2], found[:2])
 
 
-def _plain(problem: "Problem", count: int, seed: int) -> "Tensor":
+def _plain(problem: "Unnormalised", count: int, seed: int) -> "Tensor":
     """The log-weights of draws of the start with no moves at all, [count]."""
     import torch
 
-    from diffcli.core.processes.ais import log_ratio
-    from diffcli.core.processes.problems import draw_standard, standard
+    from diffcli.core.processes.montecarlo.annealing import log_ratio
+    from diffcli.core.processes.montecarlo.unnormalised import draw_standard, standard
     from diffcli.core.randomness import keyed
 
     generator = keyed(seed, "ais-plain")
@@ -210,10 +210,10 @@ def _plain(problem: "Problem", count: int, seed: int) -> "Tensor":
 
 
 def _numbers(
-    truth: float, runs: "list[Closing]", found: "Estimate", back: "Estimate", naive: "Estimate"
+    truth: float, runs: "list[Closing]", found: "LogEstimate", back: "LogEstimate", naive: "LogEstimate"
 ) -> dict[str, Any]:
     """What was measured, for metrics.json; in nats."""
-    from diffcli.metrics.weights import surely
+    from diffcli.lessons.annealing.weights import surely
 
     bounds = {
         name: [
@@ -239,11 +239,16 @@ def _numbers(
 
 
 def _lines(
-    truth: float, last: "Closing", found: "Estimate", back: "Estimate", naive: "Estimate", draws: tuple[int, int]
+    truth: float,
+    last: "Closing",
+    found: "LogEstimate",
+    back: "LogEstimate",
+    naive: "LogEstimate",
+    draws: tuple[int, int],
 ) -> list[str]:
     """The table of estimates and bounds."""
-    from diffcli.metrics.weights import surely
-    from diffcli.show import table
+    from diffcli.console.show import table
+    from diffcli.lessons.annealing.weights import surely
 
     def row(name: str, value: float, error: float, size: str = "") -> list[str]:
         return [
@@ -267,12 +272,12 @@ def _lines(
     return [*table(heads, rows, right=(1, 2, 3, 4)), f"above {low:.3f}, and below {high:.3f}: each with 99 % certainty"]
 
 
-def _errors_off(truth: float, found: "Estimate") -> float:
+def _errors_off(truth: float, found: "LogEstimate") -> float:
     """How far the estimate is from the truth, in standard errors."""
     return abs(found.value - truth) / max(found.standard_error, ROUNDING)
 
 
-def _seen(truth: float, last: "Closing", found: "Estimate", naive: "Estimate", draws: int) -> str:
+def _seen(truth: float, last: "Closing", found: "LogEstimate", naive: "LogEstimate", draws: int) -> str:
     """What the numbers of this run say."""
     off = _errors_off(truth, found)
     agrees = "agrees with" if off <= AGREED else "misses"

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 
 if TYPE_CHECKING:
-    from diffcli.catalogue import Entry
-    from diffcli.dataset import Dataset
+    from diffcli.console.show import Show
+    from diffcli.data.catalogue import Entry
+    from diffcli.data.dataset import Dataset
     from diffcli.metrics.values import Values
-    from diffcli.show import Show
 
 NAMED = 40  # classes that are listed one by one
 
@@ -26,8 +26,8 @@ def data(
     debug: options.Debug = False,
 ) -> None:
     """List the data sets, or see what one of them or a folder of images holds. Downloads nothing."""
-    from diffcli import catalogue
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.data import catalogue
 
     show = Show(as_json=as_json, quiet=quiet)
     entries = catalogue.entries(folder)
@@ -39,9 +39,9 @@ def data(
     document: dict[str, Any] = {} if entry is None else entry.document
     facts: dict[str, str] = {} if entry is None else _facts(entry)
     if entry is None or entry.present:
-        from diffcli.data import load
+        from diffcli.data.loading import load_dataset
 
-        dataset = load(target, data=folder)
+        dataset = load_dataset(target, data=folder)
         measured, contents = _look(dataset, show)
         document = {"name": target, **document, **measured}
         facts |= contents
@@ -52,7 +52,7 @@ def data(
 
 def _tables(entries: list["Entry"]) -> list[str]:
     """What there is and where it is; then what is in it and whose it is."""
-    from diffcli.show import table
+    from diffcli.console.show import table
 
     where = [
         [
@@ -89,7 +89,7 @@ def _facts(entry: "Entry") -> dict[str, str]:
 
 def _look(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str, str]]:
     """What the images to train on are, for --json and for the eye."""
-    from diffcli.kinds import kind_of
+    from diffcli.data.kinds import kind_of
 
     values, kind = _values(dataset, show), kind_of(dataset.shape)
     counts = None if dataset.labels is None else dataset.labels.bincount(minlength=len(dataset.classes)).tolist()
@@ -139,7 +139,7 @@ def _wrapped(name: str, text: str) -> list[str]:
     """A fact, its text in a column of its own."""
     import textwrap
 
-    from diffcli.show import printable, width
+    from diffcli.system.text import printable, width
 
     text = printable(text)
     if name == "next":  # to be copied

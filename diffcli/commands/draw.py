@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem, one_of
 
 if TYPE_CHECKING:
-    from diffcli.core.processes.distributions import Law
-    from diffcli.core.processes.drawing import Batch, Method
-    from diffcli.pictures.drawing import Drawn
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.core.processes.laws.line import Law
+    from diffcli.core.processes.montecarlo.methods import Batch, Method
+    from diffcli.lessons.drawing.pictures import Drawn
 
 ALL = "all"
 MOST_PROPOSALS = 50_000_000  # of rejection: a minute
@@ -59,19 +59,18 @@ def draw(
 
     An evaluation is one of the density, of its gradient, of a distribution function or of a closed map.
     """
-    from diffcli import targets
-    from diffcli.commands import draw_report
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
     from diffcli.core.randomness import keyed
-    from diffcli.lesson import lesson
-    from diffcli.pictures.drawing import comparison_figure, method_figure
-    from diffcli.show import Show
+    from diffcli.lessons.drawing import named, report
+    from diffcli.lessons.drawing.pictures import comparison_figure, method_figure
 
     show = Show(as_json=as_json, quiet=quiet)
     wished = {"chains": chains, "burn_in": burn_in, "scale": scale, "step": step, "leaps": leaps}
     given: dict[str, Any] = {name: value for name, value in wished.items() if value is not None}
     _check_ranges(given)
     _check_known(method)
-    law = targets.load(target)
+    law = named.named_law(target)
     chosen, left_out = _chosen(method, law, target, count)
     _check_takers(given, chosen, method)
     given.setdefault("chains", min(CHAINS, max(1, count // 100)))
@@ -83,21 +82,21 @@ def draw(
             comparison_figure(made.figure("draw.png"), law, target, drawn)
         else:
             method_figure(made.figure("draw.png"), law, target, drawn[0], keyed(seed, "draw figure"))
-        made.document = draw_report.document(target, law, drawn, left_out, seed, method)
-        made.lines = draw_report.lines(law, drawn, left_out)
-        made.seen = draw_report.compared(drawn) if method == ALL else draw_report.seen(drawn[0], law)
-        made.leads = draw_report.LEADS[method]
-        made.next = draw_report.following(target, method)
+        made.document = report.document(target, law, drawn, left_out, seed, method)
+        made.lines = report.lines(law, drawn, left_out)
+        made.seen = report.compared(drawn) if method == ALL else report.seen(drawn[0], law)
+        made.leads = report.LEADS[method]
+        made.next = report.following(target, method)
 
 
 def _check_known(method: str) -> None:
-    from diffcli.core.processes.drawing import METHODS
+    from diffcli.core.processes.montecarlo.methods import METHODS
 
     one_of(method, [*METHODS, ALL], "method")
 
 
 def _check_ranges(given: dict[str, Any]) -> None:
-    from diffcli.sampling import flag
+    from diffcli.sampling.prepare import flag
 
     for option, value in given.items():
         least, most = RANGES[option]
@@ -107,8 +106,8 @@ def _check_ranges(given: dict[str, Any]) -> None:
 
 def _check_takers(given: dict[str, Any], chosen: dict[str, "Method"], method: str) -> None:
     """Refuse an option that no chosen method takes."""
-    from diffcli.core.processes.drawing import METHODS
-    from diffcli.sampling import flag
+    from diffcli.core.processes.montecarlo.methods import METHODS
+    from diffcli.sampling.prepare import flag
 
     for option in given:
         if not any(option in m.options for m in chosen.values()):
@@ -120,7 +119,7 @@ def _check_takers(given: dict[str, Any], chosen: dict[str, "Method"], method: st
 
 def _chosen(method: str, law: "Law", target: str, count: int) -> tuple[dict[str, "Method"], dict[str, str]]:
     """The methods to draw by, and why the others are left out; refuses a method that cannot work."""
-    from diffcli.core.processes.drawing import METHODS
+    from diffcli.core.processes.montecarlo.methods import METHODS
 
     refusals = {name: m.refusal(law) or _too_slow(name, law, count) for name, m in METHODS.items()}
     works = {name: m for name, m in METHODS.items() if not refusals[name]}
@@ -145,8 +144,8 @@ def _drawn(
 ) -> Iterator["Drawn"]:
     """The draws of every method, each with random numbers of its own."""
     from diffcli.core.randomness import keyed
-    from diffcli.metrics.draws import joined, worth
-    from diffcli.pictures.drawing import Drawn
+    from diffcli.lessons.drawing.measures import joined, worth
+    from diffcli.lessons.drawing.pictures import Drawn
 
     with show.progress("draws", count * len(chosen)) as bar:
         for number, (name, method) in enumerate(chosen.items()):

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
-from diffcli.recipes.diffusion import RECIPES
+from diffcli.console import options
+from diffcli.training.recipes.diffusion import RECIPES
 
 if TYPE_CHECKING:
     from diffcli.core.diffusion.schedules import Schedule
-    from diffcli.recipes.diffusion import Recipe
-    from diffcli.runs import Trained
+    from diffcli.runs.loading import Trained
+    from diffcli.training.recipes.diffusion import Recipe
 
 
 def info(
@@ -27,8 +27,8 @@ def info(
     debug: options.Debug = False,
 ) -> None:
     """What a recipe, run, checkpoint or exact model is: shapes, size, cost, schedule, and how to sample it."""
-    from diffcli.history import summaries
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.runs.listing import summaries
 
     show = Show(as_json=as_json, quiet=quiet)
     if target is None and not summaries()[0]:
@@ -44,14 +44,16 @@ def _recipe(name: str, data: Any) -> dict[str, Any]:
     """Of a recipe: the network that it would train, on its data set."""
     import torch
 
-    from diffcli import data as datasets
-    from diffcli import recipes, runs, specs
-    from diffcli.kinds import kind_of
+    from diffcli import specs
+    from diffcli.data import loading as datasets
+    from diffcli.data.kinds import kind_of
+    from diffcli.training import recipes
+    from diffcli.training.setup import build
 
-    recipe = recipes.load(name, RECIPES)
+    recipe = recipes.load_recipe(name, RECIPES)
     recipe.check_core()
-    dataset = datasets.load(recipe.dataset, data=data, size=recipe.size)
-    denoiser: Any = runs.build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
+    dataset = datasets.load_dataset(recipe.dataset, data=data, size=recipe.size)
+    denoiser: Any = build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
     return {
         "name": name,
         "kind": "recipe",
@@ -71,17 +73,18 @@ def _model(target: str | None, data: Any, show: Any) -> dict[str, Any]:
     """Of a run, a checkpoint or an exact model."""
     import torch
 
-    from diffcli import exact_models, models, runs
-    from diffcli.kinds import kind_of
+    from diffcli.data.kinds import kind_of
+    from diffcli.runs.loading import load_trained
+    from diffcli.sampling import exact_models, models
 
     cpu = torch.device("cpu")
     if target is None or not target.startswith(exact_models.PREFIX):
-        trained = runs.load(target, device=cpu, family=None)
+        trained = load_trained(target, device=cpu, family=None)
         if trained.recipe.family != "diffusion":
             for note in trained.notes:
                 show.note(f"note: {note}")
             return _trained(trained)
-    model = models.load(target, device=cpu, data=data)
+    model = models.load_model(target, device=cpu, data=data)
     for note in model.notes:
         show.note(f"note: {note}")
     sampler = "--ddim" if model.exact is None else "--sampler heun"
@@ -111,9 +114,9 @@ def _model(target: str | None, data: Any, show: Any) -> dict[str, Any]:
 
 def _trained(trained: "Trained") -> dict[str, Any]:
     """What is known of any checkpoint."""
-    from diffcli.families import family_of
-    from diffcli.history import made_by
-    from diffcli.kinds import kind_of
+    from diffcli.data.kinds import kind_of
+    from diffcli.runs.listing import made_by
+    from diffcli.training.families import family_of
 
     about, recipe, family = trained.about, trained.recipe, family_of(trained.recipe)
     return {
@@ -142,7 +145,7 @@ def _network(recipe: "Recipe", denoiser: Any, shape: tuple[int, ...]) -> dict[st
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from diffcli.core.diffusion.schedules import Level
+    from diffcli.core.levels import Level
 
     network = denoiser.network
     level = Level(torch.tensor(0.6, dtype=torch.float64), torch.tensor(0.8, dtype=torch.float64))
@@ -178,7 +181,7 @@ def _schedule(name: str, schedule: "Schedule") -> dict[str, Any]:
 
 def _lines(document: dict[str, Any]) -> list[str]:
     """The document for a reader, one fact a line."""
-    from diffcli.show import duration, size
+    from diffcli.system.text import duration, size
 
     d = document
     shape = "x".join(map(str, d["shape"]))

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem, one_of
-from diffcli.langevin import NAMES
+from diffcli.lessons.langevin import NAMES
 
 if TYPE_CHECKING:
-    from diffcli.langevin.dynamics import Outcome, Setting
+    from diffcli.lessons.langevin.dynamics import DynamicsOutcome, DynamicsSetting
 
 MOST = 50_000_000  # moves of a particle
 
@@ -46,30 +46,30 @@ def langevin(
     debug: options.Debug = False,
 ) -> None:
     """Walk along the score of a mixture: plain Langevin gets the weights wrong, annealed Langevin right."""
-    from diffcli.langevin import drawing, dynamics, targets
-    from diffcli.lesson import lesson
-    from diffcli.show import Show
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.lessons.langevin import dynamics, figures, mixtures
 
     show = Show(as_json=as_json, quiet=quiet)
     chosen = tuple(NAMES) if method == "all" else (one_of(method, (*NAMES, "all"), "method"),)
-    setting = dynamics.Setting.of(
-        targets.load(target), step=step, share=noise_step, steps=steps, count=count, levels=levels, high=sigma_max,
-        low=sigma_min, seed=seed,
+    setting = dynamics.DynamicsSetting.of(
+        mixtures.named_mixture(target), step=step, share=noise_step, steps=steps, count=count, levels=levels,
+        high=sigma_max, low=sigma_min, seed=seed,
     )  # fmt: skip
     if count * steps > MOST:
         raise UsageProblem(f"{count} particles of {steps} steps are too many", f"keep their product below {MOST}")
     with lesson("langevin", out, show) as made:
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, DynamicsOutcome] = {}
         with show.progress("walking", steps * len(chosen), "steps") as bar:
             for i, name in enumerate(chosen):
                 for done, outcome in dynamics.run(setting, name):
                     outcomes[name] = outcome
                     bar.update(i * steps + done, NAMES[name])
         bias = dynamics.bias(setting)
-        drawing.compare(made.figure("compare.png"), setting, outcomes)
-        drawing.score(made.figure("score.png"), setting)
-        drawing.bias(made.figure("bias.png"), bias)
-        drawing.animate(made.figure("langevin.gif"), setting, outcomes)
+        figures.compare(made.figure("compare.png"), setting, outcomes)
+        figures.score(made.figure("score.png"), setting)
+        figures.bias(made.figure("bias.png"), bias)
+        figures.animate(made.figure("langevin.gif"), setting, outcomes)
         made.document = _document(target, setting, outcomes) | {"bias": bias._asdict()}
         made.lines = _lines(setting, outcomes)
         made.seen = _seen(setting, outcomes)
@@ -79,7 +79,7 @@ def langevin(
         made.next = "diffcli ais"
 
 
-def _document(target: str, setting: "Setting", outcomes: dict[str, "Outcome"]) -> dict[str, Any]:
+def _document(target: str, setting: "DynamicsSetting", outcomes: dict[str, "DynamicsOutcome"]) -> dict[str, Any]:
     last = list(outcomes.values())[-1]
     return {
         "target": target,
@@ -96,8 +96,8 @@ def _document(target: str, setting: "Setting", outcomes: dict[str, "Outcome"]) -
     }
 
 
-def _lines(setting: "Setting", outcomes: dict[str, "Outcome"]) -> list[str]:
-    from diffcli.show import table
+def _lines(setting: "DynamicsSetting", outcomes: dict[str, "DynamicsOutcome"]) -> list[str]:
+    from diffcli.console.show import table
 
     rows = [
         [
@@ -125,7 +125,7 @@ def _weights(values: list[float]) -> str:
     return " ".join(f"{value:.3f}" for value in values)
 
 
-def _seen(setting: "Setting", outcomes: dict[str, "Outcome"]) -> str:
+def _seen(setting: "DynamicsSetting", outcomes: dict[str, "DynamicsOutcome"]) -> str:
     """What this run showed of the weights."""
     truth = setting.law.weights.tolist()
     if len(truth) == 1:

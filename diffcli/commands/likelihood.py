@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import DivergedProblem, UsageProblem, one_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.evaluation import Subject
-    from diffcli.flows import Flow
-    from diffcli.lesson import Lesson
-    from diffcli.show import Show
+    from diffcli.console.results import Lesson
+    from diffcli.console.show import Show
+    from diffcli.evaluation.likelihood import FlowLikelihood
+    from diffcli.evaluation.subject import Subject
 
 IMAGES, POINTS = 64, 1000  # evaluated unless told
 LARGEST_EXACT = 16  # numbers of an item up to which the trace is exact unless told
@@ -54,27 +54,28 @@ def likelihood(
     debug: options.Debug = False,
 ) -> None:
     """log p(x) by the probability flow, in nats and in bits per dimension."""
-    from diffcli import device as devices
-    from diffcli import evaluation, models
-    from diffcli.flows import Flow
-    from diffcli.lesson import lesson
-    from diffcli.show import Show
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.evaluation import subject as subjects
+    from diffcli.evaluation.likelihood import FlowLikelihood
+    from diffcli.sampling import models
+    from diffcli.system import device as devices
 
     show = Show(as_json=as_json, quiet=quiet)
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value is not None and not 1e-12 <= value <= 0.1:
             raise UsageProblem(f"--{name} must be from 1e-12 to 0.1, not {value:g}")
     where = devices.pick(device)
-    model = models.load(target, device=where, weights=weights, schedule=schedule, data=data)
+    model = models.load_model(target, device=where, weights=weights, schedule=schedule, data=data)
     points = len(model.shape) == 1
-    subject = evaluation.subject(
+    subject = subjects.subject(
         model, count or (POINTS if points else IMAGES), 1000, conditional=conditional, seed=seed, data=data
     )
     if not model.exact:
-        evaluation.compute_in(model, precision)
+        subjects.compute_in(model, precision)
     tolerance = 1e-6 if points else 1e-4
-    most, least = evaluation.log_snr_range(model.schedule)
-    flow = Flow(
+    most, least = subjects.log_snr_range(model.schedule)
+    flow = FlowLikelihood(
         model.denoise, most, least, _dequantisation(dequantise, subject), _trace(trace, probes, subject), probes,
         rtol or tolerance, atol or tolerance, seed, "learned" if subject.learned else "large",
         "cpu" if model.exact else where,
@@ -89,11 +90,11 @@ def likelihood(
         _run(made, subject, flow, batch or (10_000 if points else 64), show)
 
 
-def _run(made: "Lesson", subject: "Subject", flow: "Flow", batch: int, show: "Show") -> None:
+def _run(made: "Lesson", subject: "Subject", flow: "FlowLikelihood", batch: int, show: "Show") -> None:
     """Follow the flow of every batch, and fill in the lesson."""
     import torch
 
-    from diffcli.show import duration
+    from diffcli.system.text import duration
 
     x0, labels = subject.x0, subject.labels
     parts, evaluations, refused = [], [], 0
@@ -120,12 +121,12 @@ def _run(made: "Lesson", subject: "Subject", flow: "Flow", batch: int, show: "Sh
 
 
 def _fill(
-    made: "Lesson", subject: "Subject", flow: "Flow", nats: "Tensor", evaluations: list[int], refused: int
+    made: "Lesson", subject: "Subject", flow: "FlowLikelihood", nats: "Tensor", evaluations: list[int], refused: int
 ) -> None:
     import math
 
     from diffcli.metrics.statistics import standard_error
-    from diffcli.pictures.vlb import likelihood_figure
+    from diffcli.pictures.bound import likelihood_figure
 
     model = subject.model
     scale = 1 / (subject.numbers * math.log(2)) if subject.discrete else 1.0
@@ -179,7 +180,7 @@ def _fill(
 
 def _dequantisation(name: str | None, subject: "Subject") -> str:
     """That asked for; refuses one that does not suit the data."""
-    from diffcli.flows import DEQUANTISATIONS
+    from diffcli.evaluation.likelihood import DEQUANTISATIONS
 
     if name is None:
         return "variational" if subject.discrete else "none"
@@ -196,7 +197,7 @@ def _dequantisation(name: str | None, subject: "Subject") -> str:
 
 def _trace(name: str | None, probes: int, subject: "Subject") -> str:
     """That asked for, or exact where items are small."""
-    from diffcli.flows import TRACES
+    from diffcli.evaluation.likelihood import TRACES
 
     if name is None:
         return "exact" if subject.numbers <= LARGEST_EXACT and probes == 1 else "rademacher"

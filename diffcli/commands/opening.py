@@ -3,19 +3,19 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diffcli.runs import Trained
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.runs.loading import Trained
 
 
 def opened(run: str | None, family: str, show: "Show", device: str = "cpu") -> "Trained":
     """The model of a run or checkpoint, the newest of the family for None; what was odd about it is said.
 
-    Raises as `diffcli.runs.load` and `diffcli.device.pick` do.
+    Raises as `diffcli.runs.loading.load_trained` and `diffcli.system.device.pick` do.
     """
-    from diffcli import device as devices
-    from diffcli import runs
+    from diffcli.runs.loading import load_trained
+    from diffcli.system import device as devices
 
-    trained = runs.load(run, device=devices.pick(device), family=family)
+    trained = load_trained(run, device=devices.pick(device), family=family)
     for note in trained.notes:
         show.note(f"note: {note}")
     return trained

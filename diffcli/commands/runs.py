@@ -4,10 +4,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffcli import options
+from diffcli.console import options
 
 if TYPE_CHECKING:
-    from diffcli.history import Summary
+    from diffcli.runs.listing import Summary
 
 HEADS = ["run", "state", "model", "data", "steps", "saved", "time", "loss", "valid.", "linear"]
 NEXT = {  # without torch, which the families import: this list answers at once
@@ -23,16 +23,17 @@ def runs(
     debug: options.Debug = False,
 ) -> None:
     """List the runs in checkpoints/, newest first: state, progress, and losses beside the best linear denoiser's."""
-    from diffcli import history
-    from diffcli.show import Show, printable, table
+    from diffcli.console.show import Show, table
+    from diffcli.runs import listing
+    from diffcli.system.text import printable
 
     show = Show(as_json=as_json, quiet=quiet)
-    found, foreign = history.summaries()
+    found, foreign = listing.summaries()
     for run in found:
         if run.note:
             show.note(f"note: {printable(str(run.path))} is damaged: {printable(run.note)}")
     for name in foreign:
-        show.note(f"note: {printable(str(history.ROOT / name))} is not a run; ignored")
+        show.note(f"note: {printable(str(listing.ROOT / name))} is not a run; ignored")
     rows = [_row(run) for run in found]
     lines = table(HEADS, rows, right=range(4, len(HEADS)), wraps=(0,)) if rows else ["no runs yet"]
     show.result({"runs": [run.document for run in found]}, [*lines, "", f"next: {printable(_next(found))}"])

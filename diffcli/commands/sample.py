@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import BusyProblem, DivergedProblem, EnvironmentProblem, UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.jobs import Job
-    from diffcli.models import Model
-    from diffcli.sampling import Wish
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.core.diffusion.job import Job
+    from diffcli.sampling.models import Model
+    from diffcli.sampling.prepare import SamplingOptions
 
 STRENGTH = 0.6  # of --from
 FRAMES = 40  # of the animation
@@ -100,9 +100,10 @@ def sample(
     debug: options.Debug = False,
 ) -> None:
     """Draw from a trained or an exact model: images, points, or variations of an image."""
-    from diffcli import editing, sampling
     from diffcli.commands import sample_inversion, sample_plan
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.sampling import from_images
+    from diffcli.sampling import prepare as sampling
 
     show = Show(as_json=as_json, quiet=quiet)
     modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
@@ -115,7 +116,7 @@ def sample(
     name = _sampler_name(ddim, sampler, eta, "ddim" if smooth else "ddpm")
     _check_array(array, out)
     sampling.check_ranges(strength=strength)
-    wish = sampling.Wish(
+    wish = sampling.SamplingOptions(
         sampler=name, steps=steps, usual_steps=INPAINT_STEPS if inpaint and name == "ddpm" else None, grid=grid,
         schedule=schedule, label=label, guidance=guidance, guidance_interval=guidance_interval,
         guidance_rescale=guidance_rescale,
@@ -134,11 +135,11 @@ def sample(
     if interpolate and len(job.shape) != 3:
         raise UsageProblem("--interpolate draws images; this model has points", "name a model of images")
     if interpolate:
-        job = editing.interpolate(job, name, count)
+        job = from_images.interpolate(job, name, count)
     if begin:
-        job = editing.from_image(job, begin, details["strength"])
+        job = from_images.from_image(job, begin, details["strength"])
     if inpaint and mask:
-        job = editing.inpaint(job, name, inpaint, mask, resample or 1)
+        job = from_images.inpaint(job, name, inpaint, mask, resample or 1)
     for note in model.notes:
         show.note(f"note: {note}")
     if plan:
@@ -186,17 +187,17 @@ def _sampler_name(ddim: bool, sampler: str | None, eta: float | None, usual: str
 
 
 def _draw_and_write(
-    job: "Job", model: "Model", name: str, count: int, batch: int, wish: "Wish", how: dict[str, Any],
+    job: "Job", model: "Model", name: str, count: int, batch: int, wish: "SamplingOptions", how: dict[str, Any],
     show: "Show", out: Path | None, array: Path | None, each: bool, animate: bool,
 ) -> None:  # fmt: skip
-    from diffcli.files import check_free, fresh_place
-    from diffcli.jobs import spread
-    from diffcli.kinds import kind_of
+    from diffcli.core.diffusion.job import spread
+    from diffcli.data.kinds import kind_of
     from diffcli.metrics.health import line
     from diffcli.pictures.grid import save_array, save_gif, save_png, single
     from diffcli.pictures.samples import animation, picture
-    from diffcli.planes import Plane
-    from diffcli.show import duration
+    from diffcli.sampling.planes import PlanarData
+    from diffcli.system.files import check_free, fresh_place
+    from diffcli.system.text import duration
 
     steps = len(job.levels) - 1
     evaluations, _ = job.cost()
@@ -227,7 +228,7 @@ def _draw_and_write(
         }  # fmt: skip
         facts = {f"diffcli {k.replace('_', '-')}": v for k, v in settings.items() if v is not None}
         written = [place.picture]
-        density = plane.density() if (plane := Plane.of_model(model, wish.data)) else None
+        density = plane.density() if (plane := PlanarData.of_model(model, wish.data)) else None
         wide = min(count, MOST_COLUMNS) if strip else 0
         scene = picture(images, columns=wide, above=job.source, density=density, law=model.exact)
         save_png(written[0], scene, facts)

@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from diffcli.sampling import Wish
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.sampling.prepare import SamplingOptions
 
 LADDER = (10, 20, 50, 100, 200, 500, 1000)  # Song et al. 2021 (DDIM), table 2
 
 
-def run(target: str | None, wish: "Wish", image: Path, out: Path | None, array: Path | None, show: "Show") -> None:
+def run(
+    target: str | None, wish: "SamplingOptions", image: Path, out: Path | None, array: Path | None, show: "Show"
+) -> None:
     """An image to its noise and back by DDIM, for each number of steps; picture, latent and errors."""
     from diffcli.core.diffusion import grids
     from diffcli.core.diffusion.editing import invert
-    from diffcli.editing import picture
-    from diffcli.files import fresh_place
-    from diffcli.jobs import last
+    from diffcli.core.diffusion.job import last
     from diffcli.pictures.figures import inversion_figure
     from diffcli.pictures.grid import save_array
-    from diffcli.sampling import prepare
+    from diffcli.sampling.from_images import picture
+    from diffcli.sampling.prepare import prepare
+    from diffcli.system.files import fresh_place
 
     if wish.sampler not in ("ddim", "euler") or wish.options.get("eta"):
         raise UsageProblem("--invert goes the way of DDIM with eta 0", "leave --sampler and --eta out")

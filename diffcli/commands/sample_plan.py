@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diffcli.jobs import Job
-    from diffcli.models import Model
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.core.diffusion.job import Job
+    from diffcli.sampling.models import Model
 
 
 def run(job: "Job", model: "Model", name: str, show: "Show") -> None:

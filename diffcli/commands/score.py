@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem, one_of
-from diffcli.matching import NAMES
+from diffcli.lessons.scores import NAMES
 
 if TYPE_CHECKING:
-    from diffcli.matching.estimators import Outcome, Places, Setting
-    from diffcli.matching.noise import Noise
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.lessons.scores.estimators import EstimatorOutcome, EstimatorSetting, Places
+    from diffcli.lessons.scores.gradient_noise import Noise
 
 SMALL, LARGE = 0.02, 5.0  # of --sigma
 EXPLAINED = [
@@ -43,18 +43,18 @@ def score(
     debug: options.Debug = False,
 ) -> None:
     """Learn one score by explicit, denoising and sliced score matching, and compare each with the true one."""
-    from diffcli.core.processes.score_matching import DIRECTIONS
-    from diffcli.lesson import lesson
-    from diffcli.matching import drawing, estimators, targets
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.core.diffusion.score_matching import DIRECTIONS
+    from diffcli.lessons.scores import estimators, figures, points
     from diffcli.metrics.fields import compare
-    from diffcli.show import Show
 
     if not SMALL <= sigma <= LARGE:
         raise UsageProblem(f"--sigma must be from {SMALL:g} to {LARGE:g}, not {sigma:g}", "the data have variance 1")
     chosen = tuple(NAMES) if method == "all" else (one_of(method, (*NAMES, "all"), "method"),)
     law = one_of(directions, DIRECTIONS, "law of directions")
-    show, data = Show(as_json=as_json, quiet=quiet), targets.load(target, count, sigma, seed)
-    setting = estimators.Setting(data, steps, projections, law, reduced, seed)
+    show, data = Show(as_json=as_json, quiet=quiet), points.noised_points(target, count, sigma, seed)
+    setting = estimators.EstimatorSetting(data, steps, projections, law, reduced, seed)
     with lesson("score", out, show) as made:
         test = estimators.Places.of(data, seed)
         show.note(f"time: about {_estimate(setting, chosen, test)}")
@@ -62,8 +62,8 @@ def score(
         floor = None if own is None else compare(own, test.true[: estimators.BETWEEN]).relative_error
         outcomes = _trained(setting, chosen, test, show)
         study = _studied(setting, show)
-        drawing.fields(made.figure("fields.png"), setting, outcomes, test.size)
-        drawing.curves(made.figure("curves.png"), setting, outcomes, floor, study)
+        figures.fields(made.figure("fields.png"), setting, outcomes, test.size)
+        figures.curves(made.figure("curves.png"), setting, outcomes, floor, study)
         made.document = _document(setting, outcomes, test, floor, study)
         made.lines = _lines(setting, outcomes, floor)
         made.seen = _seen(setting, outcomes, study)
@@ -74,20 +74,22 @@ def score(
         made.next = "diffcli train --dataset mixture"
 
 
-def _estimate(setting: "Setting", chosen: tuple[str, ...], test: "Places") -> str:
+def _estimate(setting: "EstimatorSetting", chosen: tuple[str, ...], test: "Places") -> str:
     """How long the training will take, and the figures."""
-    from diffcli.matching import estimators
-    from diffcli.show import duration
+    from diffcli.lessons.scores import estimators
+    from diffcli.system.text import duration
 
     seconds = sum(setting.steps * estimators.seconds_per_step(setting, name, test) for name in chosen)
     return duration(1.2 * seconds + 10)
 
 
-def _trained(setting: "Setting", chosen: tuple[str, ...], test: "Places", show: "Show") -> dict[str, "Outcome"]:
+def _trained(
+    setting: "EstimatorSetting", chosen: tuple[str, ...], test: "Places", show: "Show"
+) -> dict[str, "EstimatorOutcome"]:
     """Every estimator's outcome, measured."""
-    from diffcli.matching import estimators
+    from diffcli.lessons.scores import estimators
 
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, EstimatorOutcome] = {}
     with show.progress("training", setting.steps * len(chosen), "steps") as bar:
         for i, name in enumerate(chosen):
             for step, loss, outcome in estimators.train(setting, name, test):
@@ -99,21 +101,25 @@ def _trained(setting: "Setting", chosen: tuple[str, ...], test: "Places", show: 
     return outcomes
 
 
-def _studied(setting: "Setting", show: "Show") -> "Noise":
+def _studied(setting: "EstimatorSetting", show: "Show") -> "Noise":
     """The noise of the gradients at the true score, over sigma."""
-    from diffcli.matching import noise
+    from diffcli.lessons.scores import gradient_noise
 
-    with show.progress("the noise of the gradients", noise.COUNT, "noise levels") as bar:
-        for study in noise.over_sigma(setting.data, setting.projections, setting.directions, setting.seed):
+    with show.progress("the noise of the gradients", gradient_noise.COUNT, "noise levels") as bar:
+        for study in gradient_noise.over_sigma(setting.data, setting.projections, setting.directions, setting.seed):
             bar.update(len(study.sigmas))
     return study
 
 
 def _document(
-    setting: "Setting", outcomes: dict[str, "Outcome"], test: "Places", floor: float | None, study: "Noise"
+    setting: "EstimatorSetting",
+    outcomes: dict[str, "EstimatorOutcome"],
+    test: "Places",
+    floor: float | None,
+    study: "Noise",
 ) -> dict[str, Any]:
-    from diffcli.core.processes.score_matching import denoising_surplus
-    from diffcli.matching import estimators
+    from diffcli.core.diffusion.score_matching import denoising_surplus
+    from diffcli.lessons.scores import estimators
 
     data = setting.data
     return {
@@ -134,8 +140,8 @@ def _document(
     }
 
 
-def _lines(setting: "Setting", outcomes: dict[str, "Outcome"], floor: float | None) -> list[str]:
-    from diffcli.show import table
+def _lines(setting: "EstimatorSetting", outcomes: dict[str, "EstimatorOutcome"], floor: float | None) -> list[str]:
+    from diffcli.console.show import table
 
     rows = [
         [
@@ -157,7 +163,7 @@ def _lines(setting: "Setting", outcomes: dict[str, "Outcome"], floor: float | No
     return [*table(heads, rows, right=range(1, 8)), "", *about, "", *EXPLAINED]
 
 
-def _seen(setting: "Setting", outcomes: dict[str, "Outcome"], study: "Noise") -> str:
+def _seen(setting: "EstimatorSetting", outcomes: dict[str, "EstimatorOutcome"], study: "Noise") -> str:
     """What this run showed of the estimators, and of their noise."""
     parts = [f"{name} {100 * o.agreement.relative_error:.1f} %" for name, o in outcomes.items()]
     ratios = (study.curves["denoising"][i] / study.curves["explicit"][i] for i in (0, -1))

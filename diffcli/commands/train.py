@@ -4,10 +4,10 @@ from typing import Annotated, Optional
 
 import typer
 
-from diffcli import options
 from diffcli.commands.training import Options, train_family
-from diffcli.options import recipe_option
-from diffcli.recipes.diffusion import suited
+from diffcli.console import options
+from diffcli.console.options import recipe_option
+from diffcli.training.recipes.diffusion import suited
 
 
 def train(

@@ -12,8 +12,8 @@ import typer
 from diffcli.errors import DivergedProblem, Problem, UsageProblem
 
 if TYPE_CHECKING:
-    from diffcli.session import Session
-    from diffcli.show import Bar, Show
+    from diffcli.console.show import Bar, Show
+    from diffcli.runs.session import Session
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,16 @@ def train_family(name: str, wish: Options, suited: Callable[[Any], Any] | None =
 
     suited:  data set -> the recipe where none was asked for; the recipe `default` unless given
     """
-    from diffcli import device as devices
-    from diffcli import recipes, runs
-    from diffcli.families import FAMILIES
-    from diffcli.files import check_free
-    from diffcli.history import family_name
-    from diffcli.interrupts import Interrupts
-    from diffcli.session import Session
-    from diffcli.show import Show
+    from diffcli.console.interrupts import Interrupts
+    from diffcli.console.show import Show
+    from diffcli.runs import folder as runs
+    from diffcli.runs.listing import family_name
+    from diffcli.runs.loading import check_family, find
+    from diffcli.runs.session import Session
+    from diffcli.system import device as devices
+    from diffcli.system.files import check_free
+    from diffcli.training import recipes
+    from diffcli.training.families import FAMILIES
 
     show, family = Show(as_json=wish.as_json, quiet=wish.quiet), FAMILIES[name]
     changes = _changes(wish)
@@ -59,16 +61,16 @@ def train_family(name: str, wish: Options, suited: Callable[[Any], Any] | None =
     with contextlib.ExitStack() as held:
         if wish.resume is None:
             usual = suited(changes.get("dataset", "")) if suited else family.recipes["default"]
-            start = recipes.load(wish.recipe, family.recipes) if wish.recipe else usual
+            start = recipes.load_recipe(wish.recipe, family.recipes) if wish.recipe else usual
             session = Session(recipes.override(start, changes), where, wish.data, wish.began)
             notes = session.dataset.notes
         else:
             if wish.out is not None or wish.recipe is not None:
                 raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
-            folder = runs.find(wish.resume, name)
+            folder = find(wish.resume, name)
             if folder.is_file():
                 raise UsageProblem(f"--resume takes a run, not a file: {wish.resume}", f"try --resume {folder.parent}")
-            runs.check_family(folder, family_name(folder), name)
+            check_family(folder, family_name(folder), name)
             held.enter_context(runs.locked(folder))
             session, notes = Session.resumed(folder, changes, where, wish.data, wish.began)
 
@@ -96,7 +98,7 @@ def train_family(name: str, wish: Options, suited: Callable[[Any], Any] | None =
 
 def _changes(wish: Options) -> dict[str, Any]:
     """The keys of the recipe that the options replace."""
-    from diffcli import recipes
+    from diffcli.training import recipes
 
     given = {k: v for k, v in wish.keys.items() if v is not None}
     changes = recipes.parse_settings(wish.settings) | given
@@ -109,7 +111,7 @@ def _changes(wish: Options) -> dict[str, Any]:
 
 def _finish(session: "Session", folder: Path, saved: Path, show: "Show") -> None:
     """Say what came of a run that is complete."""
-    from diffcli.show import duration
+    from diffcli.system.text import duration
 
     steps, seconds, look = session.trainer.step, session.clock.used, session.look
     assert look is not None
@@ -136,9 +138,9 @@ def _finish(session: "Session", folder: Path, saved: Path, show: "Show") -> None
 
 def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar") -> Path:
     """Run the session, showing each event; the last checkpoint."""
-    from diffcli import runs
-    from diffcli.history import checkpoints
-    from diffcli.training import Diverged
+    from diffcli.runs import folder as runs
+    from diffcli.runs.listing import checkpoints
+    from diffcli.training.fit import Diverged
 
     saved, status = folder, "failed"
     start, first = time.monotonic(), session.trainer.step
@@ -165,7 +167,7 @@ def _loop(session: "Session", folder: Path, stop: Callable[[], bool], bar: "Bar"
 
 def _announce(session: "Session", seconds_per_step: float) -> list[str]:
     """What will be trained, and how long it will take."""
-    from diffcli.show import duration
+    from diffcli.system.text import duration
 
     recipe, dataset = session.recipe, session.dataset
     parameters = sum(p.numel() for p in session.trainer.model.parameters())
@@ -185,8 +187,9 @@ def _dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
     """The resolved recipe and the estimates, as the result."""
     import tomli_w
 
-    from diffcli import recipes, runs
-    from diffcli.show import duration, size
+    from diffcli.runs import folder as runs
+    from diffcli.system.text import duration, size
+    from diffcli.training import recipes
 
     recipe = session.recipe
     weights = sum(p.numel() for p in session.trainer.model.parameters())

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import one_of
 
 if TYPE_CHECKING:
-    from diffcli.truths import Report
+    from diffcli.checks.check import Report
 
 
 def verify(
@@ -21,8 +21,8 @@ def verify(
     debug: options.Debug = False,
 ) -> None:
     """Hold every formula against its closed form: what is claimed, the truth, what we got. Takes up to a minute."""
-    from diffcli.show import Show
-    from diffcli.truths import all_checks
+    from diffcli.checks.check import all_checks
+    from diffcli.console.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
     known = all_checks()

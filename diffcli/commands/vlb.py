@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem, one_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.evaluation import Subject
-    from diffcli.lesson import Lesson
-    from diffcli.show import Show
-    from diffcli.vlb.task import Task
+    from diffcli.console.results import Lesson
+    from diffcli.console.show import Show
+    from diffcli.evaluation.bound.task import Task
+    from diffcli.evaluation.subject import Subject
 
 STEPS = 1000  # unless told, or the schedule has fewer
 IMAGES, POINTS = 100, 2000  # evaluated unless told
@@ -67,20 +67,22 @@ def vlb(
     """The variational bound: what every step costs, in nats and in bits per dimension."""
     import torch
 
-    from diffcli import device as devices
-    from diffcli import evaluation, models, sampling
-    from diffcli.lesson import lesson
-    from diffcli.show import Show
-    from diffcli.vlb.task import Task
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.evaluation import subject as subjects
+    from diffcli.evaluation.bound.task import Task
+    from diffcli.sampling import models
+    from diffcli.sampling import prepare as sampling
+    from diffcli.system import device as devices
 
     show = Show(as_json=as_json, quiet=quiet)
     where = devices.pick(device)
-    model = models.load(target, device=where, weights=weights, schedule=schedule, data=data)
+    model = models.load_model(target, device=where, weights=weights, schedule=schedule, data=data)
     grid = grid or "trailing"
     times = sampling.walk_times(model, steps, STEPS, grid)
     _check(times, best_steps)
     points = len(model.shape) == 1
-    subject = evaluation.subject(
+    subject = subjects.subject(
         model, count or (POINTS if points else IMAGES), KNOWN, conditional=conditional, seed=seed, data=data,
     )  # fmt: skip
     kind = _kind(variance, subject)
@@ -90,7 +92,7 @@ def vlb(
         raise UsageProblem(
             f"--every {every} leaves steps that none of {len(subject.x0)} items is evaluated at", "use more --count"
         )
-    evaluation.compute_in(model, precision)
+    subjects.compute_in(model, precision)
     for note in model.notes:
         show.note(f"note: {note}")
     task = Task(
@@ -112,27 +114,26 @@ def _run(
     """Measure the model's own errors, evaluate the terms, and fill in the lesson."""
     from dataclasses import replace
 
-    from diffcli.commands import vlb_report as report
-    from diffcli.vlb import evaluate, walks
+    from diffcli.evaluation.bound import best_walk, report, terms
 
     few, most = max(1, len(times) // LEVELS_OF_EACH), MEASURED if subject.discrete else KNOWN
     known, known_labels = subject.known[:most], None if subject.known_labels is None else subject.known_labels[:most]
     few = min(few, len(known))
     first = replace(task, x0=known, labels=known_labels, samples=1, every=few, stream="known")
     _estimate(task, first, show)
-    stops = walks.stops(task, kind) if best_steps else []
-    ends = walks.ends(task, stops)
+    stops = best_walk.stops(task, kind) if best_steps else []
+    ends = best_walk.ends(task, stops)
     with show.progress("the model's own error", first.total, "evaluations") as bar:
-        own = evaluate.measured(first, bar.update, ends if kind == "optimal" else [])
+        own = terms.measured(first, bar.update, ends if kind == "optimal" else [])
     pairs = stops if kind == "learned" else []
     with show.progress("the bound", task.total, "evaluations") as bar:
-        for done, so_far in evaluate.evaluate(task, own, decoded=ends, kind=kind, stops=pairs):
+        for done, so_far in terms.evaluate(task, own, decoded=ends, kind=kind, stops=pairs):
             bar.update(done)
             found = so_far
-    every = {k: evaluate.parts(task, found, k, own) for k in task.kinds}
+    every = {k: terms.parts(task, found, k, own) for k in task.kinds}
     report.fill(made, subject, task, times, kind, grid, every, found)
     if best_steps:
-        best = walks.walks(task, found, own, kind, best_steps)
+        best = best_walk.walks(task, found, own, kind, best_steps)
         report.add_walks(made, subject.model, task, times, best, kind, best_steps)
 
 
@@ -163,7 +164,7 @@ def _estimate(task: "Task", first: "Task", show: "Show") -> None:
     """Say how long it will take, from the faster of two batches."""
     from itertools import islice
 
-    from diffcli.show import duration
+    from diffcli.system.text import duration
 
     marks, rows = [time.monotonic()], [0]
     for row in islice(task.rows(), 2):

@@ -32,7 +32,7 @@ class Brightness(NamedTuple):
         return "healthy"
 
 
-class Moments(NamedTuple):
+class PointMoments(NamedTuple):
     """Of points in the plane: mean and standard deviation of each coordinate."""
 
     mean_x: float
@@ -41,11 +41,11 @@ class Moments(NamedTuple):
     std_y: float
 
     @classmethod
-    def of(cls, points: Tensor) -> "Moments":
+    def of(cls, points: Tensor) -> "PointMoments":
         """Of points [N, 2]."""
         return cls(*points.mean(0).tolist(), *points.std(0).tolist())
 
-    def against(self, data: "Moments") -> str:
+    def against(self, data: "PointMoments") -> str:
         """One phrase on how samples compare; "healthy" if mean and spread are near the data's in both coordinates."""
         if any(value != value for value in self):
             return "nan in the samples: the network has diverged"
@@ -59,7 +59,7 @@ class Moments(NamedTuple):
         return "healthy"
 
 
-Health = Brightness | Moments
+Health = Brightness | PointMoments
 
 
 def line(samples: Health, data: Health) -> str:

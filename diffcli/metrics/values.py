@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from diffcli.dataset import Dataset
+from diffcli.data.dataset import Dataset
 
 AT_ONCE = 1 << 22  # values
 

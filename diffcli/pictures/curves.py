@@ -8,7 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from diffcli.core.diffusion.schedules import Level, Schedule
+from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.levels import Level
 from diffcli.pictures.figures import write_figure
 
 WIDEST = 20.0  # the log-SNR beyond which curves are cut

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure, FigureBase, SubFigure
 from torch import Tensor
 
 from diffcli.core.diffusion.samplers import Step
-from diffcli.core.diffusion.schedules import Level, Schedule
-from diffcli.files import write_atomically
+from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.levels import Level
 from diffcli.pictures.grid import single
+from diffcli.system.files import write_atomically
 
 CELL = 1.0  # inches of an image
 DPI = 110

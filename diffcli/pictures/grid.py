@@ -12,8 +12,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from diffcli.dataset import to_pixels
-from diffcli.files import write_atomically
+from diffcli.data.dataset import to_pixels
+from diffcli.system.files import write_atomically
 
 GAP = 2  # pixels between images, before enlarging
 PAPER = 96  # grey of the gaps

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffcli.core.diffusion.exact import Exact
-from diffcli.core.diffusion.schedules import Level
+from diffcli.core.levels import Level
 from diffcli.pictures.grid import grid
 from diffcli.pictures.points import Density, Panel, extent, moving, row
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import DataProblem, DivergedProblem, UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.runs import Trained
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.runs.loading import Trained
 
 MOST = 4_000_000  # pixels
 AMOUNT = 0.5  # of --corrupt
@@ -39,12 +39,12 @@ def denoise(
     import torch
 
     from diffcli.commands.opening import opened
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
     from diffcli.core.randomness import keyed
-    from diffcli.denoising import check_amount
-    from diffcli.lesson import lesson
+    from diffcli.evaluation.denoisers import check_amount
     from diffcli.pictures.denoising import before_after_figure
     from diffcli.pictures.grid import save_png, single
-    from diffcli.show import Show
 
     if len(places) > 2:
         raise UsageProblem(f"one run and one image, not {len(places)} places", "diffcli dae denoise [RUN] IMAGE")
@@ -83,8 +83,8 @@ def denoise(
 
 def _read(path: Path) -> "Tensor":
     """The image at its own size, [1, C, H, W] in [-1, 1], grey or colour as it is."""
-    from diffcli.dataset import to_unit
-    from diffcli.images import GREY, header, read_image
+    from diffcli.data.dataset import to_unit
+    from diffcli.data.images import GREY, header, read_image
 
     mode, (width, height) = header(path)
     if not width * height <= MOST:
@@ -118,7 +118,7 @@ def _amount(trained: "Trained", image: "Tensor", amount: float | None, show: "Sh
 
 def _denoised(trained: "Trained", image: "Tensor", amount: float, show: "Show") -> "Tensor":
     """The image [1, C, H, W] denoised; a grey model takes the colours one by one, a colour model sees grey thrice."""
-    from diffcli.denoising import by_network, by_tiles, tiles
+    from diffcli.evaluation.denoisers import by_network, by_tiles, tiles
 
     channels, *side = trained.shape
     given = image.shape[1]

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import DivergedProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.dataset import Dataset
-    from diffcli.denoising import Rivals
-    from diffcli.runs import Trained
-    from diffcli.show import Show
+    from diffcli.console.show import Show
+    from diffcli.data.dataset import Dataset
+    from diffcli.evaluation.denoisers import Rivals
+    from diffcli.runs.loading import Trained
 
 AMOUNT = 0.5
 EXAMPLES = 6
@@ -41,10 +41,10 @@ def evaluate(
     import torch
 
     from diffcli.commands.opening import opened
-    from diffcli.denoising import Rivals, check_amount
-    from diffcli.lesson import lesson
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.evaluation.denoisers import Rivals, check_amount
     from diffcli.pictures.denoising import examples_figure, quality_figure
-    from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
     trained = opened(run, "dae", show, device)
@@ -74,19 +74,19 @@ def evaluate(
 
 def _images(trained: "Trained", folder: Path | None, count: int, show: "Show") -> tuple["Tensor", "Tensor"]:
     """Training images to know, as many as memory takes, and images to test on."""
-    from diffcli import data
-    from diffcli.denoising import KNOWN
+    from diffcli.data import loading as datasets
+    from diffcli.evaluation.denoisers import KNOWN
 
     recipe = trained.recipe
-    dataset = data.load(recipe.dataset, data=folder, size=recipe.size)
+    dataset = datasets.load_dataset(recipe.dataset, data=folder, size=recipe.size)
     _check_shape(trained, dataset)
     places, held = dataset.holdout()
     most = int(KNOWN / dataset.take([0])[0].numel())
     if len(places) > most:
         show.note(f"note: the linear and the memorising denoiser know {most} of {len(places)} training images")
     known, _ = dataset.take(places[:most])
-    if recipe.dataset in data.names():
-        tested = data.load(recipe.dataset, "test", data=folder)
+    if recipe.dataset in datasets.names():
+        tested = datasets.load_dataset(recipe.dataset, "test", data=folder)
         return known, tested.take(range(min(count, len(tested))))[0]
     show.note("note: a folder has no test images; these were held out of its training")
     return known, dataset.take(held[:count])[0]
@@ -152,7 +152,8 @@ def _name(trained: "Trained") -> str:
 
 def _tables(rows: list[dict[str, Any]], amounts: list[float], unit: str) -> list[str]:
     """PSNR with its standard error and SSIM: a line per denoiser, a column per amount."""
-    from diffcli.show import table, width
+    from diffcli.console.show import table
+    from diffcli.system.text import width
 
     roomy = width() >= WIDE * (len(amounts) + 1)
     found = {(row["denoiser"], row["amount"]): row for row in rows}

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.core.diffusion.autoencoder import Autoencoder
+    from diffcli.console.show import Show
+    from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
     from diffcli.core.diffusion.exact import Mixture
-    from diffcli.show import Show
 
 LOW, HIGH = 0.05, 1.0  # of the sigmas trained on and measured
 SMALL, LARGE = 0.01, 5.0  # of --sigma
@@ -40,11 +40,11 @@ def score(
     """Train a denoiser of points, and find in it the score: (r(x) - x) / sigma² beside the exact one."""
     import torch
 
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show, table
     from diffcli.core.diffusion.exact import Mixture
-    from diffcli.core.processes import toys
-    from diffcli.lesson import lesson
+    from diffcli.core.processes.laws import toys
     from diffcli.pictures.denoising import score_figure
-    from diffcli.show import Show, table
 
     if not SMALL <= sigma <= LARGE:
         raise UsageProblem(f"--sigma must be from {SMALL:g} to {LARGE:g}, not {sigma}", "the data have variance 1")
@@ -77,13 +77,13 @@ def _trained(steps: int, low: float, high: float, seed: int, show: "Show") -> "A
     """The average of a denoiser of the mixture's points, trained at all sigmas from low to high."""
     import torch
 
-    from diffcli.core.diffusion.autoencoder import Autoencoder
+    from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
     from diffcli.core.models.mlp import MLP
-    from diffcli.core.processes import toys
-    from diffcli.core.processes.corruption import Gaussian, draw_amounts
+    from diffcli.core.processes.corruption import GaussianNoise, draw_amounts
+    from diffcli.core.processes.laws import toys
     from diffcli.core.randomness import keyed
-    from diffcli.optimizers import Optimizer
-    from diffcli.training import Plan, Trainer, fit
+    from diffcli.training.fit import Plan, Trainer, fit
+    from diffcli.training.optimizers import Optimizer
 
     def batches(first: int) -> Iterator[tuple["Tensor", None]]:
         while True:
@@ -91,12 +91,12 @@ def _trained(steps: int, low: float, high: float, seed: int, show: "Show") -> "A
             first += BATCH
 
     def objective(model: Any, x: "Tensor", _: None, generator: torch.Generator) -> "Tensor":
-        amount = draw_amounts(Gaussian(), len(x), generator, low, high)
-        return model.loss(x, Gaussian().apply(x, amount, generator), amount)
+        amount = draw_amounts(GaussianNoise(), len(x), generator, low, high)
+        return model.loss(x, GaussianNoise().apply(x, amount, generator), amount)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keyed(seed, "weights").initial_seed())
-        model = Autoencoder(MLP(2, width=128, depth=2), Gaussian())
+        model = Autoencoder(MLP(2, width=128, depth=2), GaussianNoise())
         trainer = Trainer(model, Optimizer(model, name="adamw", lr=LR, muon_lr=LR, weight_decay=0.0), Plan(steps))
         with show.progress("training", steps, "steps") as bar:
             how = {"seed": seed, "batch": BATCH, "warmup": WARMUP, "clip": CLIP, "ema": EMA}
@@ -109,9 +109,9 @@ def _scores(model: "Autoencoder", law: "Mixture", x: "Tensor", sigma: float) -> 
     """At points [N, 2]: the exact score of the noised data, that in the network, and that in the best denoiser."""
     import torch
 
-    from diffcli.core.diffusion.schedules import Level
+    from diffcli.core.levels import Level
     from diffcli.core.processes.corruption import denoising_score
-    from diffcli.core.processes.kernels import value_and_gradient
+    from diffcli.core.processes.montecarlo.kernels import value_and_gradient
 
     level = Level(torch.ones((), dtype=torch.float64), torch.tensor(sigma, dtype=torch.float64))
     _, true = value_and_gradient(lambda places: law.log_density(places, level), x)
@@ -125,7 +125,7 @@ def _row(model: "Autoencoder", law: "Mixture", sigma: float, count: int, seed: i
     """Errors at one sigma, over points of the noised data and over points of the data."""
     import torch
 
-    from diffcli.core.processes.kernels import value_and_gradient
+    from diffcli.core.processes.montecarlo.kernels import value_and_gradient
     from diffcli.core.randomness import keyed
     from diffcli.metrics.fields import compare
 
@@ -161,7 +161,7 @@ def _fields(model: "Autoencoder", law: "Mixture", sigma: float) -> Any:
     """Scores over a grid of the plane, and the density over a finer one."""
     import torch
 
-    from diffcli.core.diffusion.schedules import Level
+    from diffcli.core.levels import Level
     from diffcli.pictures.denoising import Fields
 
     reach = 2.2 + sigma

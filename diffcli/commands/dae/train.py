@@ -4,9 +4,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
 from diffcli.commands.training import Options, train_family
-from diffcli.recipes.dae import RECIPES, DaeRecipe
+from diffcli.console import options
+from diffcli.training.recipes.dae import RECIPES, DaeRecipe
 
 
 def _option(key: str, text: str) -> Any:

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, Optional
 
 import typer
 
-from diffcli import options
-from diffcli.commands.markov.size import check_size
+from diffcli.console import options
 from diffcli.errors import UsageProblem
+from diffcli.lessons.markov.size import check_size
 
 if TYPE_CHECKING:
-    from diffcli.commands.markov.forward import Forward
-    from diffcli.core.processes.chains import Chain
+    from diffcli.core.processes.chains.named import Chain
+    from diffcli.lessons.markov.forward import Forward
 
 FORWARD = "diffusion"
 
@@ -53,15 +53,15 @@ def markov(
     ehrenfest,n=10,lazy=0.1   ar1,rho=0.9,noise=1   ou,rate=1,dt=0.1,volatility=1
     ising,side=3,beta=0.4,field=0   diffusion,steps=100,schedule=cosine (schedule last)
     """
-    from diffcli.commands.markov import finite, forward, gaussian, ising
-    from diffcli.core.processes.autoregression import Autoregression
-    from diffcli.core.processes.ising import Ising
-    from diffcli.core.processes.markov import Finite
-    from diffcli.lesson import lesson
-    from diffcli.show import Show
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.core.processes.chains.autoregression import Autoregression
+    from diffcli.core.processes.chains.finite import Finite
+    from diffcli.core.processes.chains.ising import Ising
+    from diffcli.lessons.markov import finite, forward, gaussian, ising
 
     check_size(steps, chains)
-    show, found = Show(as_json=as_json, quiet=quiet), load(chain)
+    show, found = Show(as_json=as_json, quiet=quiet), named_chain(chain)
     wanted = Simulation(chain, steps, chains, start, seed)
     with lesson("markov", out, show) as made:
         made.document |= {"chain": chain, "steps": steps, "chains": chains, "seed": seed}
@@ -75,16 +75,17 @@ def markov(
             forward.study(found, wanted, made)
 
 
-def load(target: str) -> "Chain | Forward":
+def named_chain(target: str) -> "Chain | Forward":
     """The chain that the target names: a file, or a name with parameters."""
     from pathlib import Path
 
-    from diffcli import matrices, specs
-    from diffcli.commands.markov.forward import Forward, forward
-    from diffcli.core.processes.chains import CHAINS
+    from diffcli import specs
+    from diffcli.core.processes.chains.named import CHAINS
+    from diffcli.lessons.markov import matrices
+    from diffcli.lessons.markov.forward import Forward, forward
 
     if Path(target).suffix.lower() in matrices.SUFFIXES:
-        return matrices.load(Path(target))
+        return matrices.read_chain(Path(target))
     target, comma, schedule = target.partition(",schedule=")
     if comma and target.split(",")[0].strip() != FORWARD:
         raise UsageProblem("only diffusion has a schedule", "as in diffusion,schedule=cosine")

@@ -2,9 +2,9 @@
 
 import typer
 
-from diffcli import options
 from diffcli.commands.noise import chain, gaussian
 from diffcli.commands.visualize import forward
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 app = typer.Typer(

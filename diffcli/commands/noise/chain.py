@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from diffcli.commands.noise.walk import Walk
-    from diffcli.lesson import Lesson
-    from diffcli.metrics.noising import Held
-    from diffcli.pictures.noising import Bond, Paths
+    from diffcli.console.results import Lesson
+    from diffcli.lessons.gaussians.noising import Held
+    from diffcli.lessons.gaussians.noising_pictures import Bond, Paths
+    from diffcli.lessons.gaussians.walk import ChainBesideJump
 
 STEPS = 1000  # of a schedule in continuous time
 MOST_STEPS = 10_000
@@ -46,9 +46,9 @@ def chain(
     debug: options.Debug = False,
 ) -> None:
     """The forward process step by step against the one-jump formula: the same law at every time, other paths."""
-    from diffcli.commands.noise.walk import levels_up, walked
-    from diffcli.lesson import lesson
-    from diffcli.show import Show
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
+    from diffcli.lessons.gaussians.walk import levels_up, walked
     from diffcli.specs import schedule as make
 
     show = Show(as_json=as_json, quiet=quiet)
@@ -74,7 +74,7 @@ def _start(dataset: str | None, value: float | None, count: int | None, seed: in
     import torch
 
     from diffcli.commands.visualize.forward import items
-    from diffcli.points import TITLES
+    from diffcli.data.points import TITLES
 
     if value is None:
         kind = 1 if dataset in TITLES else 3
@@ -92,11 +92,11 @@ def _start(dataset: str | None, value: float | None, count: int | None, seed: in
     return x0
 
 
-def _measure(walk: "Walk", made: "Lesson") -> None:
+def _measure(walk: "ChainBesideJump", made: "Lesson") -> None:
     """Laws at the stops, correlations between them; what is said of them."""
-    from diffcli.commands.noise.walk import bonds
-    from diffcli.metrics.noising import held
-    from diffcli.show import table
+    from diffcli.console.show import table
+    from diffcli.lessons.gaussians.noising import held
+    from diffcli.lessons.gaussians.walk import bonds
 
     x0, rows, cells = walk.x0, [], []
     laws: list[Held] = []
@@ -142,9 +142,9 @@ def _measure(walk: "Walk", made: "Lesson") -> None:
     )
 
 
-def _draw(walk: "Walk", made: "Lesson", title: str, dataset: str, data: "Path | None") -> None:
-    from diffcli.jobs import spread
-    from diffcli.pictures.noising import Shown, images_figure, paths_figure
+def _draw(walk: "ChainBesideJump", made: "Lesson", title: str, dataset: str, data: "Path | None") -> None:
+    from diffcli.core.diffusion.job import spread
+    from diffcli.lessons.gaussians.noising_pictures import Shown, images_figure, paths_figure
 
     stops = list(walk.chain)
     few = [stops[i] for i in spread(len(stops), 4)]
@@ -165,15 +165,15 @@ def _draw(walk: "Walk", made: "Lesson", title: str, dataset: str, data: "Path | 
         _draw_points(walk, made, few, dataset, data)
 
 
-def _draw_points(walk: "Walk", made: "Lesson", stops: list[int], dataset: str, data: "Path | None") -> None:
+def _draw_points(walk: "ChainBesideJump", made: "Lesson", stops: list[int], dataset: str, data: "Path | None") -> None:
     """Two rows of points over the density at some levels."""
     from PIL import Image
 
     from diffcli.pictures.grid import save_png
     from diffcli.pictures.points import row
-    from diffcli.planes import Plane
+    from diffcli.sampling.planes import PlanarData
 
-    plane = Plane.of_dataset(dataset, data)
+    plane = PlanarData.of_dataset(dataset, data)
     strips = []
     for name, at in (("chain", walk.chain.__getitem__), ("jump", walk.jump)):
         panels = plane.panels([(walk.levels[stop], at(stop)) for stop in stops])
@@ -184,13 +184,13 @@ def _draw_points(walk: "Walk", made: "Lesson", stops: list[int], dataset: str, d
     save_png(made.figure("points.png"), sheet)
 
 
-def _paths(walk: "Walk") -> "Paths":
+def _paths(walk: "ChainBesideJump") -> "Paths":
     """A few numbers on their way from the same x0, the greatest there is."""
     import torch
 
-    from diffcli.core.processes.forward import chain as steps
+    from diffcli.core.levels import chain as steps
     from diffcli.core.randomness import keyed
-    from diffcli.pictures.noising import Paths
+    from diffcli.lessons.gaussians.noising_pictures import Paths
 
     levels, start = walk.levels, walk.x0.max().expand(LINES)
     noises = torch.randn(len(levels), LINES, generator=keyed(walk.seed, "paths"), dtype=torch.float64)
@@ -200,13 +200,13 @@ def _paths(walk: "Walk") -> "Paths":
     return Paths(torch.linspace(0, 1, len(levels)).double(), walked, jumped, alpha * start[0], sigma)
 
 
-def _bond(walk: "Walk") -> "Bond":
+def _bond(walk: "ChainBesideJump") -> "Bond":
     """The correlations of the middle stop with all times."""
     import torch
 
-    from diffcli.commands.noise.walk import bonds
-    from diffcli.core.processes.forward import correlation
-    from diffcli.pictures.noising import Bond
+    from diffcli.core.levels import correlation
+    from diffcli.lessons.gaussians.noising_pictures import Bond
+    from diffcli.lessons.gaussians.walk import bonds
 
     levels, middle = walk.levels, walk.middle
     pairs = [(levels[min(i, middle)], levels[max(i, middle)]) for i in range(1, len(levels))]

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.core.processes.normal import Normal
-    from diffcli.lesson import Lesson
-    from diffcli.metrics.normals import Divergence, Moments
-    from diffcli.pictures.normals import Operation
+    from diffcli.console.results import Lesson
+    from diffcli.core.processes.laws.gaussian import Normal
+    from diffcli.lessons.gaussians.measures import Divergence, MeasuredMoments
+    from diffcli.lessons.gaussians.pictures import Operation
 
 MATRICES = {1: "2", 2: "1,-0.5/0.5,1"}
 COVARIANCES = {1: ("1.5", "0.5"), 2: ("1,0.6/0.6,2", "0.8,-0.3/-0.3,0.5")}  # the first's, the other's
@@ -51,21 +51,21 @@ def gaussian(
     """Gaussians: draws beside the density; affine map, sum, product, conditional and KL against their formulas."""
     import torch
 
-    from diffcli.commands.noise import laws
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
     from diffcli.core.randomness import keyed
-    from diffcli.lesson import lesson
-    from diffcli.metrics.normals import moments
-    from diffcli.pictures.normals import algebra_figure, density_figure
-    from diffcli.show import Show
+    from diffcli.lessons.gaussians import named
+    from diffcli.lessons.gaussians.measures import moments
+    from diffcli.lessons.gaussians.pictures import algebra_figure, density_figure
 
     show = Show(as_json=as_json, quiet=quiet)
     own, others = COVARIANCES[dim]
-    first = laws.normal(mean, std, own if std is covariance is None else covariance, dim)
-    second = laws.normal(
+    first = named.normal(mean, std, own if std is covariance is None else covariance, dim)
+    second = named.normal(
         other_mean, other_std, others if other_std is other_covariance is None else other_covariance, dim, "other-"
     )
-    turn, move = laws.matrix(matrix or MATRICES[dim], (dim, dim), "--matrix"), laws.numbers(shift, dim, "--shift")
-    value = laws.numbers(given, 1, "--given").item()
+    turn, move = named.matrix(matrix or MATRICES[dim], (dim, dim), "--matrix"), named.numbers(shift, dim, "--shift")
+    value = named.numbers(given, 1, "--given").item()
     x, z = (law.draw(count, keyed(seed, "gaussian", i)) for i, law in enumerate((first, second)))
     uniform = torch.rand(count, generator=keyed(seed, "product"), dtype=torch.float64)
     try:
@@ -88,15 +88,15 @@ def gaussian(
 
 
 def _operation(name: str, formula: str, truth: "Normal", draws: "Tensor") -> "Operation":
-    from diffcli.metrics.normals import moments
-    from diffcli.pictures.normals import Operation
+    from diffcli.lessons.gaussians.measures import moments
+    from diffcli.lessons.gaussians.pictures import Operation
 
     return Operation(name, formula, truth, draws, moments(draws, truth) if len(draws) >= FEWEST else None)
 
 
 def _product(first: "Normal", second: "Normal", x: "Tensor", uniform: "Tensor", made: "Lesson") -> "Operation":
     """Draws of the product by rejection; how many stay measures its constant."""
-    from diffcli.metrics.normals import accepted
+    from diffcli.lessons.gaussians.measures import accepted
 
     truth, constant = first.times(second)
     kept, peak = accepted(x, second, uniform), second.log_density(second.mean)
@@ -115,9 +115,9 @@ def _conditional(first: "Normal", second: "Normal", x: "Tensor", z: "Tensor", va
     """In 2-D the first coordinate given the second; in 1-D x given x + z, which is what a denoiser looks for."""
     import torch
 
-    from diffcli.core.processes.normal import Normal
-    from diffcli.metrics.normals import Moments, along_regression, regression_error
-    from diffcli.pictures.normals import Operation
+    from diffcli.core.processes.laws.gaussian import Normal
+    from diffcli.lessons.gaussians.measures import MeasuredMoments, along_regression, regression_error
+    from diffcli.lessons.gaussians.pictures import Operation
 
     if len(first.mean) == 2:
         joint, pairs, formula = first, x, f"x 1 where x 2 = {value:g}"
@@ -130,18 +130,18 @@ def _conditional(first: "Normal", second: "Normal", x: "Tensor", z: "Tensor", va
     draws = along_regression(pairs, value).unsqueeze(1)
     mean_error, variance_error = regression_error(pairs, value, truth.covariance[0, 0])
     variance = (draws - draws.mean()).square().sum().reshape(1, 1) / (len(draws) - 2)  # a line has two parameters
-    found = Moments(draws.mean(0), variance, mean_error.reshape(1), variance_error.reshape(1, 1))
+    found = MeasuredMoments(draws.mean(0), variance, mean_error.reshape(1), variance_error.reshape(1, 1))
     return Operation("conditional", formula, truth, draws, found)
 
 
 def _divergences(laws: tuple["Normal", "Normal"], draws: tuple["Tensor", "Tensor"]) -> "dict[str, Divergence]":
-    from diffcli.metrics.normals import divergence
+    from diffcli.lessons.gaussians.measures import divergence
 
     (first, second), (x, z) = laws, draws
     return {"first_from_other": divergence(first, second, x), "other_from_first": divergence(second, first, z)}
 
 
-def _moments(truth: "Normal", measured: "Moments | None") -> dict[str, Any]:
+def _moments(truth: "Normal", measured: "MeasuredMoments | None") -> dict[str, Any]:
     """Predicted and measured, as a document has them; None where there was nothing to measure."""
     found: dict[str, Any] = {"mean_true": truth.mean.tolist(), "covariance_true": truth.covariance.tolist()}
     for key in ("mean", "covariance", "mean_error", "covariance_error"):
@@ -155,10 +155,14 @@ def _moments(truth: "Normal", measured: "Moments | None") -> dict[str, Any]:
 
 
 def _say(
-    made: "Lesson", first: "Normal", own: "Moments", operations: "list[Operation]", divergences: "dict[str, Divergence]"
+    made: "Lesson",
+    first: "Normal",
+    own: "MeasuredMoments",
+    operations: "list[Operation]",
+    divergences: "dict[str, Divergence]",
 ) -> None:
     """Fill the document, and say what is in it."""
-    from diffcli.show import table
+    from diffcli.console.show import table
 
     made.document |= {"dim": len(first.mean), **_moments(first, own)}
     made.document["operations"] = {o.name: _moments(o.truth, o.measured) for o in operations}
@@ -187,7 +191,7 @@ def _say(
     made.next = "diffcli noise chain"
 
 
-def _cells(truth: "Normal", measured: "Moments | None") -> list[str]:
+def _cells(truth: "Normal", measured: "MeasuredMoments | None") -> list[str]:
     """Means and variances as a table has them, and the furthest of all in standard errors."""
 
     def short(values: "Tensor") -> str:

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
 
+    from diffcli.console.show import Show
     from diffcli.core.models.vae import VAE
-    from diffcli.show import Show
 
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 SIDE = 15  # pictures along a side of the map of a latent plane
@@ -34,25 +34,25 @@ def evaluate(
     debug: options.Debug = False,
 ) -> None:
     """The bound in its parts, IWAE-k, log p(x) by annealing with bounds from both sides, and the latent space."""
-    from diffcli import bounds
     from diffcli.commands.opening import opened
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
     from diffcli.core.processes.variational import active_units
-    from diffcli.lesson import lesson
-    from diffcli.show import Show
+    from diffcli.evaluation import vae_bounds
 
     show = Show(as_json=as_json, quiet=quiet)
     trained = opened(run, "vae", show)
-    model = bounds.exact(trained)
-    dataset, x, labels = bounds.images(trained, 10_000, data)
+    model = vae_bounds.exact(trained)
+    dataset, x, labels = vae_bounds.images(trained, 10_000, data)
     some = x[:count]
     how = {"chains": ais_chains, "temperatures": ais_temperatures, "seed": seed}
     show.note(f"time: about {_estimate(model, some, samples, x[:ais_images], ais_chains, ais_temperatures)}")
     with lesson("vae-evaluate", out, show) as made:
-        terms, posterior = bounds.bound(model, x, seed), bounds.encoded(model, x)
+        terms, posterior = vae_bounds.bound(model, x, seed), vae_bounds.encoded(model, x)
         active = active_units(posterior.mean)
         weights = _weights(model, some, samples, seed, show)
         test = _bounds(model, x[:ais_images], samples, None, how, show)
-        drawn, z = bounds.simulated(model, ais_images, seed)
+        drawn, z = vae_bounds.simulated(model, ais_images, seed)
         sandwich = _bounds(model, drawn, samples, z, how, show)
         curve = _curve(weights)
         _draw(made, trained, model, terms, active, curve, posterior, labels, dataset.classes, test, sandwich)
@@ -69,32 +69,32 @@ def evaluate(
 
 def _estimate(model: "VAE", x: "Tensor", samples: int, few: "Tensor", chains: int, temperatures: int) -> str:
     """How long it will take, from one block of each kind of work."""
-    from diffcli import bounds
-    from diffcli.core.processes.kernels import value_and_gradient
+    from diffcli.core.processes.montecarlo.kernels import value_and_gradient
     from diffcli.core.randomness import keyed
-    from diffcli.show import duration
+    from diffcli.evaluation import vae_bounds
+    from diffcli.system.text import duration
 
-    target, u = bounds.whitened(model, few, chains), bounds.start(model, few, chains, keyed(0, "trial"))
+    target, u = vae_bounds.whitened(model, few, chains), vae_bounds.start(model, few, chains, keyed(0, "trial"))
     for _ in range(2):  # the first call of each kind is slower than the rest
         began = time.monotonic()
-        block = next(bounds.log_weights(model, x, samples, 0))
+        block = next(vae_bounds.log_weights(model, x, samples, 0))
         per_weight = (time.monotonic() - began) / block.numel()
         began = time.monotonic()
         value_and_gradient(target, u)
         per_leap = time.monotonic() - began
     evaluations = (len(x) + 2 * len(few)) * samples
-    leaps = 3 * temperatures * (bounds.LEAPS + 2)  # up twice and down once
+    leaps = 3 * temperatures * (vae_bounds.LEAPS + 2)  # up twice and down once
     return duration(4 + per_weight * evaluations + per_leap * leaps)
 
 
 def _weights(model: "VAE", x: "Tensor", samples: int, seed: int, show: "Show") -> "Tensor":
     import torch
 
-    from diffcli import bounds
+    from diffcli.evaluation import vae_bounds
 
     parts, done = [], 0
     with show.progress("importance weights", samples, "samples per image") as bar:
-        for part in bounds.log_weights(model, x, samples, seed):
+        for part in vae_bounds.log_weights(model, x, samples, seed):
             parts.append(part)
             bar.update(done := done + part.shape[1])
     return torch.cat(parts, dim=1)
@@ -106,14 +106,14 @@ def _bounds(
     """Every bound of log p(x) for a few images; the upper one where the z that they were drawn from is known."""
     import torch
 
-    from diffcli import bounds
+    from diffcli.evaluation import vae_bounds
 
-    weights = torch.cat(list(bounds.log_weights(model, x, samples, how["seed"])), dim=1)
-    annealing = bounds.Annealing.of(model, x, **how)
-    found = {"ELBO": weights.mean(1), "IWAE": bounds.log_average(weights)}
-    found["AIS, lower"] = bounds.log_average(_walked(annealing.lower(), "annealing", how, show))
+    weights = torch.cat(list(vae_bounds.log_weights(model, x, samples, how["seed"])), dim=1)
+    annealing = vae_bounds.Annealing.of(model, x, **how)
+    found = {"ELBO": weights.mean(1), "IWAE": vae_bounds.log_mean_exp(weights)}
+    found["AIS, lower"] = vae_bounds.log_mean_exp(_walked(annealing.lower(), "annealing", how, show))
     if z is not None:
-        found["AIS, upper"] = -bounds.log_average(_walked(annealing.upper(z), "annealing back", how, show))
+        found["AIS, upper"] = -vae_bounds.log_mean_exp(_walked(annealing.upper(z), "annealing back", how, show))
     return found
 
 
@@ -145,7 +145,7 @@ def _draw(
 ) -> None:  # fmt: skip
     import torch
 
-    from diffcli import bounds
+    from diffcli.evaluation import vae_bounds
     from diffcli.pictures import latents
     from diffcli.pictures.grid import grid, save_png
 
@@ -163,7 +163,7 @@ def _draw(
         places = torch.special.ndtri(share).float()
         plane = torch.cartesian_prod(places.flip(0), places)[:, [1, 0]]
         with torch.no_grad():
-            save_png(made.figure("map.png"), grid(bounds.decoded(model, plane), columns=SIDE))
+            save_png(made.figure("map.png"), grid(vae_bounds.decoded(model, plane), columns=SIDE))
 
 
 def _document(
@@ -171,8 +171,8 @@ def _document(
 ) -> dict[str, Any]:
     import math
 
-    from diffcli import bounds
     from diffcli.core.processes.variational import iwae
+    from diffcli.evaluation import vae_bounds
     from diffcli.metrics.statistics import standard_error
 
     elbo, numbers = terms.elbo, math.prod(trained.shape)
@@ -208,13 +208,15 @@ def _document(
             "gap_standard_error": standard_error(sandwich["AIS, upper"] - sandwich["AIS, lower"]),
             "images": {name: values.tolist() for name, values in sandwich.items()},
         },
-        "bits_per_dim": bounds.bits_per_dim(elbo.mean().item(), numbers) if byte else None,
-        "iwae_bits_per_dim": bounds.bits_per_dim(elbo.mean().item() + gain.mean().item(), numbers) if byte else None,
+        "bits_per_dim": vae_bounds.bits_per_dim(elbo.mean().item(), numbers) if byte else None,
+        "iwae_bits_per_dim": vae_bounds.bits_per_dim(elbo.mean().item() + gain.mean().item(), numbers)
+        if byte
+        else None,
     }
 
 
 def _lines(d: dict[str, Any], every: int, some: int, few: int) -> list[str]:
-    from diffcli.show import table
+    from diffcli.console.show import table
 
     s, name = d["sandwich"], f"IWAE-{d['iwae_samples']}"
     test = {bound: sum(values) / len(values) for bound, values in d["ais_images"].items()}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 FRAMES = 30
@@ -25,17 +25,17 @@ def interpolate(
     """From one test image to another through the latent space: on the straight line and on the great circle."""
     import torch
 
-    from diffcli import bounds
     from diffcli.commands.opening import opened
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
     from diffcli.core.diffusion.editing import slerp
-    from diffcli.lesson import lesson
+    from diffcli.evaluation import vae_bounds
     from diffcli.pictures.grid import grid, save_gif
     from diffcli.pictures.latents import strips_figure
-    from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
     trained = opened(run, "vae", show)
-    _, x, _ = bounds.images(trained, max(first, second) + 1, data)
+    _, x, _ = vae_bounds.images(trained, max(first, second) + 1, data)
     if max(first, second) >= len(x):
         raise UsageProblem(f"there are {len(x)} test images, counted from 0", "choose --from and --to among them")
     model = trained.model

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffcli.runs import Trained
+    from diffcli.runs.loading import Trained
 
 
 def reconstruct(
@@ -29,19 +29,19 @@ def reconstruct(
     """Images above what the autoencoder makes of them, each with its bound in parts."""
     import torch
 
-    from diffcli import bounds
     from diffcli.commands.opening import opened
-    from diffcli.lesson import lesson
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show, table
+    from diffcli.evaluation import vae_bounds
     from diffcli.pictures.latents import strips_figure
-    from diffcli.show import Show, table
 
     show = Show(as_json=as_json, quiet=quiet)
     trained = opened(run, "vae", show)
-    x = _files(image, trained, seed) if image else bounds.images(trained, count, data)[1]
-    model = bounds.exact(trained)
+    x = _files(image, trained, seed) if image else vae_bounds.images(trained, count, data)[1]
+    model = vae_bounds.exact(trained)
     with lesson("vae-reconstruct", out, show) as made, torch.no_grad():
-        terms = bounds.bound(model, x, seed)
-        means = model.pixels.mean(model.decode(bounds.encoded(model, x).mean))
+        terms = vae_bounds.bound(model, x, seed)
+        means = model.pixels.mean(model.decode(vae_bounds.encoded(model, x).mean))
         heads = [f"{value:.0f}" for value in terms.elbo.tolist()]
         strips = {"image": x, "reconstruction": means}
         strips_figure(made.figure("reconstructions.png"), strips, "Images and reconstructions; above, the ELBO", heads)
@@ -68,10 +68,10 @@ def _files(paths: list[Path], trained: "Trained", seed: int) -> "Tensor":
     """Image files as the model sees pixels, [N, C, H, W]."""
     import torch
 
-    from diffcli.core.processes.pixels import bits
+    from diffcli.core.processes.laws.pixels import bits
     from diffcli.core.randomness import keyed
-    from diffcli.dataset import to_unit
-    from diffcli.images import read_image
+    from diffcli.data.dataset import to_unit
+    from diffcli.data.images import read_image
 
     channels, height, width = trained.shape
     x = torch.stack([to_unit(read_image(path, (channels, height, width))) for path in paths])

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 
 WIDTHS = 9  # places of a traversal
 REACH = 2.5  # standard deviations of the prior
@@ -26,27 +26,27 @@ def sample(
     """Images from the prior, as means and as drawn pixels; and what each latent unit changes."""
     import torch
 
-    from diffcli import bounds
     from diffcli.commands.opening import opened
+    from diffcli.console.results import lesson
+    from diffcli.console.show import Show
     from diffcli.core.randomness import image_noise, keyed
-    from diffcli.lesson import lesson
+    from diffcli.evaluation import vae_bounds
     from diffcli.pictures.grid import grid, save_png
     from diffcli.pictures.latents import strips_figure
-    from diffcli.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
     trained = opened(run, "vae", show)
     model = trained.model
     with lesson("vae-sample", out, show) as made, torch.no_grad():
         z = image_noise(seed, "start", range(count), (model.latent,))
-        parameters = torch.cat([model.decode(part) for part in z.split(bounds.AT_ONCE)])
+        parameters = torch.cat([model.decode(part) for part in z.split(vae_bounds.AT_ONCE)])
         means = model.pixels.mean(parameters)
         save_png(made.figure("means.png"), grid(means))
         save_png(made.figure("drawn.png"), grid(model.pixels.draw(parameters, keyed(seed, "pixels"))))
         made.document = {"run": str(trained.path.parent), "count": count, "latent": model.latent, "seed": seed}
         if traverse:
-            _, x, _ = bounds.images(trained, 1000, data)
-            kl = bounds.bound(model, x, seed).kl.mean(0)
+            _, x, _ = vae_bounds.images(trained, 1000, data)
+            kl = vae_bounds.bound(model, x, seed).kl.mean(0)
             units = kl.argsort(descending=True)[:traverse].tolist()
             walk = torch.linspace(-REACH, REACH, WIDTHS)
             strips = {}

@@ -4,9 +4,9 @@ from typing import Annotated, Optional
 
 import typer
 
-from diffcli import options
 from diffcli.commands.training import Options, train_family
-from diffcli.recipes.vae import RECIPES, VaeRecipe
+from diffcli.console import options
+from diffcli.training.recipes.vae import RECIPES, VaeRecipe
 
 
 def _option(key: str, text: str) -> "typer.models.OptionInfo":

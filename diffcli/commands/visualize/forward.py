@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -38,17 +38,18 @@ def forward(
 
     import torch
 
+    from diffcli.console.show import Show
     from diffcli.core.diffusion import bound
     from diffcli.core.randomness import image_noise
-    from diffcli.files import check_free, fresh_place, write_atomically
-    from diffcli.kinds import kind_of
+    from diffcli.data.kinds import kind_of
+    from diffcli.data.points import TITLES
     from diffcli.pictures.figures import forward_figure
     from diffcli.pictures.grid import grid, save_gif, save_png
     from diffcli.pictures.points import extent, moving, row
-    from diffcli.planes import Plane
-    from diffcli.points import TITLES
-    from diffcli.show import Show, finite
+    from diffcli.sampling.planes import PlanarData
     from diffcli.specs import schedule as make
+    from diffcli.system.files import check_free, fresh_place, write_atomically
+    from diffcli.system.text import finite
 
     show = Show(as_json=as_json, quiet=quiet)
     law = make(schedule)
@@ -88,7 +89,7 @@ def forward(
             forward_figure(figure, shown, times, levels, law, schedule)
             save_gif(gif, [grid(level.noised(x0, eps) / torch.hypot(*level), width=600) for level in path])
         else:
-            plane = Plane.of_dataset(dataset, data)
+            plane = PlanarData.of_dataset(dataset, data)
             strip = plane.panels([(level, level.noised(x0, eps)) for level in levels])
             save_png(figure, row(strip, title=f"The forward process, {schedule} schedule", side=2.4))
             film = plane.panels([(level, level.noised(x0, eps)) for level in path])
@@ -120,10 +121,10 @@ def items(dataset: str, image: Path | None, count: int, seed: int, data: Path | 
     """Data to show or to walk from [N, ...]: one file's, or some of a data set, one of each class first."""
     import torch
 
-    from diffcli import data as datasets
     from diffcli.core.randomness import keyed
-    from diffcli.dataset import to_unit
-    from diffcli.images import GREY, header, read_image
+    from diffcli.data import loading as datasets
+    from diffcli.data.dataset import to_unit
+    from diffcli.data.images import GREY, header, read_image
 
     if image is not None:
         mode, (width, height) = header(image)
@@ -134,7 +135,7 @@ def items(dataset: str, image: Path | None, count: int, seed: int, data: Path | 
             max(1, round(width * factor)),
         )
         return to_unit(read_image(image, shape)).unsqueeze(0)
-    found = datasets.load(dataset, data=data)
+    found = datasets.load_dataset(dataset, data=data)
     order = torch.randperm(len(found), generator=keyed(seed, "show"))[: max(1000, count)]
     if found.labels is not None:  # one of each class first, then the second of each
         labels = found.labels[order]

@@ -4,7 +4,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 FRAMES = 40  # of the animation
@@ -34,19 +34,19 @@ def reverse(
     """The reverse process: where the walk stands (x_t) and what it believes (the clean estimate), step by step."""
     import torch
 
+    from diffcli.console.show import Show
+    from diffcli.core.diffusion.job import even_in_angle, spread
     from diffcli.core.diffusion.samplers import Step
-    from diffcli.files import fresh_place
-    from diffcli.jobs import even_in_angle, spread
     from diffcli.pictures.figures import reverse_figure
     from diffcli.pictures.grid import grid as mosaic
     from diffcli.pictures.grid import save_gif, save_png
     from diffcli.pictures.points import extent, moving, row
-    from diffcli.planes import Plane
-    from diffcli.sampling import Wish, prepare
-    from diffcli.show import Show
+    from diffcli.sampling.planes import PlanarData
+    from diffcli.sampling.prepare import SamplingOptions, prepare
+    from diffcli.system.files import fresh_place
 
     show = Show(as_json=as_json, quiet=quiet)
-    wish = Wish(
+    wish = SamplingOptions(
         sampler=sampler, steps=steps, grid=grid, schedule=schedule, label=label, guidance=guidance, count=count,
         seed=seed, device=device,
     )  # fmt: skip
@@ -54,7 +54,7 @@ def reverse(
     steps = len(job.levels) - 1
     for note in model.notes:
         show.note(f"note: {note}")
-    plane = Plane.of_model(model)
+    plane = PlanarData.of_model(model)
     if plane is None and len(job.shape) != 3:
         raise UsageProblem(f"points with {job.shape[0]} coordinates cannot be drawn in the plane", "use 2, or sample")
     if plane is None and count and count > 10:

@@ -4,7 +4,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 
 
 def schedules(
@@ -20,10 +20,10 @@ def schedules(
     import torch
 
     from diffcli import specs
+    from diffcli.console.show import Show, table
     from diffcli.core.diffusion.schedules import SCHEDULES
-    from diffcli.files import fresh_place
     from diffcli.pictures.curves import schedules_figure
-    from diffcli.show import Show, table
+    from diffcli.system.files import fresh_place
 
     show = Show(as_json=as_json, quiet=quiet)
     chosen = {name: specs.schedule(name) for name in names or SCHEDULES}

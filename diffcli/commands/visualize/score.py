@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from diffcli.core.diffusion.denoiser import Denoise
-    from diffcli.core.diffusion.schedules import Level
+    from diffcli.core.levels import Level
     from diffcli.pictures.curves import Field
-    from diffcli.planes import Plane
+    from diffcli.sampling.planes import PlanarData
 
 ARROWS, CELLS = 17, 120  # along each side
 EXTENT = 2.5  # of the data, in their standard deviations
@@ -31,15 +31,15 @@ def score(
     """The score field of a model of points, as arrows over the density, from noise to data."""
     import torch
 
-    from diffcli import models
-    from diffcli.files import fresh_place
+    from diffcli.console.show import Show
     from diffcli.pictures.curves import score_figure
-    from diffcli.planes import Plane
-    from diffcli.show import Show
+    from diffcli.sampling import models
+    from diffcli.sampling.planes import PlanarData
+    from diffcli.system.files import fresh_place
 
     show = Show(as_json=as_json, quiet=quiet)
-    model = models.load(target, device=torch.device("cpu"), schedule=schedule, data=data)
-    plane = Plane.of_model(model, data)
+    model = models.load_model(target, device=torch.device("cpu"), schedule=schedule, data=data)
+    plane = PlanarData.of_model(model, data)
     if plane is None:
         raise UsageProblem(f"{model.name} has no points in the plane", "try exact:mixture, or train --dataset moons")
     high, low = (torch.tensor(ratio, dtype=torch.float64).log() for ratio in RATIOS)
@@ -61,7 +61,7 @@ def score(
     show.result(document, [*lines, str(place.picture), f"next: diffcli visualize reverse {model.target}"])
 
 
-def _field(denoise: "Denoise", level: "Level", plane: "Plane") -> "Field":
+def _field(denoise: "Denoise", level: "Level", plane: "PlanarData") -> "Field":
     """The score at the points of a grid, and the density over a finer one."""
     import torch
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from diffcli import options
+from diffcli.console import options
 from diffcli.errors import one_of
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def weights(
     """How each loss weighs the levels: on its own, and with the levels that a schedule draws."""
 
     from diffcli import specs
-    from diffcli.core.diffusion.weighting import WEIGHTINGS, rate
-    from diffcli.files import fresh_place
-    from diffcli.pictures.weighting import weights_figure
-    from diffcli.show import Show, table
+    from diffcli.console.show import Show, table
+    from diffcli.core.diffusion.weightings import WEIGHTINGS, rate
+    from diffcli.pictures.weightings import weights_figure
+    from diffcli.system.files import fresh_place
 
     show = Show(as_json=as_json, quiet=quiet)
     law = specs.schedule(schedule)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.samplers import interpolated
-from diffcli.core.diffusion.schedules import Level
-from diffcli.core.processes.gaussian import bridge, kl
-from diffcli.core.processes.pixels import STEP
+from diffcli.core.levels import Level, bridge
+from diffcli.core.processes.laws.gaussian import kl
+from diffcli.core.processes.laws.pixels import STEP
 
 LEAST_STD = STEP / 8  # of the decoder: half a bin is four of it, and its 256 values cannot be told better apart
 

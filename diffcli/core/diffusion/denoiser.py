@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from diffcli.core.diffusion.draws import LossHistory
-from diffcli.core.diffusion.schedules import Level, Schedule
+from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.diffusion.times import LossHistory
+from diffcli.core.levels import Level
 
 Pair = tuple[Tensor | float, Tensor | float]
 

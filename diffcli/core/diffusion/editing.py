@@ -9,8 +9,7 @@ from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.samplers import Noise, Step
-from diffcli.core.diffusion.schedules import Level
-from diffcli.core.processes.forward import noisier
+from diffcli.core.levels import Level, noisier
 
 
 @torch.no_grad()

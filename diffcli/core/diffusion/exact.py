@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import TARGETS, Prediction
-from diffcli.core.diffusion.schedules import CLEAN, Level
-from diffcli.core.processes.normal import factored
+from diffcli.core.levels import CLEAN, Level
+from diffcli.core.processes.laws.gaussian import factored
 
 BLOCK = 1 << 22  # distances computed at once
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from diffcli.core.diffusion.schedules import CLEAN, Level, Schedule
+from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.levels import CLEAN, Level
 
 LOWEST_LOG_SNR = -11.0  # where a grid over log-SNR starts if the schedule goes on to less, or to no signal at all
 

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
-from diffcli.core.diffusion.schedules import Level
+from diffcli.core.levels import Level
 
 
 def guided(

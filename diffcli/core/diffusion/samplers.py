@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise
-from diffcli.core.diffusion.schedules import Level
-from diffcli.core.processes.gaussian import Bridge, bridge
-from diffcli.core.processes.langevin import moved
+from diffcli.core.levels import Bridge, Level, bridge
+from diffcli.core.processes.montecarlo.langevin import langevin_step
 
 Noise = Callable[[int], Tensor]
 """Number of the draw -> standard normal noise like x."""
@@ -215,7 +214,7 @@ def predictor_corrector(
         x = _renoised(x, x0, t, s, 1.0, partial(noise, draw))
         for correction in range(1, corrections + 1 if s.sigma > 0 else 1):
             score = -denoise(x, s, **cond).eps / s.sigma
-            x = moved(x, score, 4 * (snr * s.sigma) ** 2, noise(draw + correction))  # 2 h: moved halves it
+            x = langevin_step(x, score, 4 * (snr * s.sigma) ** 2, noise(draw + correction))  # 2 h: moved halves it
         yield Step(x, x0)
 
 

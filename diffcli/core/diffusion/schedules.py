@@ -1,38 +1,18 @@
-"""Noise levels, and schedules: two functions of time from data (t = 0) to noise (t = 1)."""
+"""Schedules: two functions of time from data (t = 0) to noise (t = 1)."""
 
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import jvp
 
-from diffcli.core.diffusion.betas import cosine_betas, linear_betas, scaled_linear_betas
-from diffcli.core.diffusion.draws import even
+from diffcli.core.diffusion.tables import cosine_betas, linear_betas, scaled_linear_betas
+from diffcli.core.diffusion.times import stratified
+from diffcli.core.levels import Level
 
 MOST_STEPS = 1_000_000  # of a table
-
-
-class Level(NamedTuple):
-    """One noise level: x = alpha * x0 + sigma * eps. Each is [] or [B, 1, ..., 1], so nothing ever reshapes."""
-
-    alpha: Tensor
-    sigma: Tensor
-
-    @property
-    def log_snr(self) -> Tensor:
-        """log(alpha² / sigma²); inf at CLEAN, -inf where no signal is left."""
-        return 2 * (self.alpha.log() - self.sigma.log())
-
-    def noised(self, x0: Tensor, eps: Tensor) -> Tensor:
-        """The jump from data to this level (Ho et al. 2020, eq. 4)."""
-        return self.alpha * x0 + self.sigma * eps
-
-
-CLEAN = Level(torch.tensor(1.0, dtype=torch.float64), torch.tensor(0.0, dtype=torch.float64))
-"""Where every walk ends: the data themselves."""
 
 
 class Schedule(ABC):
@@ -66,7 +46,7 @@ class Schedule(ABC):
 
     def draw(self, x0: Tensor, generator: torch.Generator | None = None) -> Level:
         """A level for each image of x0 [B, ...], uniform over (0, 1] in t; each part [B, 1, ..., 1]."""
-        return self.drawn(even(len(x0), generator), x0)
+        return self.drawn(stratified(len(x0), generator), x0)
 
     def drawn(self, t: Tensor, x0: Tensor) -> Level:
         """The levels at which images x0 [B, ...] are trained when times t [B] were drawn; each part [B, 1, ..., 1]."""
@@ -91,7 +71,7 @@ class Schedule(ABC):
         return f, 2 * level.sigma * (sigma_rate - f * level.sigma)
 
 
-class Table(Schedule):
+class BetaTable(Schedule):
     """A discrete variance-preserving chain x_i = sqrt(1 - beta_i) x_{i-1} + sqrt(beta_i) eps (Ho et al. 2020, eq. 2).
 
     Entry i of the paper's table, i = 1 ... T, is time i / T. Between two entries log alpha² is linear,
@@ -277,7 +257,7 @@ def _table(betas: Callable[..., Tensor]) -> Callable[..., Schedule]:
     def make(steps: int = 1000, **options: float) -> Schedule:
         if not 1 <= steps <= MOST_STEPS:
             raise ValueError(f"a table has from 1 to {MOST_STEPS} steps, not {steps}")
-        return Table(betas(steps, **options))
+        return BetaTable(betas(steps, **options))
 
     return make
 

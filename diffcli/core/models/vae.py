@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffcli.core.models.layers import ChannelNorm, zeroed
-from diffcli.core.processes.pixels import Pixels
+from diffcli.core.processes.laws.pixels import Pixels
 from diffcli.core.processes.variational import LogLikelihood, Posterior, log_normal
 
 NARROWEST = -7.0  # the least log of a posterior's standard deviation

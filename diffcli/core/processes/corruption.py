@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 BLACK, WHITE = -1.0, 1.0
+LARGEST_LINEAR = 4096  # values of an image whose covariance is still a matrix to invert
 JITTER = 1e-12  # of the mean variance: directions in which nothing varies stay invertible
 
 
@@ -62,7 +63,7 @@ class Corruption(Protocol):
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class GaussianNoise:
     """y = x + sigma eps, eps standard normal; y is not clipped (Vincent et al. 2010, section 3.3)."""
 
     unit: str = "sigma"
@@ -119,7 +120,7 @@ class Replacing:
 
 
 CORRUPTIONS: dict[str, Corruption] = {
-    "gaussian": Gaussian(),
+    "gaussian": GaussianNoise(),
     "masking": Replacing(salt=0.0),
     "salt-and-pepper": Replacing(salt=0.5),
 }
@@ -154,6 +155,14 @@ class Affine(NamedTuple):
         """Corrupted images [B, ...] -> estimates of the clean ones, alike."""
         flat = y.flatten(1).to(self.gain.dtype)
         return (self.mean + (flat - self.centre) @ self.gain.mT).reshape(y.shape).to(y.dtype)
+
+
+def moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean [D] and the covariance [D, D], divisor N, of images [N, ...]; float64."""
+    flat = images.flatten(1).double()
+    mean = flat.mean(0)
+    flat = flat - mean
+    return mean, flat.mT @ flat / len(flat)
 
 
 def best_affine(corruption: Corruption, mean: Tensor, covariance: Tensor, amount: float) -> Affine:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from diffcli.core.processes.gaussian import kl
+from diffcli.core.processes.laws.gaussian import kl
 
 LogLikelihood = Callable[[Tensor], Tensor]
 """z [B, D] -> log p(x | z) [B], x being fixed."""

@@ -1,0 +1,1 @@
+"""Checks against closed forms, a folder for each part of the package that they examine."""

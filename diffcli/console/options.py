@@ -1,0 +1,60 @@
+"""The options that commands share: the same name, the same meaning everywhere."""
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from diffcli.training.recipes import Training
+from diffcli.training.recipes.diffusion import Recipe
+
+Out = Annotated[Optional[Path], typer.Option("--out", help="Folder to write to.  [a fresh one, named at the end]")]
+Picture = Annotated[Optional[Path], typer.Option("--out", help="Folder, or FILE.png.  [a fresh one in outputs/]")]
+Seed = Annotated[int, typer.Option("--seed", help="Of all randomness.", min=0)]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Data = Annotated[Optional[Path], typer.Option("--data", help="Folder to look for data sets in first.")]
+Schedule = Annotated[
+    Optional[str],
+    typer.Option("--schedule", metavar="NAME[,KEY=VALUE...]", help="Another noise schedule.  [the model's]"),
+]
+Grid = Annotated[
+    Optional[str],
+    typer.Option(
+        "--grid",
+        help="trailing, leading, linspace, quadratic, karras, log-snr, or FILE.json.  [trailing; heun, edm: karras]",
+    ),
+]
+Label = Annotated[
+    Optional[str], typer.Option("--class", help="A class by number or name, or all: image i gets class i mod K.")
+]
+Guidance = Annotated[
+    Optional[float],
+    typer.Option(
+        "--guidance", help="Of --class: 1 is none, 0 ignores the class; the papers' w is this minus 1.  [the recipe's]"
+    ),
+]
+Target = Annotated[
+    Optional[str],
+    typer.Argument(
+        metavar="[RUN|FILE|exact:...]", help="A run, a checkpoint or an exact model; default the newest run."
+    ),
+]
+Run = Annotated[
+    Optional[str], typer.Argument(metavar="[RUN|FILE]", help="A run or a checkpoint; default the newest of its kind.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+Settings = Annotated[
+    Optional[list[str]],
+    typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
+]
+Resume = Annotated[Optional[str], typer.Option("--resume", metavar="RUN", help="Go on with a run.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print recipe, size and estimates; stop.")]
+
+
+def recipe_option(key: str, text: str, recipe: type[Training] = Recipe) -> Any:
+    """An option that replaces a key of the recipe; its help ends with the default recipe's value."""
+    return typer.Option(help=f"{text}  [{getattr(recipe, key)}]")

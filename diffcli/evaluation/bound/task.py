@@ -1,0 +1,118 @@
+"""What is evaluated: a model on items, at every level of a walk, with one noise per item for all levels."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from diffcli.core.diffusion import bound
+from diffcli.core.diffusion.denoiser import Denoise, Prediction
+from diffcli.core.diffusion.exact_pixels import PixelHistogram
+from diffcli.core.levels import CLEAN, Level
+from diffcli.core.randomness import image_noise
+
+FIXED = ("small", "large", "optimal")
+
+
+class Row(NamedTuple):
+    """A batch of evaluations: which item [B] at which level [B], the levels, and what the model says of x."""
+
+    item: Tensor
+    place: Tensor
+    x0: Tensor
+    x: Tensor
+    here: Level
+    after: Level
+    said: Prediction
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model and the items and levels to evaluate it at.
+
+    batched:   whether each item of a batch may have a level of its own, as networks allow
+    x0:        items [N, ...], and their labels [N] or None
+    levels:    the walk, from noise, without CLEAN
+    discrete:  whether the items' numbers are 8-bit values in [-1, 1]
+    learned:   whether the model has learned its variance
+    samples:   noises per item, each the same at all levels
+    histogram: that the decoder goes by, with Bayes' rule; None is a Gaussian decoder
+    every:     an item is evaluated at every so-many-th level only, items in turn at others; at the last one always
+    """
+
+    denoise: Denoise
+    x0: Tensor
+    labels: Tensor | None
+    levels: Sequence[Level]
+    discrete: bool
+    learned: bool = False
+    histogram: PixelHistogram | None = None
+    batched: bool = True
+    samples: int = 1
+    every: int = 1
+    seed: int = 0
+    stream: str = "bound"
+    device: torch.device | str = "cpu"
+    batch: int = 250
+
+    @property
+    def numbers(self) -> int:
+        """In one item."""
+        return self.x0[0].numel()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of the reverse variance, that the model has."""
+        return (*FIXED, "learned") if self.learned else FIXED
+
+    @property
+    def unit(self) -> tuple[str, float]:
+        """The unit of results, and what a nat per item is in it."""
+        return ("bits/dim", 1 / (self.numbers * math.log(2))) if self.discrete else ("nats", 1.0)
+
+    @property
+    def log_snr(self) -> Tensor:
+        """Of the levels, [T], within what pictures can show."""
+        return torch.stack([level.log_snr for level in self.levels]).clamp(-30, 30)
+
+    @property
+    def total(self) -> int:
+        """Evaluations of the network."""
+        rows, inner = len(self.x0) * self.samples, len(self.levels) - 1
+        return rows + sum(len(range(-level % self.every, rows, self.every)) for level in range(inner))
+
+    @torch.inference_mode()
+    def rows(self) -> Iterator[Row]:
+        """All evaluations, level by level; a batch keeps to one level unless the model is batched."""
+        count, shape = len(self.x0), self.x0.shape[1:]
+        noise = torch.cat([image_noise(self.seed, self.stream, range(count), shape, k) for k in range(self.samples)])
+        walk = bound.stacked([*self.levels, CLEAN])
+        column = (-1, *[1] * len(shape))
+        for place, number in self._chosen():
+            item = number % count
+            here, after = (
+                Level(*(part[i].reshape(column).to(self.device) for part in walk)) for i in (place, place + 1)
+            )
+            x0 = self.x0[item].to(self.device)
+            noised = here.noised(x0.double(), noise[number].to(self.device).double()).to(x0.dtype)
+            level = Level(*(part.to(x0.dtype) for part in here)) if self.batched else self.levels[int(place[0])]
+            label = None if self.labels is None else self.labels[item].to(self.device)
+            yield Row(item, place, x0, noised, here, after, self.denoise(noised, level, label=label))
+
+    def _chosen(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Places of levels and numbers of (sample, item) pairs, a batch at a time."""
+        pairs, last = len(self.x0) * self.samples, len(self.levels) - 1
+        waiting: list[Tensor] = []
+        size = 0
+        for place in range(last + 1):
+            step = self.every if place < last else 1
+            numbers = torch.arange(pairs)[-place % step :: step]
+            for part in numbers.split(self.batch):
+                waiting.append(torch.stack([torch.full_like(part, place), part]))
+                size += len(part)
+                if size >= self.batch or not self.batched or place == last:
+                    yield tuple(torch.cat(waiting, 1))
+                    waiting, size = [], 0

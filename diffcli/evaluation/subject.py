@@ -1,0 +1,139 @@
+"""What a model is judged on: data that it was not trained on, or draws of a law that is known."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffcli.core.diffusion.denoiser import Denoise
+from diffcli.core.diffusion.exact_pixels import PixelHistogram, Pixelwise
+from diffcli.core.diffusion.grids import LOWEST_LOG_SNR
+from diffcli.core.diffusion.guidance import clipped
+from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.levels import Level
+from diffcli.core.randomness import keyed
+from diffcli.data import loading as datasets
+from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import kind_of
+from diffcli.errors import DataProblem, UsageProblem, one_of
+from diffcli.runs.loading import Trained
+from diffcli.sampling.models import Model
+
+
+def held_out(trained: Trained, data: Path | None) -> tuple[Dataset, Tensor]:
+    """The test split of what a model was trained on, and the places in it to use; of a folder those held out.
+
+    Raises DataProblem where the data have changed their shape.
+    """
+    recipe = trained.recipe
+    named = recipe.dataset in datasets.names()
+    found = datasets.load_dataset(
+        recipe.dataset, "test" if named else "train", data=data, size=0 if named else recipe.size
+    )
+    if found.shape != trained.shape:
+        raise DataProblem(
+            f"{recipe.dataset} holds items of {found.shape}, and the model was trained on {trained.shape}",
+            "train a model on the data as they are",
+        )
+    return found, torch.arange(len(found)) if named else found.holdout()[1]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and what it is judged on.
+
+    x0, labels:  items [N, ...] that it has not seen, and their classes [N] or None
+    known:       items of the data that it has seen, or more draws of the law: a model's own error is measured there
+    discrete:    whether numbers are 8-bit values
+    source:      what the items are, for texts
+    """
+
+    model: Model
+    denoise: Denoise
+    x0: Tensor
+    labels: Tensor | None
+    known: Tensor
+    known_labels: Tensor | None
+    discrete: bool
+    source: str
+
+    @property
+    def histogram(self) -> PixelHistogram:
+        """Of the known items' values."""
+        histogram = PixelHistogram()
+        histogram.count(self.known)
+        return histogram
+
+    @property
+    def histogram_nats(self) -> float:
+        """Mean cost of an item for who knows the histogram of the known items only: -log of its values' shares."""
+        return -Pixelwise(self.histogram, self.model.shape).log_density(self.x0).mean().item()
+
+    @property
+    def truth_nats(self) -> float | None:
+        """Mean of -log p of an exact law on the items, where it is finite; None of trained models."""
+        if self.model.exact is None:
+            return None
+        log_density = self.model.exact.log_density(self.x0)
+        return -log_density.mean().item() if bool(log_density.isfinite().all()) else None
+
+    def truth_at(self, level: Level) -> Tensor:
+        """-log p of an exact law in nats per item [N], of data as wide as a level makes them."""
+        exact = self.model.exact
+        assert exact is not None
+        return -exact.log_density(level.alpha * self.x0, level) - self.numbers * level.alpha.log()
+
+    @property
+    def numbers(self) -> int:
+        """In one item."""
+        return self.x0[0].numel()
+
+    @property
+    def learned(self) -> bool:
+        """Whether the model has learned its variance."""
+        return bool(getattr(self.model.denoise, "learned", False))
+
+
+def subject(model: Model, count: int, known: int, *, conditional: bool, seed: int, data: Path | None) -> Subject:
+    """Test items of a trained model, or draws of an exact one.
+
+    known:        how many items of the training data
+    conditional:  whether the model is told the class of each
+
+    Raises UsageProblem for a class that the model does not know.
+    """
+    if conditional and not model.classes:
+        raise UsageProblem("this model knows no classes", "leave --conditional out")
+    discrete = kind_of(model.shape).bounded
+    if model.exact:
+        x0, more = (model.exact.draw(n, keyed(seed, f"judged {i}")) for i, n in enumerate((count, known)))
+        return Subject(model, model.denoise, x0, None, more, None, discrete, f"{count} draws of the law")
+    trained = model.trained
+    assert trained is not None
+    test, places = held_out(trained, data)
+    order = torch.randperm(len(places), generator=keyed(0, "judged"))  # the first of MNIST are harder than the rest
+    x0, labels = test.take(places[order[:count]])
+    train = datasets.load_dataset(trained.recipe.dataset, data=data, size=trained.recipe.size)
+    more, more_labels = train.take(train.holdout(kind_of(model.shape).held)[0][:known])
+    denoise = clipped(model.denoise) if model.clip else model.denoise
+    return Subject(
+        model, denoise, x0, labels if conditional else None, more, more_labels if conditional else None, discrete,
+        f"{len(x0)} test {kind_of(model.shape).name}",
+    )  # fmt: skip
+
+
+def compute_in(model: Model, precision: str) -> None:
+    """Have a trained network compute in bf16 or fp32; auto leaves what its recipe says."""
+    one_of(precision, ("auto", "bf16", "fp32"), "precision")
+    if precision == "auto":
+        return
+    if model.trained is None:
+        raise UsageProblem("an exact model computes in float64", "leave --precision out")
+    model.trained.model.network.bf16 = precision == "bf16"
+
+
+def log_snr_range(schedule: Schedule) -> tuple[float, float]:
+    """The log-SNR at the least noisy time of a walk, and at the noisiest one that a grid would go to."""
+    first, last = (schedule(torch.tensor(t, dtype=torch.float64)).log_snr.item() for t in (schedule.first, 1.0))
+    return first, max(last, LOWEST_LOG_SNR)

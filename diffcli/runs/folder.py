@@ -1,0 +1,123 @@
+"""The run folder: recipe, facts, metrics, previews and checkpoints; how it is written."""
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import filelock
+import tomli_w
+import torch
+
+from diffcli.errors import BusyProblem, EnvironmentProblem
+from diffcli.runs.checkpoint import write_checkpoint
+from diffcli.runs.listing import ROOT, checkpoints
+from diffcli.system.files import cannot_write, check_free, numbered, write_atomically
+from diffcli.system.text import finite
+from diffcli.training import recipes
+from diffcli.training.fit import Trainer
+from diffcli.training.recipes import Training
+
+KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
+
+
+def create(out: Path | None, name: str) -> Path:
+    """A fresh folder for a run, `out` or checkpoints/<name>-<number>; raises BusyProblem if it is taken."""
+    folder = out or numbered(ROOT, name)
+    check_free(folder, f"go on with --resume {folder}, or choose another --out")
+    try:
+        (folder / "samples").mkdir(parents=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
+
+
+@contextlib.contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove a fresh run whose training failed before its first checkpoint, for want of disk space perhaps."""
+    try:
+        yield
+    except EnvironmentProblem:
+        if not checkpoints(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run for this process; raises BusyProblem if another one does."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise BusyProblem(f"{folder} is being trained by another process", "wait for it, or stop it") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def describe(folder: Path, recipe: Training, facts: dict[str, Any]) -> None:
+    """Write recipe.toml and run.json."""
+    write_atomically(folder / "recipe.toml", tomli_w.dumps(recipes.to_dict(recipe)).encode())
+    about = {
+        "argv": sys.argv[1:],
+        "versions": {name: version(name) for name in ("diffcli", "torch", "numpy")}
+        | {"python": sys.version.split()[0]},
+        "threads": torch.get_num_threads(),
+        **facts,
+    }
+    write_atomically(folder / "run.json", json.dumps(about, indent=2).encode())
+
+
+def set_status(folder: Path, status: str) -> None:
+    """Record in run.json what became of the run."""
+    path = folder / "run.json"
+    about = json.loads(path.read_text()) | {"status": status}
+    write_atomically(path, json.dumps(about, indent=2).encode())
+
+
+def log(folder: Path, row: dict[str, Any]) -> None:
+    """Append one object to metrics.jsonl."""
+    path = folder / "metrics.jsonl"
+    try:
+        with path.open("a") as file:
+            file.write(json.dumps(finite(row)) + "\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _name(step: int) -> str:
+    """Of a checkpoint; names sort by step."""
+    return f"step-{step:09d}.safetensors"
+
+
+def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
+    """Write a checkpoint of everything a resume needs; only then delete all but the newest two."""
+    tensors = {f"model/{k}": v for k, v in trainer.model.state_dict().items()}
+    tensors |= {f"ema/{k}": v for k, v in trainer.ema.state_dict().items()}
+    tensors |= {f"optimizer/{k}": v for k, v in trainer.optimizer.state().items()}
+    path = folder / _name(trainer.step)
+    plan = trainer.plan
+    write_checkpoint(path, tensors, about | {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress]})
+    for old in checkpoints(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def set_aside(folder: Path, after: int) -> None:
+    """Rename the checkpoints of steps that will be taken again (they are damaged), so that they are not the newest.
+
+    What a kill left half-written goes.
+    """
+    for part in folder.glob(".*.part"):
+        part.unlink()
+    for path in checkpoints(folder):
+        if path.name > _name(after):
+            path.rename(path.with_suffix(".damaged"))

@@ -1,0 +1,83 @@
+"""What a family of models brings to training; the rest, from the clock to the checkpoint, is the same for all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from PIL import Image
+from torch import Generator, Tensor, nn
+
+from diffcli.data.dataset import Dataset
+from diffcli.training.recipes import Training
+
+Objective = Callable[[Any, Tensor, Tensor | None, Generator], Tensor]
+"""(model, x0 [B, ...], label [B] or None, generator) -> loss [B] on the model's device.
+
+x0 and label come from the data, on the CPU. All randomness is the generator's: step n has its own.
+"""
+
+
+class Look(NamedTuple):
+    """What a preview saw.
+
+    validation_loss:  on items held out, with fixed randomness
+    linear_loss:      of the best linear model on the same, where there is one
+    summary:          one line on the model as it is
+    text:             more than that, while it trains
+    picture:          what is written to samples/
+    row:              more for the row of metrics.jsonl
+    """
+
+    validation_loss: float
+    linear_loss: float | None
+    summary: str
+    text: str
+    picture: Image.Image
+    row: dict[str, Any]
+
+
+class Preview(Protocol):
+    """What a look at a model in training needs, computed once per session; on the averaged weights."""
+
+    def look(self, model: Any) -> Look: ...
+
+    def about(self) -> dict[str, Any]:
+        """What the checkpoint shall remember of the data."""
+        ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of model.
+
+    name:       as in its recipes and checkpoints
+    title:      what texts call one
+    prefix:     of the names of its runs
+    command:    the words before `train`, `diffcli` or `diffcli vae`
+    recipe:     the class of its recipes
+    recipes:    those by name; `default` is one of them
+    build:      (recipe, shape of an item, classes, whether to compute in bf16) -> the model at its start, its weights
+                from torch's global generator, which is seeded; raises UsageProblem if it does not take such items
+    objective:  recipe -> the loss to minimise
+    preview:    (recipe, dataset, places to train on, places held out) -> Preview
+    describe:   recipe -> network and choices, for the line on the model
+    next:       (recipe, run, names of classes) -> the next useful command after training
+    view:       (recipe, dataset) -> the data set as this family trains on it
+    begin:      (model, dataset, places to train on): give an untrained model what it takes from the data before its
+                first step
+    """
+
+    name: str
+    title: str
+    prefix: str
+    command: str
+    recipe: type[Training]
+    recipes: Mapping[str, Training]
+    build: Callable[[Any, tuple[int, ...], int, bool], nn.Module]
+    objective: Callable[[Any], Objective]
+    preview: Callable[[Any, Dataset, Tensor, Tensor], Preview]
+    describe: Callable[[Any], str]
+    next: Callable[[Any, Path, Sequence[str]], str]
+    view: Callable[[Any, Dataset], Dataset] = lambda _, dataset: dataset
+    begin: Callable[[Any, Dataset, Tensor], None] = lambda _, dataset, places: None

@@ -1,0 +1,93 @@
+"""Denoising autoencoders in training: the network, the loss, and a look at what they make of corrupted images."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
+from diffcli.core.models.unet import UNet
+from diffcli.core.processes.corruption import CORRUPTIONS, LARGEST_LINEAR, best_affine, draw_amounts, moments
+from diffcli.core.randomness import keyed
+from diffcli.data.dataset import Dataset
+from diffcli.errors import UsageProblem
+from diffcli.metrics.quality import psnr
+from diffcli.pictures.grid import grid
+from diffcli.training.families.base import Family, Look, Objective
+from diffcli.training.recipes.dae import RECIPES, DaeRecipe
+
+COLUMNS = 10  # of a preview: images, corrupted, denoised
+AMOUNT = 0.5  # that previews are at
+COVARIANCE_IMAGES = 10_000
+
+
+def build(recipe: DaeRecipe, shape: tuple[int, ...], classes: int, bf16: bool) -> Autoencoder:
+    """An untrained autoencoder for images of this shape, which are denoised without regard to their class."""
+    if len(shape) != 3:
+        raise UsageProblem(f"{recipe.dataset} holds points; a DAE here is of images", "use --dataset mnist")
+    wanted = set(inspect.signature(UNet).parameters)
+    options = {k: v for k, v in vars(recipe).items() if k in wanted}
+    return Autoencoder(UNet(shape[0], 0, bf16=bf16, **options), CORRUPTIONS[recipe.corruption])
+
+
+def objective(recipe: DaeRecipe) -> Objective:
+    """The loss at random amounts."""
+    corruption = CORRUPTIONS[recipe.corruption]
+
+    def loss(model: Autoencoder, x0: Tensor, label: Tensor | None, generator: Generator) -> Tensor:
+        device = next(model.parameters()).device
+        amount = draw_amounts(corruption, len(x0), generator, recipe.low, recipe.high).float()
+        y = corruption.apply(x0, amount, generator)
+        return model.loss(x0.to(device), y.to(device), amount.to(device))
+
+    return loss
+
+
+class DaePreview:
+    """What becomes of images held out, corrupted once for all by the amount 0.5."""
+
+    def __init__(self, recipe: DaeRecipe, dataset: Dataset, places: Tensor, held: Tensor) -> None:
+        corruption = CORRUPTIONS[recipe.corruption]
+        self.x, _ = dataset.take(held)
+        self.amount = torch.full((len(self.x),), AMOUNT)
+        self.y = corruption.apply(self.x, self.amount, keyed(recipe.seed, "validation"))
+        self.linear = None
+        if self.x[0].numel() <= LARGEST_LINEAR:
+            known, _ = dataset.take(places[:COVARIANCE_IMAGES])
+            self.linear = best_affine(corruption, *moments(known), AMOUNT)(self.y).clamp(-1, 1)
+        self.title = f"{corruption.unit} {AMOUNT}"
+
+    @torch.no_grad()
+    def look(self, model: Autoencoder, batch: int = 256) -> Look:
+        """Mean squared error and PSNR on the averaged weights."""
+        device = next(model.parameters()).device
+        pairs = zip(self.y.split(batch), self.amount.split(batch), strict=True)
+        found = torch.cat([model(y.to(device), amount.to(device)).cpu() for y, amount in pairs]).clamp(-1, 1)
+        loss, quality = _error(found, self.x), psnr(found, self.x).mean().item()
+        text, linear_loss = f"PSNR {quality:.2f} dB at {self.title}", None
+        if self.linear is not None:
+            linear_loss = _error(self.linear, self.x)
+            text += f", best linear denoiser {psnr(self.linear, self.x).mean():.2f} dB"
+        rows = torch.cat([part[:COLUMNS].clamp(-1, 1) for part in (self.x, self.y, found)])
+        picture = grid(rows, columns=min(COLUMNS, len(self.x)))
+        return Look(loss, linear_loss, f"validation {text}", text, picture, {"psnr": quality})
+
+    def about(self) -> dict[str, object]:
+        return {}
+
+
+def _error(found: Tensor, truth: Tensor) -> float:
+    return (found - truth).square().mean().item()
+
+
+def then(recipe: DaeRecipe, folder: Path, classes: Sequence[str]) -> str:
+    """The next command after training."""
+    return f"diffcli dae evaluate {folder}"
+
+
+DAE = Family(
+    "dae", "denoising autoencoder", "dae-", "diffcli dae", DaeRecipe, RECIPES, build, objective, DaePreview,
+    lambda recipe: f"unet, {recipe.corruption} corruption", then,
+)  # fmt: skip

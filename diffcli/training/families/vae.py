@@ -1,0 +1,107 @@
+"""Variational autoencoders in training: the networks, the bound, and a look at reconstructions and samples."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from diffcli.core.models import vae
+from diffcli.core.processes import variational
+from diffcli.core.processes.laws.pixels import PIXELS, bits
+from diffcli.core.randomness import image_noise
+from diffcli.data.bits import binarised
+from diffcli.data.dataset import Dataset
+from diffcli.errors import UsageProblem
+from diffcli.pictures.grid import grid
+from diffcli.training.families.base import Family, Look, Objective
+from diffcli.training.recipes.vae import RECIPES, VaeRecipe
+
+COLUMNS, SAMPLE_ROWS = 10, 3  # of a preview, below a row of images and a row of their reconstructions
+
+
+def build(recipe: VaeRecipe, shape: tuple[int, ...], classes: int, bf16: bool) -> vae.VAE:
+    """An untrained VAE for images of this shape; raises UsageProblem for points and for colours in two values."""
+    if len(shape) != 3:
+        raise UsageProblem(f"{recipe.dataset} holds points; a VAE here is of images", "use --dataset mnist")
+    if shape[0] != 1 and recipe.pixels in ("static", "dynamic"):
+        raise UsageProblem(f"the images of {recipe.dataset} have colours, not two values", "use --pixels 8bit")
+    pixels, network = PIXELS[recipe.pixels](recipe.noise), vae.NETWORKS[recipe.model]
+    wanted = set(inspect.signature(network).parameters)
+    options = {k: v for k, v in vars(recipe).items() if k in wanted - {"latent"}}
+    return vae.VAE(recipe.latent, pixels, *network(shape, recipe.latent, pixels.count, **options), bf16=bf16)
+
+
+def objective(recipe: VaeRecipe) -> Objective:
+    """The bound with its sign turned, at one z per image; β and free bits as the recipe says."""
+
+    def loss(model: vae.VAE, x0: Tensor, label: Tensor | None, generator: Generator) -> Tensor:
+        device = next(model.parameters()).device
+        if recipe.pixels == "dynamic":
+            x0 = bits(x0, generator)
+        noise = torch.randn(len(x0), model.latent, generator=generator).to(device)
+        x = x0.to(device)
+        found = variational.terms(model.encode(x), model.log_likelihood(x), noise)
+        return variational.objective(found, recipe.beta, recipe.free_bits)
+
+    return loss
+
+
+def view(recipe: VaeRecipe, dataset: Dataset) -> Dataset:
+    """The data set in bits, where they are drawn once for all."""
+    return binarised(dataset) if recipe.pixels == "static" else dataset
+
+
+class VaePreview:
+    """The bound on images held out with fixed noise, their reconstructions, and samples from fixed places."""
+
+    def __init__(self, recipe: VaeRecipe, dataset: Dataset, places: Tensor, held: Tensor) -> None:
+        fixed = binarised(dataset) if recipe.pixels == "dynamic" else dataset
+        self.x, _ = fixed.take(held)
+        self.noise = image_noise(recipe.seed, "validation", range(len(self.x)), (recipe.latent,))
+        self.start = image_noise(recipe.seed, "start", range(COLUMNS * SAMPLE_ROWS), (recipe.latent,))
+
+    @torch.no_grad()
+    def look(self, model: vae.VAE, batch: int = 256) -> Look:
+        """All of it on the averaged weights."""
+        device = next(model.parameters()).device
+        parts = []
+        for x, noise in zip(self.x.split(batch), self.noise.split(batch), strict=True):
+            x = x.to(device)
+            parts.append(variational.terms(model.encode(x), model.log_likelihood(x), noise.to(device)))
+        reconstruction = torch.cat([part.reconstruction for part in parts]).mean().item()
+        kl = torch.cat([part.kl for part in parts]).mean(0)
+        loss = kl.sum().item() - reconstruction
+        top = self.x[:COLUMNS].to(device)
+        shown = [top, *(model.pixels.mean(model.decode(z)) for z in (model.encode(top).mean, self.start.to(device)))]
+        split = f"reconstruction {reconstruction:.2f}, KL {kl.sum().item():.2f}"
+        return Look(
+            loss,
+            None,
+            f"validation ELBO {-loss:.2f} nats per image ({split})",
+            f"validation ELBO {-loss:.2f} nats ({split}, {int((kl > variational.ACTIVE).sum())} units above 0.01 nats)",
+            grid(torch.cat(shown).cpu(), columns=COLUMNS),
+            {"elbo": -loss, "reconstruction": reconstruction, "kl": kl.sum().item()},
+        )
+
+    def about(self) -> dict[str, object]:
+        return {}
+
+
+def describe(recipe: VaeRecipe) -> str:
+    """The network and the choices."""
+    twist = [f"β {recipe.beta:g}"] if recipe.beta != 1 else []
+    twist += [f"{recipe.free_bits:g} free nats per unit"] if recipe.free_bits else []
+    return ", ".join([recipe.model, f"{recipe.latent} units", f"{recipe.pixels} pixels", *twist])
+
+
+def then(recipe: VaeRecipe, folder: Path, classes: Sequence[str]) -> str:
+    """The next command after training."""
+    return f"diffcli vae evaluate {folder}"
+
+
+VAE = Family(
+    "vae", "variational autoencoder", "vae-", "diffcli vae", VaeRecipe, RECIPES, build, objective, VaePreview, describe,
+    then, view,
+)  # fmt: skip

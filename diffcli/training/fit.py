@@ -1,0 +1,156 @@
+"""Training: `fit` yields once per optimiser step. No clock, no file, no printing here."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from diffcli.core.diffusion.denoiser import Denoiser
+from diffcli.core.diffusion.exact import linear_loss
+from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.levels import Level
+from diffcli.core.randomness import image_noise, keyed
+from diffcli.training.optimizers import Optimizer
+
+Batches = Callable[[int], Iterator[tuple[Tensor, Tensor | None]]]
+"""Place in the stream of images -> batches from there: x0 [B, C, H, W] in [-1, 1], label [B] or None."""
+
+
+class Diverged(Exception):
+    """The loss or its gradient was nan or inf three times in a row."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How far a run is: at `step` it had `progress` in [0, 1], and it ends at `total`.
+
+    A run of N steps keeps Plan(N). A run by the clock makes a new plan at each checkpoint, from the speed so
+    far, and stores it there; between checkpoints the clock is not consulted, so a resume repeats every step.
+    """
+
+    total: int
+    step: int = 0
+    progress: float = 0.0
+
+    def at(self, step: int) -> float:
+        """The progress at a step, linear from here to 1 at `total`."""
+        return self.progress + (1 - self.progress) * (step - self.step) / max(1, self.total - self.step)
+
+    def revised(self, step: int, total: int) -> "Plan":
+        """The same progress at `step`, another end."""
+        return Plan(max(total, step), step, self.at(step))
+
+
+@dataclass
+class Progress:
+    """One optimiser step: number (from 1), loss, gradient norm, learning-rate factor, whether it was refused."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    scale: float
+    refused: bool
+
+
+class Trainer:
+    """The state of a training run, all of it: weights, their average, optimiser, step and plan."""
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, plan: Plan) -> None:
+        self.model, self.optimizer, self.plan = model, optimizer, plan
+        self.ema = copy.deepcopy(model).eval().requires_grad_(False)
+        self.step = 0
+
+
+def fit(
+    trainer: Trainer,
+    batches: Batches,
+    objective: Callable[[Any, Tensor, Tensor | None, Generator], Tensor],
+    *,
+    seed: int,
+    batch: int,
+    warmup: int,
+    clip: float,
+    ema: float,
+) -> Iterator[Progress]:
+    """Minimise the objective until the plan ends.
+
+    Step n sees the images from n * batch on, with randomness from its own key: whoever starts at step n from the
+    same state does the same. `trainer` is up to date at each yield, and its plan may be revised there.
+
+    objective:  (model, x0 [B, ...], label [B] or None, generator) -> loss [B]
+    seed:       of all randomness
+    warmup:     steps over which the learning rate rises; then it falls along a half cosine to 0
+    clip:       longest gradient
+    ema:        decay of the average of the weights, min(ema, (1 + n) / (10 + n)) at step n
+
+    Raises Diverged after three refused steps in a row; a refused step (nan or inf) changes no weight.
+    """
+    stream = batches(trainer.step * batch)
+    refused = 0
+    while trainer.step < trainer.plan.total:
+        step = trainer.step
+        generator = keyed(seed, "train", step)
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generators
+        x0, label = next(stream)
+
+        trainer.model.train()
+        loss = objective(trainer.model, x0, label, generator).mean()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
+
+        scale = min(1, (step + 1) / warmup) * (1 + math.cos(math.pi * trainer.plan.at(step))) / 2
+        value, norm_value = loss.item(), norm.item()
+        if math.isfinite(value) and math.isfinite(norm_value):
+            trainer.optimizer.step(scale)
+            refused = 0
+        else:
+            trainer.optimizer.forget()
+            refused += 1
+        trainer.step += 1
+        average(trainer.ema, trainer.model, min(ema, (1 + step) / (10 + step)))
+        yield Progress(trainer.step, value, norm_value, scale, refused > 0)
+        if refused == 3:
+            raise Diverged(f"the loss was {value} and the gradient's norm {norm_value} three times in a row")
+
+
+@torch.no_grad()
+def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
+    """ema <- decay * ema + (1 - decay) * model."""
+    torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Images with levels and noise that never change, so that their loss changes with the network only."""
+
+    x0: Tensor
+    label: Tensor | None
+    level: Level
+    eps: Tensor
+
+    @classmethod
+    def fixed(cls, x0: Tensor, label: Tensor | None, schedule: Schedule, seed: int) -> "Validation":
+        """Levels spread evenly over t, image by image; noise keyed by image."""
+        t = (torch.arange(len(x0), dtype=torch.float64) + 0.5) / len(x0)
+        level = schedule(schedule.trained(t).reshape(-1, *[1] * (x0.dim() - 1)))
+        eps = image_noise(seed, "validation", range(len(x0)), x0.shape[1:])
+        return cls(x0, label, Level(*(part.to(x0.dtype) for part in level)), eps)
+
+    @torch.no_grad()
+    def loss(self, denoiser: Denoiser, batch: int = 256) -> float:
+        """The denoiser's mean loss on them, labels given."""
+        device = next(denoiser.parameters()).device
+        total = 0.0
+        for i in range(0, len(self.x0), batch):
+            x0, alpha, sigma, eps = (part[i : i + batch].to(device) for part in (self.x0, *self.level, self.eps))
+            label = None if self.label is None else self.label[i : i + batch].to(device)
+            total += denoiser.loss(x0, Level(alpha, sigma), eps, label=label).sum().item()
+        return total / len(self.x0)
+
+    def linear_loss(self, spectrum: Tensor, predicts: str) -> float:
+        """The expected loss, at the same levels, of the best linear denoiser of data with this spectrum."""
+        return linear_loss(spectrum, self.x0[0].numel(), self.level, predicts).mean().item()
