@@ -127,6 +127,7 @@ def _fill(
 
     from diffcli.metrics.statistics import standard_error
     from diffcli.pictures.bound import likelihood_figure
+    from diffcli.pictures.figures import write_figure
 
     model = subject.model
     scale = 1 / (subject.numbers * math.log(2)) if subject.discrete else 1.0
@@ -169,10 +170,11 @@ def _fill(
         document |= {"truth_nats": truth.mean().item(), "largest_error_nats": worst}
         said = f"the law itself on the same draws: {truth.mean().item():.4f} nats"
         made.lines += [f"{said}; no item is off by more than {worst:.2g}"]
-    likelihood_figure(
-        made.figure("likelihood.png"), nats * scale, None if truth is None else truth * scale, unit,
+    figure = likelihood_figure(
+        nats * scale, None if truth is None else truth * scale, unit,
         f"-log p of {model.name} by its probability flow",
     )  # fmt: skip
+    write_figure(figure, made.figure("likelihood.png"))
     made.document = document
     made.leads = "The bound of the reverse chain is what training can lower; the flow is what it is worth: diffcli vlb."
     made.next = f"diffcli vlb {model.target}"

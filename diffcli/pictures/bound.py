@@ -1,27 +1,23 @@
-"""Pictures of the variational bound."""
+"""Pictures of the variational bound, of the walks that it compares, and of likelihoods item by item."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from diffcli.pictures.figures import write_figure
-
 COLORS = {"small": "tab:orange", "large": "tab:red", "optimal": "tab:blue", "learned": "tab:green"}
 PARTS = {"prior": "#9ca3af", "diffusion": "#60a5fa", "reconstruction": "#f59e0b"}
 
 
 def bound_figure(
-    path: Path,
     log_snr: Tensor,
     per_step: Mapping[str, Tensor],
     terms: Mapping[str, Mapping[str, float]],
     unit: str,
     title: str,
-) -> None:
+) -> Figure:
     """Where the bits go: per step over log-SNR, their running sum from noise to data, and the three terms.
 
     log_snr:   at the start of each step, [T]
@@ -48,7 +44,7 @@ def bound_figure(
         ax.set_xlabel("log SNR at the start of the step  (left noise, right data)")
         ax.legend(frameon=False, fontsize=8, title="reverse variance", title_fontsize=8)
     _bars(right, terms, unit)
-    write_figure(figure, path)
+    return figure
 
 
 def _bars(ax: Axes, terms: Mapping[str, Mapping[str, float]], unit: str) -> None:
@@ -68,9 +64,7 @@ def _bars(ax: Axes, terms: Mapping[str, Mapping[str, float]], unit: str) -> None
     ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=3)
 
 
-def paths_figure(
-    path: Path, log_snr: Tensor, walks: Mapping[str, Sequence[int]], costs: Mapping[str, float], unit: str
-) -> None:
+def walks_figure(log_snr: Tensor, walks: Mapping[str, Sequence[int]], costs: Mapping[str, float], unit: str) -> Figure:
     """Where several walks of as many steps stop, over log-SNR.
 
     log_snr:  of the levels that they choose from, [T]
@@ -89,10 +83,10 @@ def paths_figure(
         f"Where a walk of {len(next(iter(walks.values())))} steps stops, and what the bound is then", fontsize=10
     )
     ax.grid(axis="x", alpha=0.25)
-    write_figure(figure, path)
+    return figure
 
 
-def likelihood_figure(path: Path, cost: Tensor, truth: Tensor | None, unit: str, title: str) -> None:
+def likelihood_figure(cost: Tensor, truth: Tensor | None, unit: str, title: str) -> Figure:
     """How the cost of items is spread; beside it that of the law, item by item, where it is known.
 
     cost, truth:  [N]
@@ -110,4 +104,4 @@ def likelihood_figure(path: Path, cost: Tensor, truth: Tensor | None, unit: str,
         axes[1].axhline(0, color="black", linewidth=0.7)
         axes[1].set_xlabel(f"-log p of the law, {unit}")
         axes[1].set_ylabel(f"the flow less the law, {unit}")
-    write_figure(figure, path)
+    return figure

@@ -11,6 +11,7 @@ from torch import Tensor
 if TYPE_CHECKING:  # it takes long to import, and grids of images have no use for it
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
 Density = Callable[[Tensor], Tensor]
 """Places [M, 2] -> the density there, [M], in any unit."""
@@ -34,7 +35,6 @@ def row(panels: Sequence[Panel], *, title: str = "", limit: float | None = None,
     limit:  half the side of what is shown; by default what holds nearly all points of every panel
     side:   of a panel, in inches
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     limit = limit or extent(panels)
@@ -44,9 +44,7 @@ def row(panels: Sequence[Panel], *, title: str = "", limit: float | None = None,
         _draw(axes, panel, limit, side)
         axes.set_xlabel("x")
     figure.axes[0].set_ylabel("y")
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return _pixels(canvas)
+    return rendered(figure)
 
 
 def moving(panels: Iterable[Panel], *, limit: float, side: float = 4.4) -> Iterator[Image.Image]:
@@ -124,6 +122,15 @@ def _titled(panel: Panel, limit: float) -> str:
     """The title, and how many points lie beyond the axes."""
     outside = int((~(panel.points.abs().amax(1) <= limit)).sum())
     return f"{panel.title} ({outside} outside)" if outside > 0.005 * len(panel.points) else panel.title
+
+
+def rendered(figure: "Figure") -> Image.Image:
+    """A figure as an image, at its own resolution."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return _pixels(canvas)
 
 
 def _pixels(canvas: "FigureCanvasAgg") -> Image.Image:

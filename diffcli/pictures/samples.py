@@ -9,7 +9,7 @@ from torch import Tensor
 from diffcli.core.diffusion.exact import Exact
 from diffcli.core.levels import Level
 from diffcli.pictures.grid import grid
-from diffcli.pictures.points import Density, Panel, extent, moving, row
+from diffcli.pictures.points import DPI, Density, Panel, extent, moving, rendered, row
 
 SHOWN = 5_000  # points; more would hide each other
 LINE = (-4.0, 4.0)  # standard deviations of the samples that a histogram shows
@@ -38,6 +38,14 @@ def picture(
     return row([Panel(title, samples[:SHOWN, :2].float(), density)], side=5.0)
 
 
+def preview(kind: str, samples: Tensor, data: Tensor) -> Image.Image:
+    """What a preview shows of samples [N, ...] of a kind: a grid, or points beside as many of the data."""
+    if kind != "points":
+        return grid(samples)
+    panels = [Panel("samples", samples), Panel("data", data[: len(samples)])]
+    return row(panels, limit=extent(panels[1:]))
+
+
 def animation(
     frames: Sequence[Tensor], levels: Sequence[Level], density: Density | None = None
 ) -> Iterator[Image.Image]:
@@ -55,10 +63,9 @@ def animation(
 
 def _histogram(samples: Tensor, law: Exact | None) -> Image.Image:
     """Numbers [N] as a histogram, and the density of their law."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.0), dpi=110, layout="constrained")
+    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     low, high = (samples.mean() + side * samples.std().clamp(min=1e-3) for side in LINE)
     places = torch.linspace(low.item(), high.item(), 400, dtype=torch.float64)
@@ -68,7 +75,4 @@ def _histogram(samples: Tensor, law: Exact | None) -> Image.Image:
         axes.plot(places, law.log_density(places.unsqueeze(1)).exp(), color="#c2410c", label="the law")
     axes.set(xlabel="x", ylabel="density")
     axes.legend(frameon=False)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    size = canvas.get_width_height(physical=True)
-    return Image.frombytes("RGBA", size, bytes(canvas.buffer_rgba())).convert("RGB")
+    return rendered(figure)

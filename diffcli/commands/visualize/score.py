@@ -1,21 +1,10 @@
 """diffcli visualize score"""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from diffcli.console import options
-from diffcli.errors import UsageProblem
-
-if TYPE_CHECKING:
-    from diffcli.core.diffusion.denoiser import Denoise
-    from diffcli.core.levels import Level
-    from diffcli.pictures.curves import Field
-    from diffcli.sampling.planes import PlanarData
-
-ARROWS, CELLS = 17, 120  # along each side
-EXTENT = 2.5  # of the data, in their standard deviations
-RATIOS = (8.0, 0.1)  # sigma / alpha of the first and the last column
 
 
 def score(
@@ -29,48 +18,20 @@ def score(
     debug: options.Debug = False,
 ) -> None:
     """The score field of a model of points, as arrows over the density, from noise to data."""
-    import torch
-
     from diffcli.console.show import Show
-    from diffcli.pictures.curves import score_figure
-    from diffcli.sampling import models
-    from diffcli.sampling.planes import PlanarData
+    from diffcli.lessons.diffusion.score_fields import score_fields
+    from diffcli.pictures.fields import score_fields_figure
+    from diffcli.pictures.figures import write_figure
     from diffcli.system.files import fresh_place
 
     show = Show(as_json=as_json, quiet=quiet)
-    model = models.load_model(target, device=torch.device("cpu"), schedule=schedule, data=data)
-    plane = PlanarData.of_model(model, data)
-    if plane is None:
-        raise UsageProblem(f"{model.name} has no points in the plane", "try exact:mixture, or train --dataset moons")
-    high, low = (torch.tensor(ratio, dtype=torch.float64).log() for ratio in RATIOS)
-    ratios = torch.linspace(high.item(), low.item(), columns, dtype=torch.float64).exp()
-    levels = [model.schedule(model.schedule.time(-2 * ratio.log())) for ratio in ratios]
-    rows: dict[str, list[Field]] = {"the model": []}
-    errors = []
-    for level in levels:
-        rows["the model"].append(_field(model.denoise, level, plane))
-        if plane.law and not model.exact:
-            rows.setdefault("exact", []).append(_field(plane.law, level, plane))
-            found, truth = (f(plane.noised(level).float(), level).eps for f in (model.denoise, plane.law))
-            errors.append(((found - truth).square().mean() / truth.square().mean()).sqrt().item())
+    found = score_fields(target, columns, schedule, data)
     with fresh_place(out, "score", "score.png") as place:
-        score_figure(place.picture, rows)
-    shown = [{"alpha": v.alpha.item(), "sigma": v.sigma.item(), "log_snr": v.log_snr.item()} for v in levels]
-    document = {"figure": str(place.picture), "levels": shown, "relative_errors": errors or None}
-    lines = [f"relative error of the score, noise to data: {', '.join(f'{e:.3f}' for e in errors)}"] if errors else []
-    show.result(document, [*lines, str(place.picture), f"next: diffcli visualize reverse {model.target}"])
-
-
-def _field(denoise: "Denoise", level: "Level", plane: "PlanarData") -> "Field":
-    """The score at the points of a grid, and the density over a finer one."""
-    import torch
-
-    from diffcli.pictures.curves import Field
-
-    reach = (EXTENT * level.alpha + 2 * level.sigma).item()
-    places, cells = (
-        torch.cartesian_prod(*2 * [torch.linspace(-share, share, count) * reach])
-        for share, count in ((0.92, ARROWS), (1.0, CELLS))
-    )
-    density = plane.density(level)(cells).reshape(CELLS, CELLS).T
-    return Field(level, reach, density, places, -denoise(places, level).eps / level.sigma)
+        write_figure(score_fields_figure(found.rows), place.picture)
+    shown = [{"alpha": v.alpha.item(), "sigma": v.sigma.item(), "log_snr": v.log_snr.item()} for v in found.levels]
+    document = {"figure": str(place.picture), "levels": shown, "relative_errors": found.errors or None}
+    lines = [str(place.picture), f"next: diffcli visualize reverse {found.model.target}"]
+    if found.errors:
+        errors = ", ".join(f"{error:.3f}" for error in found.errors)
+        lines.insert(0, f"relative error of the score, noise to data: {errors}")
+    show.result(document, lines)

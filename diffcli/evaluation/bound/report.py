@@ -28,13 +28,15 @@ def fill(
     every:       kind of variance -> the terms
     """
     from diffcli.pictures.bound import bound_figure
+    from diffcli.pictures.figures import write_figure
 
     model, parts, (unit, scale) = subject.model, every[kind], task.unit
-    bound_figure(
-        made.figure("bound.png"), task.log_snr, {k: p.per_step * scale for k, p in every.items()},
+    figure = bound_figure(
+        task.log_snr, {k: p.per_step * scale for k, p in every.items()},
         {k: {name: v * scale for name, v in p.means.items()} for k, p in every.items()}, unit,
         f"The bound of {model.name}: {len(times)} steps, {model.schedule_name} schedule, {grid} grid",
     )  # fmt: skip
+    write_figure(figure, made.figure("bound.png"))
     _write_steps(made.figure("steps.csv"), task, times, parts, found)
     made.document = _document(subject, task, kind, grid, every)
     made.lines = _lines(every, kind, unit, scale)
@@ -59,14 +61,16 @@ def add_walks(
 ) -> None:
     """The best walk of so many steps beside the usual ones: lines, a picture, and a file for `sample --grid`."""
     from diffcli.console.show import table
-    from diffcli.pictures.bound import paths_figure
+    from diffcli.pictures.bound import walks_figure
+    from diffcli.pictures.figures import write_figure
     from diffcli.sampling import gridfile
 
     unit, scale = task.unit
     costs = {name: walk.nats * scale for name, walk in walks.items()}
     path = made.figure("grid.json")
     gridfile.write_grid(path, model.schedule, model.schedule_name, times[walks["best"].places])
-    paths_figure(made.figure("grids.png"), task.log_snr, {k: w.places for k, w in walks.items()}, costs, unit)
+    figure = walks_figure(task.log_snr, {k: w.places for k, w in walks.items()}, costs, unit)
+    write_figure(figure, made.figure("grids.png"))
     rows = [[name, f"{cost:.4f}"] for name, cost in costs.items()]
     made.lines += ["", *table([f"walk of {steps} steps", f"bound, {unit}, {kind} variance"], rows, right=(1,))]
     made.document["best_steps"] = {

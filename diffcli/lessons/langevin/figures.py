@@ -11,7 +11,8 @@ from diffcli.core.levels import CLEAN
 from diffcli.lessons.langevin import NAMES, pictures
 from diffcli.lessons.langevin.dynamics import FRAMES, DynamicsOutcome, DynamicsSetting, noised
 from diffcli.lessons.langevin.modes import weights
-from diffcli.pictures.curves import Field, score_figure
+from diffcli.pictures.fields import ScoreField, score_fields_figure
+from diffcli.pictures.figures import write_figure
 from diffcli.pictures.grid import save_gif
 from diffcli.pictures.points import Density
 
@@ -66,8 +67,8 @@ def score(path: Path, setting: DynamicsSetting) -> None:
             for share, count in ((0.92, ARROWS), (1.0, CELLS))
         )
         values = density(setting, sigma)(cells).reshape(CELLS, CELLS).T
-        fields.append(Field(noised(sigma), reach, values, places.float(), setting.score(places, sigma).float()))
-    score_figure(path, {"the target": fields})
+        fields.append(ScoreField(noised(sigma), reach, values, places.float(), setting.score(places, sigma).float()))
+    write_figure(score_fields_figure({"the target": fields}), path)
 
 
 def bias(path: Path, found: pictures.Bias) -> None:
