@@ -1,77 +1,104 @@
-"""Plant classic mistakes of diffusion code, one at a time, and show that a check of `diffcli verify` catches each.
+"""Plant mistakes in the code, one at a time, and show that a check of `diffcli verify` catches each.
 
     python tests/mutants.py [NAME]... [-j 2] [--quick]
+    python tests/mutants.py --random 300 --seed 0 [--only processes/laws] [-j 2]
 
-The mistakes are in the files of mistakes/. There a line of = names a file of the package and, after a colon, the
-modules of diffcli.checks where a mistake in it shows first; a mistake is its name, the text as it stands (it must occur
-exactly once) after -, and the mistaken text after +. Each is planted in a copy of the package, never in the working
-tree, and the checks run until one fails, in a process forked from this one: torch is imported here already, diffcli
-never is. Exits with 1 if a mistake survives, or if the copy without one fails (not looked at with --quick).
+The classic mistakes are in the files of mistakes/. There a line of = names a file of the package and, after a colon,
+the modules of diffcli.checks where a mistake in it shows first; a mistake is its name, the text as it stands (it must
+occur exactly once) after -, and the mistaken text after +. The random ones, which nobody chose, are those of
+mutations.py; the few of them that change no result are in mistakes/harmless.toml, each with the reason.
+
+First all checks run as they are, and are watched: a mistake in a function can only be seen by the checks that call it.
+Those run then, the fast ones first, until one fails. Nothing is planted in the working tree: every mutant is a process
+of its own, forked from this one (which has imported torch, but never diffcli), that reads a copy of the package and
+finds one of its modules changed. Who takes ten times as long as the code without a mistake, or gigabytes, is ended and
+counted apart. Exits with 1 if a mistake survives, or if the copy without one fails (not looked at with --quick).
 """
 
 import argparse
+import importlib
 import multiprocessing as mp
+import random
+import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder, SourceLoader
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
+
+from mutations import CORE, Mutant, Scope, harmless, mutations
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "diffcli"
 LISTS = sorted((HERE / "mistakes").glob("*.txt"))
-LIMIT = 300  # seconds for all checks of one mutant; they take some 15
 
-SLOW = {
-    "ddim-on-a-gaussian",
-    "ddpm-on-a-gaussian",
-    "every-walk-lands",
-    "three-names-for-one-walk",
-    "orders-of-samplers",
-    "orders-of-euler-maruyama",
-    "probability-flow",
-    "finite-walks",
-    "finite-long-walks",
-}
-"""Checks that take more than a few tenths of a second: they come last."""
+PATIENCE = 10  # times the processor time that the same checks take without a mistake
+START = 20.0  # seconds of it beside that, for imports
+QUICK = 600.0  # seconds of it where no check was timed
+NEIGHBOURS = 4  # of the clock, in units of the processor time: others may keep the processor busy
+MEMORY = 4 << 30  # bytes beyond those that torch has
 
 BROKEN = ("NameError", "SyntaxError", "IndentationError", "ImportError", "AttributeError", "TypeError")
-"""Errors of a mutant that is no program: they prove nothing about the checks."""
+"""Errors of a classic mistake that is no program: they prove nothing about the checks."""
 
+OUT_OF_MEMORY = ("MemoryError", "allocate memory", "bad_alloc")
 
-@dataclass(frozen=True)
-class Mutant:
-    """A mistake: in this file of the package the old text, which occurs once, becomes the new."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    likely: tuple[str, ...] = ()
-
-    def planted(self, package: Path) -> str:
-        """The file's text with the mistake; raises ValueError unless the old text occurs exactly once."""
-        text = (package / self.file).read_text()
-        if (count := text.count(self.old)) != 1:
-            raise ValueError(f"{self.name}: the old text occurs {count} times in {self.file}, not once:\n{self.old}")
-        return text.replace(self.old, self.new)
+IMPORT = "import"
+"""The name, among those of checks, of what runs when the modules are imported."""
 
 
 class Verdict(NamedTuple):
-    """What became of a mutant: the check that caught it ("" if none did), how, and after how long."""
+    """What became of a mutant: the check that caught it ("" if none did), how, and after how long.
+
+    ended:  it ran past its limit, of time or of memory: neither caught nor not
+    """
 
     check: str
     how: str
     seconds: float
-    broken: bool = False
+    ended: bool = False
+
+    @property
+    def broken(self) -> bool:
+        return self.how.split(":")[0] in BROKEN
+
+
+class Planned(NamedTuple):
+    """A check as it runs without a mistake: its module, what it takes, how it failed or "", and what it calls."""
+
+    name: str
+    module: str
+    seconds: float
+    failure: str
+    calls: frozenset[Scope]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All checks that can be relied on, and those that fail as it is; empty where nobody looked."""
+
+    checks: list[Planned] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def watching(self, scope: Scope) -> list[Planned]:
+        """The checks that can see a mistake in this function, the fast ones first."""
+        imported = {scope for check in self.checks if check.name == IMPORT for scope in check.calls}
+        everywhere = scope.line == 0 or scope in imported
+        chosen = [c for c in self.checks if c.name != IMPORT and (everywhere or scope in c.calls)]
+        return sorted(chosen, key=lambda c: c.seconds)
 
 
 def listed() -> list[Mutant]:
-    """All mistakes of all files; raises ValueError where a name is there twice or a mistake changes nothing."""
+    """The classic mistakes of all files; raises ValueError where a name is there twice or a mistake changes nothing."""
     found: dict[str, Mutant] = {}
     for path in LISTS:
         file, likely = "", ""
@@ -87,83 +114,262 @@ def listed() -> list[Mutant]:
     return list(found.values())
 
 
+def chosen_at_random(count: int, seed: int, only: str) -> list[Mutant]:
+    """So many different mistakes out of all that there could be in the mathematics, or in one folder of it."""
+    known = mutations(PACKAGE, only)
+    return random.Random(seed).sample(known, min(count, len(known)))
+
+
+# In a process of its own: the package, and the checks on it
+
+
+class Planted(MetaPathFinder, SourceLoader):
+    """Finds and loads the one module that is changed, before anyone else does."""
+
+    def __init__(self, package: Path, mutant: Mutant) -> None:
+        self.path, self.text = package / mutant.file, mutant.planted(package)
+        self.module = ".".join(["diffcli", *Path(mutant.file).with_suffix("").parts])
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        return spec_from_file_location(name, self.path, loader=self) if name == self.module else None
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self.path)
+
+    def get_data(self, path: str) -> bytes:
+        return self.text.encode()
+
+
+def check_modules(package: Path) -> list[str]:
+    """The names of the modules that hold checks."""
+    found = sorted(path.relative_to(package.parent) for path in (package / "checks").rglob("*.py"))
+    return [".".join(path.with_suffix("").parts) for path in found if path.name != "__init__.py"]
+
+
+def observed(package: Path) -> Plan:
+    """Every check as it runs on the package, and which functions of the mathematics each calls."""
+    here: set[Scope] = set()
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_code.co_filename
+        if name.startswith(core):
+            here.add(Scope(name.removeprefix(f"{package}/"), frame.f_code.co_firstlineno))
+
+    core, failures = f"{package / CORE}/", []
+    sys.settrace(watch)
+    for module in check_modules(package):
+        try:
+            importlib.import_module(module)
+        except Exception as problem:
+            failures.append(f"{module}: {type(problem).__name__}: {problem}")
+    checks = [Planned(IMPORT, "", 0.0, "", frozenset(here))]
+    for check in registered().values():
+        here.clear()
+        report = check.run()
+        failure = "" if report.passed else report.error or str(report.worst)
+        failures += [f"{check.name}: {failure}"] if failure else []
+        checks.append(Planned(check.name, check.findings.__module__, report.seconds, failure, frozenset(here)))
+    sys.settrace(None)
+    return Plan([check for check in checks if not check.failure], failures)
+
+
+def registered():  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """The checks of the modules imported so far."""
+    from diffcli.checks.check import CHECKS
+
+    return CHECKS
+
+
+def first_failure(package: Path, mutant: Mutant, watching: list[Planned]) -> tuple[str, str]:
+    """The first check of the package that fails and how; without a plan all run, the likely ones first."""
+    sys.meta_path.insert(0, Planted(package, mutant))
+    try:
+        for module in sorted({check.module for check in watching}) or check_modules(package):
+            importlib.import_module(module)
+    except Exception as problem:
+        return IMPORT, f"{type(problem).__name__}: {problem}"
+    known = registered()
+
+    def turn(name: str) -> bool:
+        return known[name].findings.__module__.rpartition(".")[2] not in mutant.likely
+
+    for name in [check.name for check in watching] or sorted(known, key=turn):
+        report = known[name].run()
+        if not report.passed:
+            return name, report.error or (f"{report.worst.miss:.1e}" if report.worst else "no findings")
+    return "", ""
+
+
+def limited(seconds: float) -> None:
+    """Have this process ended after so much of the processor's time, and let it take only so much more memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
+    if pages:
+        resource.setrlimit(resource.RLIMIT_AS, 2 * (pages * resource.getpagesize() + MEMORY,))
+    resource.setrlimit(resource.RLIMIT_CPU, 2 * (int(time.process_time() + seconds) + 1,))
+
+
+def in_child(end: Connection, package: Path, mutant: Mutant | None, plan: Plan, seconds: float) -> None:
+    """What the process of a mutant does; without a mutant it watches the checks."""
+    began = time.perf_counter()
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(package.parent))
+    if mutant is None:
+        end.send(observed(package))
+        return
+    limited(seconds)
+    check, how = first_failure(package, mutant, plan.watching(mutant.scope(package)))
+    ended = any(word in how for word in OUT_OF_MEMORY)
+    end.send(Verdict(check, how, time.perf_counter() - began, ended))
+
+
+# In this process: the copy, the processes, the table
+
+
+class Running(NamedTuple):
+    """A process, which mutant it tries, since when and how long at most."""
+
+    process: BaseProcess
+    mutant: Mutant
+    since: float
+    seconds: float
+
+
+def forked(package: Path, mutant: Mutant | None, plan: Plan, seconds: float = 0.0) -> tuple[Connection, BaseProcess]:
+    ours, theirs = mp.Pipe(duplex=False)
+    process = mp.get_context("fork").Process(target=in_child, args=(theirs, package, mutant, plan, seconds))
+    process.start()
+    theirs.close()  # or the death of the process would not end the pipe
+    return ours, process
+
+
+def trials(chosen: list[Mutant], package: Path, plan: Plan, jobs: int) -> Iterator[tuple[Mutant, Verdict]]:
+    """The verdicts as they come, each from a fork of this process, so many at once."""
+    todo, running = list(reversed(chosen)), dict[Connection, Running]()
+    while todo or running:
+        while todo and len(running) < jobs:
+            mutant = todo.pop()
+            watching = plan.watching(mutant.scope(package))
+            if plan.checks and not watching:
+                yield mutant, Verdict("", "no check comes here", 0.0)
+                continue
+            seconds = START + PATIENCE * sum(c.seconds for c in watching) if watching else QUICK
+            end, process = forked(package, mutant, plan, seconds)
+            running[end] = Running(process, mutant, time.perf_counter(), seconds)
+        for end in [*wait(running, timeout=1.0)]:  # those who have an answer, or are no more
+            assert isinstance(end, Connection)
+            yield running[end].mutant, verdict_of(end, running.pop(end))
+        for end, one in list(running.items()):
+            if time.perf_counter() - one.since > NEIGHBOURS * one.seconds:
+                one.process.kill()
+                yield one.mutant, verdict_of(end, running.pop(end))
+
+
+def verdict_of(end: Connection, one: Running) -> Verdict:
+    """What the process said before it ended, or how it ended without a word."""
+    try:
+        verdict = end.recv()
+    except EOFError:
+        verdict = None
+    one.process.join()
+    end.close()
+    seconds = time.perf_counter() - one.since
+    return verdict or Verdict("", f"ended by signal {-(one.process.exitcode or 0)}", seconds, ended=True)
+
+
 def copied(folder: Path) -> Path:
-    """A copy of the package's code; without __pycache__, whose files could hide a mistake of the same length."""
+    """A copy of the package's code as it is now, for all mutants."""
     skip = shutil.ignore_patterns("__pycache__", "bundled")
     return Path(shutil.copytree(PACKAGE, folder / "diffcli", ignore=skip))
 
 
-def trial(mutant: Mutant | None) -> Verdict:
-    """Plant the mistake in a copy and run the checks on it until one fails. Only in a process of its own."""
-    began = time.perf_counter()
-    sys.dont_write_bytecode = True
-    signal.alarm(LIMIT)
-    with tempfile.TemporaryDirectory() as folder:
-        package = copied(Path(folder))
-        if mutant is not None:
-            (package / mutant.file).write_text(mutant.planted(package))
-        sys.path.insert(0, folder)
-        check, how = first_failure(package, mutant.likely if mutant else ())
-    return Verdict(check, how, time.perf_counter() - began, how.split(":")[0] in BROKEN)
-
-
-def first_failure(package: Path, likely: tuple[str, ...]) -> tuple[str, str]:
-    """The first check of the package that fails and how, the likely ones being tried first and the slow ones last."""
-    import diffcli
-    from diffcli.checks.check import Check, all_checks
-
-    if Path(diffcli.__file__).parent != package:
-        raise RuntimeError(f"diffcli came from {diffcli.__file__} and not from the copy {package}")
-
-    def turn(check: Check) -> tuple[bool, bool]:
-        return check.name in SLOW, check.findings.__module__.rpartition(".")[2] not in likely
-
-    for check in sorted(all_checks().values(), key=turn):
-        report = check.run()
-        if not report.passed:
-            return check.name, report.error or (f"{report.worst.miss:.1e}" if report.worst else "no findings")
-    return "", ""
-
-
-def trials(chosen: list[Mutant | None], jobs: int) -> Iterator[Verdict]:
-    """Verdicts in the order of the mutants, each from a fork of this process."""
+def warmed_up() -> None:
+    """Import what takes long here, once, so that it is there after every fork."""
+    import scipy.integrate
+    import scipy.special
+    import scipy.stats  # noqa: F401
     import torch
 
     torch.set_num_threads(1)  # before any fork: a pool of threads does not survive one
     torch.func.jvp(lambda t: 2 * t, (torch.ones(()),), (torch.ones(()),))  # its first call imports for a second
-    with mp.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        yield from pool.imap(trial, chosen, chunksize=1)
+
+
+def planned(package: Path) -> Plan:
+    """What the checks do without a mistake."""
+    end, process = forked(package, None, Plan())
+    plan = end.recv()
+    process.join()
+    return plan
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="only classic mistakes with one of these in their name or file")
+    parser.add_argument("-j", "--jobs", type=int, default=2, help="how many at once (default 2)")
+    parser.add_argument("--quick", action="store_true", help="do not first run all checks on the copy as it is")
+    parser.add_argument("--random", type=int, metavar="N", help="not the classic mistakes, but N of any")
+    parser.add_argument("--seed", type=int, default=0, help="of their choice (default 0)")
+    parser.add_argument("--only", default="", metavar="FOLDER", help="of diffcli/core, to choose them from")
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if not any(name in f"{mutant.file}: {mutant.name}" for mutant in listed()):
+            parser.error(f"no mistake and no file has {name!r} in its name")
+    if options.only and not (PACKAGE / CORE / options.only).exists():
+        parser.error(f"there is no {CORE}/{options.only}")
+    return options
+
+
+def outcome(mutant: Mutant, verdict: Verdict, by_chance: bool) -> str:
+    """caught, ended or survives. An error is a catch of a random mistake; a classic one must be a program."""
+    if verdict.ended:
+        return "ended"
+    return "caught" if verdict.check and (by_chance or not verdict.broken) else "survives"
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", help="only mistakes with one of these in their name or file")
-    parser.add_argument("-j", "--jobs", type=int, default=2, help="how many at once (default 2)")
-    parser.add_argument("--quick", action="store_true", help="do not first run all checks on the copy as it is")
-    options = parser.parse_args(arguments)
+    options, began, by_chance = parsed(arguments), time.perf_counter(), False
+    if options.random is not None:
+        chosen, by_chance = chosen_at_random(options.random, options.seed, options.only), True
+    else:
+        names = options.names or [""]
+        chosen = [m for m in listed() if any(name in f"{m.file}: {m.name}" for name in names)]
+        for mutant in listed():
+            mutant.planted(PACKAGE)
+    reasons = harmless() if by_chance else {}
+    counts: dict[str, list[str]] = {"caught": [], "ended": [], "harmless": [], "survives": []}
 
-    known, began = listed(), time.perf_counter()
-    for name in options.names:
-        if not any(name in f"{mutant.file}: {mutant.name}" for mutant in known):
-            parser.error(f"no mistake and no file has {name!r} in its name")
-    chosen = [m for m in known if not options.names or any(name in f"{m.file}: {m.name}" for name in options.names)]
-    for mutant in known:
-        mutant.planted(PACKAGE)
+    def show(mutant: Mutant, verdict: Verdict, what: str) -> None:
+        counts[what].append(f"{mutant.file}:{mutant.name:<20} in  {mutant.line}")
+        place = f"{mutant.name:<58} {Path(mutant.file).name:<20}"
+        print(f"{place} {verdict.check or '-':<36} {verdict.how[:60]:<18} {verdict.seconds:5.1f}", end="")
+        print("" if what == "caught" else f" {what.upper()}", flush=True)
 
-    everyone: list[Mutant | None] = [*([] if options.quick else [None]), *chosen]
-    survivors = []
-    print(f"{'mistake':<58} {'file':<14} {'caught by':<36} {'beyond tolerance':<18} seconds")
-    for mutant, verdict in zip(everyone, trials(everyone, options.jobs), strict=True):
-        name, file = (mutant.name, Path(mutant.file).name) if mutant else ("(none)", "")
-        caught = bool(verdict.check) and not verdict.broken
-        if caught != (mutant is not None):
-            survivors.append(name)
-        outcome = f"{verdict.check or '-':<36} {verdict.how[:60]:<18}"
-        print(f"{name:<58} {file:<14} {outcome} {verdict.seconds:5.1f}", "" if mutant is None or caught else "SURVIVES")
-        sys.stdout.flush()
-    seconds = time.perf_counter() - began
-    print(f"{len(chosen)} mistakes, {len(survivors)} not as they should be, {seconds:.0f} s", *survivors, sep="\n  ")
-    return 1 if survivors else 0
+    with tempfile.TemporaryDirectory() as folder:
+        package = copied(Path(folder))
+        warmed_up()
+        plan = Plan() if options.quick else planned(package)
+        print(f"{'mistake':<58} {'file':<20} {'caught by':<36} {'beyond tolerance':<18} seconds")
+        for failure in plan.failures:
+            print(f"without a mistake: {failure}", flush=True)
+        for mutant in [m for m in chosen if m.key in reasons]:
+            show(mutant, Verdict("", reasons[mutant.key], 0.0), "harmless")
+        for mutant, verdict in trials([m for m in chosen if m.key not in reasons], package, plan, options.jobs):
+            show(mutant, verdict, outcome(mutant, verdict, by_chance))
+    report(counts, plan, time.perf_counter() - began)
+    return 1 if counts["survives"] or plan.failures else 0
+
+
+def report(counts: dict[str, list[str]], plan: Plan, seconds: float) -> None:
+    """The sums, and the names of those that were not caught."""
+    caught, ended, unharmful, survived = map(len, counts.values())
+    share = f"{100 * caught / (caught + survived):.1f} %" if caught + survived else "none"
+    print(
+        f"{sum(map(len, counts.values()))} mistakes in {seconds:.0f} s: {caught} caught, {ended} past the limit,"
+        f" {unharmful} harmless, {survived} survive; caught of those that change anything: {share}"
+    )
+    for what in ("ended", "survives"):
+        print(*[f"  {what}: {name}" for name in counts[what]], sep="\n", end="\n" if counts[what] else "")
+    if plan.failures:
+        print(f"{len(plan.failures)} checks fail without a mistake, and were not relied on")
 
 
 if __name__ == "__main__":

@@ -157,9 +157,9 @@ def steps_of_a_batch() -> Iterator[Finding]:
     chain = bound.stacked(walk)
     t, s = (Level(*(part[i : i + 5].unsqueeze(1) for part in chain)) for i in (0, 1))
     for kind in ("small", "large", "learned"):
-        got = bound.terms(kind, x0, guess, t, s, discrete=True, share=share)
+        got = bound.terms(kind, x0, guess, t, s, discrete=True, fraction=share)
         for i, (here, after) in enumerate(pairwise(walk)):
-            variance = bound.reverse_variance(kind, here, after, share=share[i])
+            variance = bound.reverse_variance(kind, here, after, fraction=share[i])
             if i < 4:
                 wanted = bound.transition(x0[i], guess[i], here, after, variance)
             else:
@@ -240,9 +240,9 @@ def learned_variance() -> Iterator[Finding]:
     t, s = grids.levels(SCHEDULES["linear"](), 10)[3:5]
     low, high = (bound.reverse_variance(kind, t, s).item() for kind in ("small", "large"))
     for share in (0.0, 0.25, 1.0, 1.5):
-        got = bound.reverse_variance("learned", t, s, share=share * ONE)
+        got = bound.reverse_variance("learned", t, s, fraction=share * ONE)
         yield near(f"share {share}", math.exp(share * math.log(high) + (1 - share) * math.log(low)), got, rel=1e-12)
-    end = bound.reverse_variance("learned", s, CLEAN, share=0 * ONE)
+    end = bound.reverse_variance("learned", s, CLEAN, fraction=0 * ONE)
     yield near("to the data: an eighth of a value's step", (STEP / 8) ** 2, end, rel=1e-12)
     std = 0.6
     for steps in (5, 50):

@@ -88,7 +88,7 @@ def gaussian_conditional() -> Iterator[Finding]:
         total = level.alpha**2 * covariance + level.sigma**2 * torch.eye(3, dtype=torch.float64)
         wanted = mean + (x - level.alpha * mean) @ torch.linalg.inv(total) @ (level.alpha * covariance)
         yield near("posterior mean", wanted, law(x, level).x0, rel=1e-9)
-        normal = torch.distributions.Normal(level.alpha * mean, total)
+        normal = torch.distributions.MultivariateNormal(level.alpha * mean, total)
         yield near("log density", normal.log_prob(x), law.log_density(x, level), rel=1e-9)
 
 

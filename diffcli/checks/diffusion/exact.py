@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from diffcli.checks.check import Finding, check, near
 from diffcli.checks.diffusion.denoisers import MEANS, STDS, WEIGHTS, line_mixture
@@ -14,6 +13,7 @@ from diffcli.core.diffusion import bound, grids
 from diffcli.core.diffusion.exact import Gaussian, Mixture
 from diffcli.core.diffusion.schedules import SCHEDULES, VE, VP, Flow
 from diffcli.core.levels import CLEAN
+from diffcli.metrics.statistics import kolmogorov_distance
 
 DRAWS = 100_000
 DISTANCE = math.sqrt(math.log(2 / 1e-6) / (2 * DRAWS))
@@ -36,7 +36,7 @@ def mixture_in_space() -> Iterator[Finding]:
         logs, centres = [], []
         for weight, mean, std in zip(weights, means, stds, strict=True):
             variance = level.alpha**2 * std**2 + level.sigma**2
-            normal = Normal(level.alpha * mean, variance * eye)
+            normal = MultivariateNormal(level.alpha * mean, variance * eye)
             logs.append((weight / 10).log() + normal.log_prob(x))
             centres.append(mean + level.alpha * std**2 / variance * (x - level.alpha * mean))
         density = torch.stack(logs).logsumexp(0)
@@ -60,13 +60,6 @@ def order_of_the_images() -> Iterator[Finding]:
         yield near(name, (shares * near_last).sum(), law(x, level).x0, rel=1e-9)
 
 
-def _distance(values: Tensor, cdf: Tensor) -> float:
-    """Kolmogorov's, of the empirical distribution function of values from their true one."""
-    places = torch.arange(len(values) + 1, dtype=torch.float64) / len(values)
-    ordered = cdf[values.argsort()]
-    return max((ordered - places[:-1]).max().item(), (places[1:] - ordered).max().item())
-
-
 @check(
     "draws have the distribution of their law along every direction, within the bound of Dvoretzky, Kiefer, Wolfowitz",
     "Massart 1990, corollary 1",
@@ -77,15 +70,15 @@ def draws_follow_their_laws() -> Iterator[Finding]:
     for direction in ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, -1.0, 0.0], [1.0, 1.0, 1.0]):
         u = torch.tensor(direction, dtype=torch.float64)
         normal = Normal(u @ CENTRE, (u @ COVARIANCE @ u).sqrt())
-        yield near(f"Gaussian along {direction}", 0, _distance(draws @ u, normal.cdf(draws @ u)), abs=DISTANCE)
+        yield near(f"Gaussian along {direction}", 0, kolmogorov_distance(normal.cdf(draws @ u)), abs=DISTANCE)
     plain = Gaussian(torch.tensor([0.3, -1.0]), torch.tensor([0.5, 2.0])).draw(DRAWS, generator)
     for i, (mean, std) in enumerate(((0.3, 0.5), (-1.0, 2.0))):
-        along = plain[:, i]
-        yield near(f"coordinate {i}", 0, _distance(along, Normal(at(mean), at(std)).cdf(along)), abs=DISTANCE)
+        u = Normal(at(mean), at(std)).cdf(plain[:, i])
+        yield near(f"coordinate {i}", 0, kolmogorov_distance(u), abs=DISTANCE)
     along = line_mixture().draw(DRAWS, generator).flatten()
     parts = zip(WEIGHTS, MEANS, STDS, strict=True)
     cdf = torch.stack([w * Normal(at(m), at(s)).cdf(along) for w, m, s in parts]).sum(0)
-    yield near("mixture on a line", 0, _distance(along, cdf), abs=DISTANCE)
+    yield near("mixture on a line", 0, kolmogorov_distance(cdf), abs=DISTANCE)
 
 
 @check(

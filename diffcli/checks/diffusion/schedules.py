@@ -164,7 +164,9 @@ def edm_schedule() -> Iterator[Finding]:
         sigma = (high + i / (steps - 1) * (low - high)) ** 7
         yield near(f"sigma {i}, linspace", sigma, walk[i].sigma, rel=1e-10)
         yield near(f"sigma {i}, karras", sigma, ours[i].sigma, rel=1e-9)
-    quantiles = schedule(schedule.trained(torch.tensor([0.158655253931457, 0.5, 0.841344746068543]).double())).sigma
+    quantiles = schedule(
+        schedule.training_time(torch.tensor([0.158655253931457, 0.5, 0.841344746068543]).double())
+    ).sigma
     yield near(
         "log sigma at minus one, zero, one deviations",
         at(0),

@@ -102,7 +102,7 @@ def rates_of_log_snr() -> Iterator[Finding]:
     for name in ("vp", "sub-vp", "flow", "edm", "log-snr", "sigmoid"):
         schedule = SCHEDULES[name]()
         for t in (0.2, 0.5, 0.8):
-            high, low = (schedule(schedule.trained(at(t + d))).log_snr for d in (-1e-6, 1e-6))
+            high, low = (schedule(schedule.training_time(at(t + d))).log_snr for d in (-1e-6, 1e-6))
             yield near(f"{name}, t = {t}", (high - low) / 2e-6, rate(schedule, at(t)), rel=1e-5)
     table = SCHEDULES["linear"]()
     for entry in (3, 400, 900):
@@ -260,7 +260,7 @@ def prior_under_a_network() -> Iterator[Finding]:
     there = Denoiser(Constant(5.0), "eps", prior=histogram)(sure.alpha * torch.tensor([[-1.0, 1.0]]).double(), sure).x0
     yield near("certain", torch.tensor([-1.0, 1.0]), there, abs=1e-5)
     found, plain = Denoiser(Halves(), "v", learned=True)(x, sure), sure.alpha * x - sure.sigma * x.sin()
-    share = found.share
+    share = found.variance_fraction
     assert share is not None
     yield near("a learned share", 0.75, share)
     yield near("beside what is predicted", plain, found.x0, rel=1e-9)

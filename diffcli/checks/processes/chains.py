@@ -178,6 +178,12 @@ def mixing_times() -> Iterator[Finding]:
             yield near(f"between the bounds, {name}", 1, low <= steps <= high)
     low, high = finite.bounds(0.1, 0.02, 0.05)
     yield near("bounds at 0.05", numbers(9 * math.log(10), 10 * math.log(1000)), numbers(low, high), rel=1e-12)
+    quarter = named.two_state(0.25, 0.25)  # d(t) = 2^-(t + 1): exactly 1/4 after one step, which is near enough
+    yield near("at the distance itself", 1, finite.mixing_time(quarter.matrix, numbers(0.5, 0.5)) or 0)
+    for apart, wanted in ((0.0, 0.0), (1e-14, 0.0), (1e-11, 1e-11)):  # what rounding leaves is no gap
+        gap = finite.spectral_gap(torch.tensor([1, 1 - apart, 0.2], dtype=torch.complex128))
+        yield near(f"gap of {apart}", wanted, gap, rel=1e-3)
+    yield near("a single state", 1, finite.spectral_gap(torch.ones(1, dtype=torch.complex128)))
 
 
 @check(

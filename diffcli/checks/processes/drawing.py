@@ -15,6 +15,7 @@ from diffcli.core.processes.laws.plane import Banana, Normal2, TableLaw
 from diffcli.core.processes.montecarlo import methods
 from diffcli.core.randomness import keyed
 from diffcli.lessons.drawing import measures
+from diffcli.metrics.statistics import kolmogorov_distance
 
 COUNT, FEWER = 20_000, 3000
 SURE = 4.5  # standard errors
@@ -46,13 +47,7 @@ def off(points: Tensor, law: Law, shares: Tensor | None = None) -> float:
     ways = [u] if law.dim == 1 else [u, (u[:, :1] + u[:, 1:]) % 1, (u[:, :1] - u[:, 1:]) % 1]
     kinds = torch.cat(ways, dim=1)
     weights = torch.full((len(u),), 1 / len(u), dtype=torch.float64) if shares is None else shares / shares.sum()
-    return max(_kolmogorov(kinds[:, i], weights) for i in range(kinds.shape[1]))
-
-
-def _kolmogorov(u: Tensor, weights: Tensor) -> float:
-    order = u.argsort()
-    after = weights[order].cumsum(0)
-    return max((after - u[order]).max().item(), (u[order] - after + weights[order]).max().item())
+    return max(kolmogorov_distance(kinds[:, i], weights) for i in range(kinds.shape[1]))
 
 
 @check(
@@ -226,8 +221,8 @@ def statistics_of_tests() -> Iterator[Finding]:
     u = methods.uniforms(500, 1, keyed(4, "u"))[:, 0] ** 1.1
     even = torch.full((500,), 1 / 500, dtype=torch.float64)
     truth = stats.kstest(u.numpy(), "uniform")
-    yield near("Kolmogorov's distance", truth.statistic, measures.distance(u, even), rel=1e-12)
-    yield near("from the other side", truth.statistic, measures.distance(1 - u, even), rel=1e-9)
+    yield near("Kolmogorov's distance", truth.statistic, kolmogorov_distance(u, even), rel=1e-12)
+    yield near("from the other side", truth.statistic, kolmogorov_distance(1 - u, even), rel=1e-9)
     yield near("its p-value", truth.pvalue, measures.p_value_of(u.unsqueeze(1).sqrt(), Beta(2, 1), 500), abs=1e-6)
     cell = torch.arange(500) % 4
     cell[:60] = 0
@@ -245,7 +240,7 @@ def statistics_of_tests() -> Iterator[Finding]:
     twice = torch.cat([u[:250], u[:100]])
     once = torch.where(torch.arange(250) < 100, 2.0, 1.0).double()
     repeated = stats.kstest(twice.numpy(), "uniform").statistic
-    yield near("a draw of weight 2 is two draws", repeated, measures.distance(u[:250], once / 350), rel=1e-9)
+    yield near("a draw of weight 2 is two draws", repeated, kolmogorov_distance(u[:250], once / 350), rel=1e-9)
     law = Normal2(0.7)
     x = law.quantile(methods.uniforms(250, 2, keyed(4, "cells")))
     seen = law.cdf(x).numpy()

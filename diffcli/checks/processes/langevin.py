@@ -82,7 +82,7 @@ def annealed_steps() -> Iterator[Finding]:
     yield near("levels", torch.tensor([4.0, 1.0, 0.25]), torch.tensor(sigmas), rel=1e-6)
 
     def score_at(x: Tensor, sigma: float) -> Tensor:
-        return data.score(x, Level(torch.tensor(1.0).double(), torch.tensor(sigma).double()))
+        return data.score(x, Level.of(1.0, sigma))
 
     found = list(annealed(score_at, START, sigmas, 0.2, 2, generator()))
     yield near("how many", 6, len(found))
