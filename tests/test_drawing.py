@@ -12,7 +12,8 @@ from diffcli.core.processes.laws.line import Beta, Exponential, Law, LineMixture
 from diffcli.core.processes.laws.plane import Banana, Normal2, TableLaw
 from diffcli.core.processes.montecarlo.methods import METHODS, uniforms
 from diffcli.core.randomness import keyed
-from diffcli.lessons.drawing.measures import distance, joined, p_value_of, pearson, thinned, worth
+from diffcli.lessons.drawing.measures import joined, p_value_of, pearson, thinned, worth
+from diffcli.metrics.statistics import kolmogorov_distance
 
 LAWS: dict[str, Law] = {
     "normal": LineNormal(1, 2),
@@ -157,5 +158,5 @@ def test_the_entries_of_a_long_table_are_tested_in_groups() -> None:
 
 def test_weights_move_the_distance() -> None:
     u = torch.tensor([0.25, 0.75], dtype=torch.float64)
-    assert distance(u, torch.tensor([0.5, 0.5]).double()) == pytest.approx(0.25)
-    assert distance(u, torch.tensor([1.0, 0.0]).double()) == pytest.approx(0.75)
+    assert kolmogorov_distance(u, torch.tensor([0.5, 0.5]).double()) == pytest.approx(0.25)
+    assert kolmogorov_distance(u, torch.tensor([1.0, 0.0]).double()) == pytest.approx(0.75)

@@ -12,14 +12,9 @@ from diffcli.core.diffusion.schedules import SCHEDULES, VP
 from diffcli.core.levels import CLEAN, chain
 from diffcli.core.processes.laws.gaussian import Normal
 from diffcli.core.randomness import keyed
-from diffcli.lessons.gaussians.measures import (
-    accepted,
-    along_regression,
-    distance_from_standard,
-    moments,
-    regression_error,
-)
+from diffcli.lessons.gaussians.measures import accepted, along_regression, moments, regression_error
 from diffcli.lessons.gaussians.noising import correlated, correlation_error, held
+from diffcli.metrics.statistics import kolmogorov_distance
 
 
 def some(seed: int, dim: int) -> Normal:
@@ -124,12 +119,13 @@ def test_a_chain_asks_for_the_noise_of_each_step_once_and_in_order() -> None:
 # What is measured
 
 
-def test_the_distance_from_the_standard_normal_of_points_that_are_known() -> None:
-    assert distance_from_standard(torch.tensor([0.0])) == pytest.approx(0.5)
-    assert distance_from_standard(torch.tensor([10.0, 11.0])) == pytest.approx(1)
-    assert distance_from_standard(torch.tensor([-10.0])) == pytest.approx(1)
-    quartiles = torch.special.ndtri(torch.tensor([0.125, 0.375, 0.625, 0.875], dtype=torch.float64))
-    assert distance_from_standard(quartiles) == pytest.approx(1 / 8)
+def test_the_distance_from_the_uniform_law_of_points_that_are_known() -> None:
+    assert kolmogorov_distance(torch.tensor([0.5])) == pytest.approx(0.5)
+    assert kolmogorov_distance(torch.tensor([1.0, 1.0])) == pytest.approx(1)
+    assert kolmogorov_distance(torch.tensor([0.0])) == pytest.approx(1)
+    eighths = torch.tensor([0.125, 0.375, 0.625, 0.875], dtype=torch.float64)
+    assert kolmogorov_distance(eighths) == pytest.approx(1 / 8)
+    assert kolmogorov_distance(eighths, torch.full((4,), 0.25).double()) == pytest.approx(1 / 8)
 
 
 def test_what_is_held_against_the_law_has_the_standard_errors_of_the_literature() -> None:

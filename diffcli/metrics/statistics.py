@@ -49,6 +49,20 @@ def standard_error(values: Tensor) -> float:
     return (values.double().std() / math.sqrt(len(values))).item()
 
 
+def kolmogorov_distance(u: Tensor, shares: Tensor | None = None) -> float:
+    """The largest difference of two distribution functions: that of points u [N] in [0, 1], and the uniform one.
+
+    For draws x of a law with the distribution function F, u = F(x).
+
+    shares:  of 1, that each point has [N]; equal ones by default
+    """
+    if shares is None:
+        return float(stats.ks_1samp(u.flatten().double().numpy(), stats.uniform.cdf, method="asymp").statistic)
+    ordered, places = u.sort()
+    above = shares[places].cumsum(0)
+    return max((above - ordered).max().item(), (ordered - above + shares[places]).max().item())
+
+
 def ks_p_value(distance: float, count: float) -> float:
     """How often the empirical distribution of `count` true draws is at least this far off, Kolmogorov's two-sided test.
 

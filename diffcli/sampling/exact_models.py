@@ -1,11 +1,9 @@
 """Exact models by name: exact:gaussian, :mixture, :dataset and :pixels, accepted wherever a checkpoint is."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +12,8 @@ from diffcli.core.diffusion.exact import Exact, Gaussian, Mixture
 from diffcli.core.diffusion.exact_pixels import PixelHistogram, Pixelwise
 from diffcli.core.processes.laws import toys
 from diffcli.data import loading as datasets
+from diffcli.data import tables
+from diffcli.data.kinds import IMAGES, POINTS, Items
 from diffcli.errors import DataProblem
 
 PREFIX = "exact:"
@@ -23,10 +23,10 @@ STD, DIM = "0.5", 2  # of `gaussian`, unless told
 
 
 class ExactModel(NamedTuple):
-    """An exact law and the shape of its data."""
+    """An exact law and what its data are."""
 
     exact: Exact
-    shape: tuple[int, ...]
+    items: Items
 
 
 def exact_model(target: str, data_folder: Path | None = None) -> ExactModel:
@@ -50,7 +50,7 @@ def gaussian(mean: str = "0", std: str = STD, dim: int = DIM, covariance: str = 
     mean, std:  a number, or one per dimension with colons between them
     """
     if covariance:
-        matrix = matrix_in(Path(covariance))
+        matrix = torch.from_numpy(tables.read_square(Path(covariance)))
         if std != STD or dim not in (DIM, len(matrix)):
             raise ValueError("std and dim are those of the covariance: leave them out")
         dim = len(matrix)
@@ -59,34 +59,54 @@ def gaussian(mean: str = "0", std: str = STD, dim: int = DIM, covariance: str = 
     middle = vector(mean, dim, "mean")
     if covariance:
         try:
-            return ExactModel(Gaussian.of_covariance(middle, matrix), (dim,))
+            return ExactModel(Gaussian.of_covariance(middle, matrix), Items(POINTS, (dim,)))
         except ValueError as error:
             raise DataProblem(f"{covariance}: {error}") from None
     spread = vector(std, dim, "std")
     if not (spread > 0).all():
         raise ValueError("std must be positive")
-    return ExactModel(Gaussian(middle, spread), (dim,))
+    return ExactModel(Gaussian(middle, spread), Items(POINTS, (dim,)))
 
 
 def mixture(weights: str = "", means: str = "", stds: str = "") -> ExactModel:
-    """Round Gaussians; without parameters the toy `mixture`, eight on a circle.
+    """Round Gaussians; without parameters the toy `mixture`, eight on a circle. Parameters as for `mixture_law`."""
+    law = mixture_law(weights, means, stds)
+    return ExactModel(law, Items(POINTS, tuple(law.shape)))
+
+
+def mixture_law(weights: str, means: str, stds: str) -> Mixture:
+    """The mixture of round Gaussians that is written so, in float64; the toy `mixture` where nothing is written.
 
     means:    points with slashes between them, their coordinates with colons: 1:0/0:1/-1:0
     weights:  numbers with slashes between them, one per point; they are normalised.  [equal]
     stds:     the same, or one for all  [0.1]
+
+    Raises ValueError.
     """
     if not means:
         if weights or stds:
             raise ValueError("weights and stds go with means")
-        return ExactModel(Mixture(*toys.MIXTURE), (2,))
+        return Mixture(*toys.MIXTURE)
+    return Mixture(*mixture_parts(weights or "1", means, stds or "0.1"))
+
+
+class MixtureParts(NamedTuple):
+    """Weights [K], positive but not normalised, means [K, D] and standard deviations [K] of round Gaussians."""
+
+    weights: Tensor
+    means: Tensor
+    stds: Tensor
+
+
+def mixture_parts(weights: str, means: str, stds: str) -> MixtureParts:
+    """The numbers of a mixture, written as for `mixture_law`, with one weight or one std for all if there is one."""
     points = [[number(c, "means") for c in point.split(":")] for point in means.split("/")]
     if len({len(point) for point in points}) > 1:
         raise ValueError("all means must have the same number of coordinates")
-    count = len(points)
-    shares, spreads = _list(weights or "1", count, "weights"), _list(stds or "0.1", count, "stds")
+    shares, spreads = (_per_mean(text, len(points), what) for text, what in ((weights, "weights"), (stds, "stds")))
     if not (shares > 0).all() or not (spreads >= 0).all():
         raise ValueError("weights must be positive and stds not negative")
-    return ExactModel(Mixture(shares, torch.tensor(points, dtype=torch.float64), spreads), (len(points[0]),))
+    return MixtureParts(shares, torch.tensor(points, dtype=torch.float64), spreads)
 
 
 def of_dataset(name: str, count: int, data_folder: Path | None) -> ExactModel:
@@ -98,7 +118,9 @@ def of_dataset(name: str, count: int, data_folder: Path | None) -> ExactModel:
         raise ValueError("count must not be negative")
     found = datasets.load_dataset(name, data=data_folder)
     images, _ = found.take(range(min(count or len(found), len(found))))
-    return ExactModel(Mixture(torch.ones(len(images)), images, torch.zeros(len(images))), found.shape)
+    return ExactModel(
+        Mixture(torch.ones(len(images)), images, torch.zeros(len(images))), Items(found.items.kind, found.shape)
+    )
 
 
 def of_pixels(name: str, count: int, data_folder: Path | None) -> ExactModel:
@@ -109,11 +131,11 @@ def of_pixels(name: str, count: int, data_folder: Path | None) -> ExactModel:
     if count < 1:
         raise ValueError("count must be at least 1")
     found = datasets.load_dataset(name, data=data_folder)
-    if len(found.shape) != 3:
+    if found.items.kind is not IMAGES:
         raise ValueError(f"{name} holds points, which have no histogram of 256 values")
     histogram = PixelHistogram()
     histogram.count(found.take(range(min(count, len(found))))[0])
-    return ExactModel(Pixelwise(histogram, found.shape), found.shape)
+    return ExactModel(Pixelwise(histogram, found.shape), Items(IMAGES, found.shape))
 
 
 def vector(text: str, dim: int, what: str) -> Tensor:
@@ -124,7 +146,7 @@ def vector(text: str, dim: int, what: str) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).expand(dim)
 
 
-def _list(text: str, count: int, what: str) -> Tensor:
+def _per_mean(text: str, count: int, what: str) -> Tensor:
     values = [number(part, what) for part in text.split("/")]
     if len(values) not in (1, count):
         raise ValueError(f"{what} has {len(values)} numbers for {count} means")
@@ -140,20 +162,3 @@ def number(text: str, what: str) -> float:
     if not abs(value) <= LARGEST:
         raise ValueError(f"{what} must be from -{LARGEST:g} to {LARGEST:g}, not {text}")
     return value
-
-
-def matrix_in(path: Path) -> Tensor:
-    """A square matrix in a file; raises DataProblem."""
-    try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a file is empty is said below
-            numpy = path.suffix == ".npy"
-            content = np.lib.format.read_array(file) if numpy else np.loadtxt(file, delimiter=",", ndmin=2)
-    except OSError as error:
-        raise DataProblem(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise DataProblem(f"{path} is not a matrix: {error}", "rows of numbers with commas, or .npy") from None
-    square = content.ndim == 2 and 0 < content.shape[0] == content.shape[1]
-    if not square or content.dtype.kind not in "iuf" or not np.isfinite(content).all():
-        raise DataProblem(f"{path} is not a square matrix of finite numbers")
-    return torch.from_numpy(content.astype(np.float64))

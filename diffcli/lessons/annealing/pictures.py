@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -10,35 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from diffcli.pictures.figures import write_figure
+from diffcli.core.processes.montecarlo.unnormalised import Unnormalised
+from diffcli.lessons.annealing.walks import Climb, KeptChains
+from diffcli.lessons.annealing.weights import Closing
 
 AIS, BACK, PLAIN, TRUTH = "#1d4ed8", "#c2410c", "#6b7280", "black"
+CELLS, DOTS = 80, 1000  # of the chains' picture: points along a side of the density, chains
 
 
-class Climb(NamedTuple):
-    """A run up the ladder, by temperature: betas [K + 1], the rest [K] for betas[1:].
-
-    log_z:     log of the mean weight
-    average:   mean of the log-weights
-    accepted:  share of the moves
-    """
-
-    betas: Tensor
-    log_z: Tensor
-    average: Tensor
-    accepted: Tensor
-
-
-class Closing(NamedTuple):
-    """Bounds with so many temperatures, each a value and its standard error."""
-
-    temperatures: int
-    lower: tuple[float, float]
-    upper: tuple[float, float]
-    log_z: tuple[float, float]
-
-
-class Weights(NamedTuple):
+class LogWeights(NamedTuple):
     """Log-weights of the run upwards [B], minus those of the run downwards [B], and those of plain sampling [N]."""
 
     up: Tensor
@@ -46,7 +25,7 @@ class Weights(NamedTuple):
     plain: Tensor
 
 
-def ais_figure(path: Path, truth: float, weights: Weights, climb: Climb, closings: Sequence[Closing]) -> None:
+def ais_figure(truth: float, weights: LogWeights, climb: Climb, closings: Sequence[Closing]) -> Figure:
     """The log-weights, the ladder, what is gained on it, and the bounds over the number of temperatures."""
     figure = Figure(figsize=(12.0, 8.4), layout="constrained")
     (first, second), (third, fourth) = figure.subplots(2, 2)
@@ -54,10 +33,10 @@ def ais_figure(path: Path, truth: float, weights: Weights, climb: Climb, closing
     _sandwich(second, truth, closings)
     _ladder(third, climb)
     _growth(fourth, truth, climb)
-    write_figure(figure, path)
+    return figure
 
 
-def _histograms(axes: Axes, truth: float, weights: Weights) -> None:
+def _histograms(axes: Axes, truth: float, weights: LogWeights) -> None:
     """Each as a share of its draws; of plain sampling's only the best are in sight."""
     ends = torch.cat([weights.up, weights.down])
     ends = ends[ends.isfinite()].quantile(torch.tensor([0.002, 0.998], dtype=torch.float64))
@@ -148,11 +127,24 @@ class Snapshot(NamedTuple):
 
     @property
     def areas(self) -> Tensor:
-        """Of the dots, in proportion to the weights, but for the largest and the least; 4 for the mean weight."""
+        """How large the dots are: as the weights, but for the largest and the least; 4 for the mean weight."""
         return (4 * len(self.log_weight) * self.log_weight.softmax(0)).clamp(0.5, 150)
 
 
-def particles_figure(path: Path, snapshots: Sequence[Snapshot]) -> None:
+def snapshot(problem: Unnormalised, kept: KeptChains) -> Snapshot:
+    """Some of the chains in the problem's plane, and the density there of the law at their temperature."""
+    points = kept.x[:DOTS] @ problem.plane
+    low, high = points.min(0).values, points.max(0).values
+    middle, reach = (low + high) / 2, 0.6 * (high - low).max() + 0.1
+    side = torch.linspace(-1, 1, CELLS, dtype=torch.float64) * reach
+    density = problem.marginal(kept.beta, middle + torch.cartesian_prod(side, side))
+    if density is not None:
+        density = (density - density.max()).exp().reshape(CELLS, CELLS).T
+    (left, bottom), (right, top) = (middle - reach).tolist(), (middle + reach).tolist()
+    return Snapshot(kept.beta, points, kept.log_weight[:DOTS], (left, right, bottom, top), density)
+
+
+def particles_figure(snapshots: Sequence[Snapshot]) -> Figure:
     """The chains at some temperatures, three in a row, over the marginal density of each law."""
     wide = min(3, len(snapshots))
     tall = math.ceil(len(snapshots) / wide)
@@ -175,4 +167,4 @@ def particles_figure(path: Path, snapshots: Sequence[Snapshot]) -> None:
         axes[i].tick_params(labelsize=8)
     for empty in axes[len(snapshots) :]:
         empty.set_axis_off()
-    write_figure(figure, path)
+    return figure

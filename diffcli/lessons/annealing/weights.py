@@ -1,15 +1,19 @@
 """What importance weights say: the constant that they estimate, how well, and bounds of it."""
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
 
 from diffcli.metrics.statistics import effective_weights, standard_error
 
+SURE = 0.01  # the probability that a bound by Markov's inequality may fail with
+ROUNDING = 1e-9  # nats: a standard error below it is none
+
 
 class LogEstimate(NamedTuple):
-    """A number in nats, its standard error, and how many draws of the target the weights are worth."""
+    """A number in nats, its standard error, and how many draws of the law aimed at the weights are worth."""
 
     value: float
     standard_error: float
@@ -46,3 +50,54 @@ def surely(probability: float) -> float:
     Grosse, Ghahramani & Adams 2015.
     """
     return -math.log(probability)
+
+
+class Closing(NamedTuple):
+    """Bounds of the constant with so many temperatures, and its estimate, each a value and its standard error."""
+
+    temperatures: int
+    lower: tuple[float, float]
+    upper: tuple[float, float]
+    log_z: tuple[float, float]
+
+
+def closing(temperatures: int, up: Tensor, down: Tensor) -> Closing:
+    """The bounds from log-weights [B] of a run up the ladder and of one down."""
+    lower, upper, found = mean_log(up), mean_log(-down), estimate(up)
+    return Closing(temperatures, lower[:2], upper[:2], found[:2])
+
+
+@dataclass(frozen=True)
+class ConstantFound:
+    """log Z in nats, by every way, beside the truth.
+
+    closings:  the bounds, by rising number of temperatures
+    up, down:  the estimates of the runs with the most temperatures; that of the run down is of -log Z
+    plain:     the estimate without any moves
+    """
+
+    truth: float
+    closings: list[Closing]
+    up: LogEstimate
+    down: LogEstimate
+    plain: LogEstimate
+
+    @property
+    def last(self) -> Closing:
+        """The bounds with the most temperatures."""
+        return self.closings[-1]
+
+    @property
+    def surely_above(self) -> float:
+        """What log Z is above, but with probability `SURE`."""
+        return self.up.value - surely(SURE)
+
+    @property
+    def surely_below(self) -> float:
+        """What log Z is below, but with probability `SURE`."""
+        return surely(SURE) - self.down.value
+
+    @property
+    def errors_off(self) -> float:
+        """How far the estimate of the run up is from the truth, in standard errors."""
+        return abs(self.up.value - self.truth) / max(self.up.standard_error, ROUNDING)

@@ -9,7 +9,13 @@ from torch import Tensor
 from diffcli.core.processes.laws.line import Law
 from diffcli.core.processes.laws.plane import TableLaw
 from diffcli.core.processes.montecarlo.methods import Batch
-from diffcli.metrics.statistics import autocorrelation_time, chi2_p_value, effective_weights, ks_p_value
+from diffcli.metrics.statistics import (
+    autocorrelation_time,
+    chi2_p_value,
+    effective_weights,
+    kolmogorov_distance,
+    ks_p_value,
+)
 
 PER_CELL = 10  # draws that a cell of the chi-squared test expects, at least
 MOST_CELLS = 10  # along each side of the plane
@@ -24,7 +30,7 @@ class CoordinateEstimate(NamedTuple):
 
 
 class Worth(NamedTuple):
-    """Of a sample.
+    """What a sample knows of its law.
 
     time:        autocorrelation time, in moves; 1 for independent draws
     effective:   how many independent draws would know the mean and the spread as well
@@ -118,7 +124,7 @@ def thinned(x: Tensor, law: Law) -> Tensor:
 
 
 def p_value_of(x: Tensor, law: Law, count: float, log_weights: Tensor | None = None) -> float:
-    """Of points [N, D] that count as so many independent draws; nan if these are too few.
+    """The p-value of a test of points [N, D] against a law; they count as so many independent draws, nan for too few.
 
     On the line Kolmogorov's test. In the plane Pearson's, on squares of the distribution functions, all equally
     probable; on a table over its entries. Weighted points have a weighted share in both, and their effective count in
@@ -131,19 +137,12 @@ def p_value_of(x: Tensor, law: Law, count: float, log_weights: Tensor | None = N
         return pearson(x[:, 0].long(), law.p, shares, count)
     u = law.cdf(x)
     if law.dim == 1:
-        return ks_p_value(distance(u[:, 0], shares), count)
+        return ks_p_value(kolmogorov_distance(u[:, 0], shares), count)
     side = int(min(MOST_CELLS, math.sqrt(count / PER_CELL)))
     places = (side * u).long().clamp(max=side - 1)
     return pearson(
         side * places[:, 0] + places[:, 1], torch.full((side**2,), side**-2.0, dtype=torch.float64), shares, count
     )
-
-
-def distance(u: Tensor, shares: Tensor) -> float:
-    """Kolmogorov's, of the distribution that gives points u [N] in [0, 1] these shares of 1 from the uniform one."""
-    ordered, places = u.sort()
-    above = shares[places].cumsum(0)
-    return max((above - ordered).max().item(), (ordered - above + shares[places]).max().item())
 
 
 def pearson(cell: Tensor, probabilities: Tensor, shares: Tensor, count: float) -> float:

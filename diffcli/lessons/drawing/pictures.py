@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -14,48 +13,15 @@ from torch import Generator, Tensor
 
 from diffcli.core.processes.laws.line import Law
 from diffcli.core.processes.laws.plane import TableLaw
-from diffcli.core.processes.montecarlo.methods import Batch, Method, ring, tried, uniforms
+from diffcli.core.processes.montecarlo.methods import ring, tried, uniforms
 from diffcli.lessons.drawing.judging import ACCENT, DRAWS, LAW, bars, deviation, memory, trace, weights
-from diffcli.lessons.drawing.measures import Worth
-from diffcli.pictures.figures import write_figure
+from diffcli.lessons.drawing.samples import MethodSample
 
 REFUSED = "#d1d5db"
 DOTS = 800  # of a scatter
 
 
-class Drawn(NamedTuple):
-    """What a method of this name drew, and what it is worth."""
-
-    name: str
-    law: Law
-    method: Method
-    sample: Batch
-    worth: Worth
-
-    @property
-    def points(self) -> Tensor:
-        """All draws, [N, D]."""
-        return self.sample.x.flatten(0, 1)
-
-    @property
-    def tested(self) -> str:
-        """The verdict of the test."""
-        return "not tested" if math.isnan(self.worth.p_value) else f"p = {self.worth.p_value:.2g}"
-
-    @property
-    def values(self) -> Tensor:
-        """What they stand for, [N, D]."""
-        return self.law.worth(self.points)
-
-    @property
-    def shares(self) -> Tensor:
-        """Of 1, of every draw, [N]."""
-        weights = self.sample.log_weights
-        count = len(self.points)
-        return torch.full((count,), 1 / count, dtype=torch.float64) if weights is None else weights.flatten().softmax(0)
-
-
-def method_figure(path: Path, law: Law, title: str, drawn: Drawn, generator: Generator) -> None:
+def method_figure(law: Law, title: str, drawn: MethodSample, generator: Generator) -> Figure:
     """The draws over their law, what the method does, and how far off they are."""
     figure = Figure(figsize=(14.0, 4.8), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
     left, middle, right = figure.subplots(1, 3)
@@ -72,23 +38,23 @@ def method_figure(path: Path, law: Law, title: str, drawn: Drawn, generator: Gen
             deviation(right, law, drawn.points, drawn.shares, drawn.worth.tested)
         else:
             weights(right, law, drawn.points, drawn.sample.log_weights.flatten())
-    write_figure(figure, path)
+    return figure
 
 
-def comparison_figure(path: Path, law: Law, title: str, all_drawn: Sequence[Drawn]) -> None:
+def comparison_figure(law: Law, title: str, samples: Sequence[MethodSample]) -> Figure:
     """A panel for every method, and what an effective draw costs with each."""
-    columns = 4 if len(all_drawn) + 1 in (7, 8) else 3
-    rows = math.ceil((len(all_drawn) + 1) / columns)
+    columns = 4 if len(samples) + 1 in (7, 8) else 3
+    rows = math.ceil((len(samples) + 1) / columns)
     figure = Figure(figsize=(3.6 * columns, 3.2 * rows + 0.5), layout=ConstrainedLayoutEngine(h_pad=0.08))
     figure.suptitle(f"{title}: draws by every method over the law, and what an effective draw costs")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
-    for ax, drawn in zip(axes, all_drawn, strict=False):
+    for ax, drawn in zip(axes, samples, strict=False):
         result(ax, law, drawn, legend=ax is axes[0])
         ax.set_title(f"{drawn.method.title}\nESS {drawn.worth.effective:.0f}, {drawn.tested}", fontsize=9)
         ax.tick_params(labelsize=8)
-    cost_bars = axes[len(all_drawn)]
-    costs = [drawn.worth.cost if math.isfinite(drawn.worth.cost) else math.nan for drawn in all_drawn]
-    cost_bars.barh([drawn.name for drawn in all_drawn], costs, color=DRAWS)
+    cost_bars = axes[len(samples)]
+    costs = [drawn.worth.cost if math.isfinite(drawn.worth.cost) else math.nan for drawn in samples]
+    cost_bars.barh([drawn.name for drawn in samples], costs, color=DRAWS)
     for place, cost in enumerate(costs):
         if cost == cost:
             cost_bars.text(cost * 1.08, place, f"{cost:.3g}" if cost < 1000 else f"{cost:.0f}", va="center", fontsize=8)
@@ -97,12 +63,12 @@ def comparison_figure(path: Path, law: Law, title: str, all_drawn: Sequence[Draw
     cost_bars.set_xlabel("evaluations per effective draw", fontsize=9)
     cost_bars.invert_yaxis()
     cost_bars.tick_params(labelsize=8)
-    for ax in axes[len(all_drawn) + 1 :]:
+    for ax in axes[len(samples) + 1 :]:
         ax.set_axis_off()
-    write_figure(figure, path)
+    return figure
 
 
-def result(ax: Axes, law: Law, drawn: Drawn, *, legend: bool = True) -> None:
+def result(ax: Axes, law: Law, drawn: MethodSample, *, legend: bool = True) -> None:
     """Draws over their law: a histogram under the density, points over contours, or shares beside probabilities."""
     kind = "draws" if drawn.sample.log_weights is None else "weighted draws"
     if law.dim == 2:
@@ -148,7 +114,7 @@ def contours(ax: Axes, law: Law) -> None:
 # What a method does
 
 
-def quantiles(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
+def quantiles(ax: Axes, law: Law, drawn: MethodSample, generator: Generator) -> None:
     """Uniform numbers on the left go across to the distribution function and down to x."""
     u = (torch.arange(12).double().unsqueeze(1) + 0.5) / 12
     ax.set_title("across from a uniform number, down to x")
@@ -168,7 +134,7 @@ def quantiles(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
-def turned(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
+def turned(ax: Axes, law: Law, drawn: MethodSample, generator: Generator) -> None:
     """Pairs of normal numbers, coloured by the uniform number that became their angle."""
     u = uniforms(DOTS, 2, generator)
     _coloured(ax, ring(u), u[:, 1], "z", "hsv")
@@ -176,7 +142,7 @@ def turned(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
     ax.set_title("radius √(−2 log u1), angle 2π u2 (the colour)")
 
 
-def envelope(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
+def envelope(ax: Axes, law: Law, drawn: MethodSample, generator: Generator) -> None:
     """Proposals under the envelope M q: those under p are kept."""
     proposal, found = law.proposal(), tried(law, 600, generator)
     bound = math.exp(proposal.log_bound)
@@ -214,7 +180,7 @@ def _both(ax: Axes, law: Law, bound: float, wanted: str, proposed: str) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
-def proposals(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
+def proposals(ax: Axes, law: Law, drawn: MethodSample, generator: Generator) -> None:
     """The proposals as they come, larger where they count more."""
     proposal, some = law.proposal(), slice(0, DOTS)
     ax.set_title(f"proposals: {proposal.name}", fontsize=10)
@@ -229,7 +195,7 @@ def proposals(ax: Axes, law: Law, drawn: Drawn, generator: Generator) -> None:
     ax.legend(frameon=False, fontsize=9, loc="upper center", ncols=2)
 
 
-INSIDE: dict[str, Callable[[Axes, Law, Drawn, Generator], None]] = {
+INSIDE: dict[str, Callable[[Axes, Law, MethodSample, Generator], None]] = {
     "inverse": quantiles,
     "box-muller": turned,
     "rejection": envelope,

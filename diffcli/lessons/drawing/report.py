@@ -1,14 +1,12 @@
 """What `diffcli draw` says about its draws."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from diffcli.console import show
-
-if TYPE_CHECKING:
-    from diffcli.core.processes.laws.line import Law
-    from diffcli.lessons.drawing.measures import CoordinateEstimate
-    from diffcli.lessons.drawing.pictures import Drawn
+from diffcli.console.show import table
+from diffcli.lessons.drawing import ALL
+from diffcli.lessons.drawing.measures import CoordinateEstimate, plain_moments
+from diffcli.lessons.drawing.samples import DrawingSetting, MethodSample
 
 DOUBTFUL = 0.001  # a p-value below speaks against a method
 LENGTHS = 50  # autocorrelation times that chains should be long, for their numbers to be sure
@@ -26,22 +24,19 @@ LEADS = {
 }
 
 
-def document(
-    target: str, law: "Law", drawn: list["Drawn"], left_out: dict[str, str], seed: int, method: str
-) -> dict[str, Any]:
+def draws_document(setting: DrawingSetting, samples: list[MethodSample]) -> dict[str, Any]:
     """The numbers: those of one method at the top, of all by name, and then some of them at the top by name too."""
-    mean, std = law.moments()
-    rows = {one.name: _row(one) for one in drawn}
-    top = {"target": target, "method": method, "seed": seed, "truth": {"mean": mean.tolist(), "std": std.tolist()}}
-    if method != "all":
-        return top | rows[method]
+    mean, std = setting.law.moments()
+    rows = {one.name: _row(one) for one in samples}
+    top = {"target": setting.name, "method": setting.method, "seed": setting.seed}
+    top |= {"truth": {"mean": mean.tolist(), "std": std.tolist()}}
+    if setting.method != ALL:
+        return top | rows[setting.method]
     by_name = {key: {name: row[key] for name, row in rows.items()} for key in ("ess", "acceptance", "p_value")}
-    return top | by_name | {"methods": rows, "left_out": left_out}
+    return top | by_name | {"methods": rows, "left_out": setting.left_out}
 
 
-def _row(one: "Drawn") -> dict[str, Any]:
-    from diffcli.lessons.drawing.measures import plain_moments
-
+def _row(one: MethodSample) -> dict[str, Any]:
     worth, sample = one.worth, one.sample
     row = {
         "method": one.name,
@@ -70,7 +65,7 @@ def _row(one: "Drawn") -> dict[str, Any]:
     return row
 
 
-def lines(law: "Law", drawn: list["Drawn"], left_out: dict[str, str]) -> list[str]:
+def draws_lines(setting: DrawingSetting, samples: list[MethodSample]) -> list[str]:
     """One table of what the draws are worth, and one of their moments beside the truth."""
     heads = ["method", "draws", "accepted", "time", "ESS", "per ESS", "p-value"]
     rows = [
@@ -78,23 +73,23 @@ def lines(law: "Law", drawn: list["Drawn"], left_out: dict[str, str]) -> list[st
             one.name, str(len(one.points)), f"{w.acceptance:.3f}", _short(w.time), f"{w.effective:.0f}", _short(w.cost),
             _short(w.p_value),
         ]
-        for one in drawn if (w := one.worth)
+        for one in samples if (w := one.worth)
     ]  # fmt: skip
-    names = ["mean", "std"] if law.dim == 1 else ["mean x1", "mean x2", "std x1", "std x2"]
-    truth = ["truth", *(_short(value) for values in law.moments() for value in values.tolist())]
-    moments = [[one.name, *_estimates(one.worth.mean), *_estimates(one.worth.std)] for one in drawn]
-    made = show.table(heads, rows, right=range(1, 7))
+    names = ["mean", "std"] if setting.law.dim == 1 else ["mean x1", "mean x2", "std x1", "std x2"]
+    truth = ["truth", *(_short(value) for values in setting.law.moments() for value in values.tolist())]
+    moments = [[one.name, *_estimates(one.worth.mean), *_estimates(one.worth.std)] for one in samples]
+    made = table(heads, rows, right=range(1, 7))
     made += ["time: moves per independent draw; per ESS: evaluations per effective draw", ""]
-    made += show.table(["method", *names], [truth, *moments], wraps=range(1, 1 + len(names)))
-    weighted = [_row(one)["unnormalised"] for one in drawn if one.sample.log_weights is not None]
+    made += table(["method", *names], [truth, *moments], wraps=range(1, 1 + len(names)))
+    weighted = [_row(one)["unnormalised"] for one in samples if one.sample.log_weights is not None]
     for plain in weighted:
         means = ", ".join(map(_with_error, plain["mean"], plain["mean_error"]))
         weight = _with_error(plain["normaliser"], plain["normaliser_error"])
         made.append(f"importance, not normalised: mean {means}, of the weights {weight} (truth 1)")
-    return made + [f"left out: {name}, {reason}" for name, reason in left_out.items()]
+    return made + [f"left out: {name}, {reason}" for name, reason in setting.left_out.items()]
 
 
-def _estimates(estimate: "CoordinateEstimate") -> list[str]:
+def _estimates(estimate: CoordinateEstimate) -> list[str]:
     return [_with_error(v, e) for v, e in zip(estimate.value.tolist(), estimate.error.tolist(), strict=True)]
 
 
@@ -114,20 +109,24 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def seen(one: "Drawn", law: "Law") -> str:
-    """What was seen of one method."""
+def draws_seen(setting: DrawingSetting, samples: list[MethodSample]) -> str:
+    """What was seen: of the one method, or of all compared."""
+    return _compared(samples) if setting.method == ALL else _seen(samples[0])
+
+
+def _seen(one: MethodSample) -> str:
     worth = one.worth
     text = f"{len(one.points)} draws by {one.method.title} are worth {worth.effective:.0f} independent ones"
     if math.isfinite(worth.cost):
         text += f", at {_short(worth.cost)} evaluations each"
     if one.name == "rejection":
-        text += f"; it kept {worth.acceptance:.3f} where 1/M is {math.exp(-law.proposal().log_bound):.3f}"
+        text += f"; it kept {worth.acceptance:.3f} where 1/M is {math.exp(-one.law.proposal().log_bound):.3f}"
     elif one.method.chained and one.name != "gibbs":
         text += f"; {worth.acceptance:.3f} of the moves were accepted"
     return f"{text}. {_verdict(one)}"
 
 
-def _verdict(one: "Drawn") -> str:
+def _verdict(one: MethodSample) -> str:
     p = one.worth.p_value
     if one.method.chained and len(one.sample.x) < LENGTHS * one.worth.time:
         return (
@@ -140,9 +139,8 @@ def _verdict(one: "Drawn") -> str:
     return f"The test gives p = {p:.2g}, {against}."
 
 
-def compared(drawn: list["Drawn"]) -> str:
-    """What was seen of all methods."""
-    order = sorted((one for one in drawn if math.isfinite(one.worth.cost)), key=lambda one: one.worth.cost)
+def _compared(samples: list[MethodSample]) -> str:
+    order = sorted((one for one in samples if math.isfinite(one.worth.cost)), key=lambda one: one.worth.cost)
     text = "No method made an effective draw."
     if order:
         cheap, dear = order[0], order[-1]
@@ -150,20 +148,20 @@ def compared(drawn: list["Drawn"]) -> str:
             f"The evaluations per effective draw go from {_short(cheap.worth.cost)} ({cheap.method.title}) "
             f"to {_short(dear.worth.cost)} ({dear.method.title})."
         )
-    short = [one.name for one in drawn if one.method.chained and len(one.sample.x) < LENGTHS * one.worth.time]
-    wrong = [one.name for one in drawn if one.worth.p_value < DOUBTFUL]
+    short = [one.name for one in samples if one.method.chained and len(one.sample.x) < LENGTHS * one.worth.time]
+    wrong = [one.name for one in samples if one.worth.p_value < DOUBTFUL]
     if short:
         text += f" Chains too short to be sure of: {', '.join(short)}."
     if wrong:
         return f"{text} The test speaks against {', '.join(wrong)}."
-    values = [one.worth.p_value for one in drawn if not math.isnan(one.worth.p_value)]
+    values = [one.worth.p_value for one in samples if not math.isnan(one.worth.p_value)]
     if not values:
         return f"{text} The draws are too few to be tested."
     return f"{text} No test speaks against a method (least p = {min(values):.2g})."
 
 
-def following(target: str, method: str) -> str:
-    """The next useful command."""
-    if method != "all":
-        return f"diffcli draw {target} --method all"
-    return "diffcli markov" if target.startswith("banana") else "diffcli draw banana --method all"
+def next_command(setting: DrawingSetting) -> str:
+    """All methods after one, then the banana, then chains."""
+    if setting.method != ALL:
+        return f"diffcli draw {setting.name} --method all"
+    return "diffcli markov" if setting.name.startswith("banana") else "diffcli draw banana --method all"

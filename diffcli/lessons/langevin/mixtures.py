@@ -7,7 +7,7 @@ import torch
 from diffcli import specs
 from diffcli.core.diffusion.exact import Mixture
 from diffcli.errors import UsageProblem
-from diffcli.sampling import exact_models
+from diffcli.sampling.exact_models import mixture_law
 
 
 def of_points(weights: list[float], means: list[list[float]], stds: list[float]) -> Mixture:
@@ -34,8 +34,7 @@ def gaussian(mean: float = 0.0, std: float = 1.0) -> Mixture:
 
 def mixture(weights: str = "", means: str = "", stds: str = "") -> Mixture:
     """Any mixture, written as exact:mixture is; without parameters the eight Gaussians of that toy."""
-    law = exact_models.mixture(weights, means, stds).exact
-    assert isinstance(law, Mixture)
+    law = mixture_law(weights, means, stds)
     if law.means.shape[1] > 2:
         raise ValueError("only mixtures on a line or in the plane can be shown: give one or two coordinates")
     if not (law.stds > 0).all():

@@ -1,17 +1,23 @@
 """Chains of numbers: autoregressions beside their exact laws."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from itertools import repeat
+from typing import Any
 
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from diffcli.console.results import Lesson
+from diffcli.core.processes.chains.autoregression import Autoregression, noisings, total_variation
+from diffcli.core.processes.laws.gaussian import kl
+from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem
-from diffcli.lessons.markov.size import check_size
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from diffcli.commands.markov import Simulation
-    from diffcli.console.results import Lesson
-    from diffcli.core.processes.chains.autoregression import Autoregression
+from diffcli.lessons.markov.measures import first_within
+from diffcli.lessons.markov.pictures import bell, walk_figure
+from diffcli.lessons.markov.simulation import Simulation, check_size
+from diffcli.metrics.statistics import autocorrelation, standard_error
+from diffcli.pictures.figures import write_figure
 
 MOST_TIME = 10_000_000  # steps of a curve
 SHOWN = 400  # steps in a picture, and points of a curve
@@ -19,13 +25,11 @@ PATHS = 8
 FAR = 3.0  # standard deviations from the middle: where an autoregression starts, unless told
 
 
-def study(chain: "Autoregression", wanted: "Simulation", made: "Lesson") -> None:
+def study_autoregression(chain: Autoregression, wanted: Simulation, made: Lesson) -> None:
     """Fill the lesson."""
-    from diffcli.lessons.markov.measures import first_within
-
     check_size(wanted.steps, wanted.chains, least=2)
-    start = number(wanted.start, FAR * chain.std)
-    mixed = first_within(lambda step: distances(chain, start, step)[0], 0.25)
+    start = start_on_the_line(wanted.start, FAR * chain.std)
+    mixed = first_within(lambda step: distances_from_the_law(chain, start, step)[0], 0.25)
     ways = simulated(chain, start, wanted)
     made.document |= {
         "stationary": {"mean": 0.0, "std": chain.std},
@@ -38,8 +42,9 @@ def study(chain: "Autoregression", wanted: "Simulation", made: "Lesson") -> None
         "mixing_time": mixed,
         "start": start,
     } | measured(chain, start, ways)
-    made.lines += lines(chain, made.document)
-    draw(chain, wanted, start, mixed, ways, made)
+    made.lines += autoregression_lines(chain, made.document)
+    figure = autoregression_figure(chain, wanted, start, mixed, ways)
+    write_figure(figure, made.figure("mixing.png"))
     end = made.document["end"]
     made.seen = (
         f"From {start:.4g} the chain is within 1/4 of N(0, {chain.std:.4g}²) after {mixed} steps; "
@@ -49,8 +54,8 @@ def study(chain: "Autoregression", wanted: "Simulation", made: "Lesson") -> None
     made.next = "diffcli markov diffusion"
 
 
-def number(text: str | None, default: float) -> float:
-    """A start on the line."""
+def start_on_the_line(text: str | None, default: float) -> float:
+    """The start that was asked for, or the default; raises UsageProblem."""
     if text is None:
         return default
     try:
@@ -61,36 +66,20 @@ def number(text: str | None, default: float) -> float:
     raise UsageProblem(f"--start must be a number of at most 1e9 here, not '{text}'", "as in --start 2.5")
 
 
-def distances(chain: "Autoregression", start: float, step: "Tensor") -> tuple["Tensor", "Tensor"]:
+def distances_from_the_law(chain: Autoregression, start: float, step: Tensor) -> tuple[Tensor, Tensor]:
     """Total variation and KL in nats from the stationary law after some steps; each like step."""
-    import torch
-
-    from diffcli.core.processes.chains.autoregression import total_variation
-    from diffcli.core.processes.laws.gaussian import kl
-
     law, std = chain.law(start, step), torch.tensor(chain.std, dtype=torch.float64)
     return total_variation(*law, 0.0, std), kl(*law, 0.0, std)
 
 
-def simulated(chain: "Autoregression", start: float, wanted: "Simulation") -> "Tensor":
+def simulated(chain: Autoregression, start: float, wanted: Simulation) -> Tensor:
     """Numbers float64 [steps + 1, chains], all from the start."""
-    from itertools import repeat
-
-    import torch
-
-    from diffcli.core.processes.chains.autoregression import noisings
-    from diffcli.core.randomness import keyed
-
     x = torch.full((wanted.chains,), start, dtype=torch.float64)
     return torch.stack([*noisings(x, repeat(chain.step, wanted.steps), keyed(wanted.seed, "markov"))])
 
 
-def measured(chain: "Autoregression", start: float, ways: "Tensor") -> dict[str, Any]:
-    """Of simulated chains, with what it should be: moments at the end, correlation of neighbours in the second half."""
-    import torch
-
-    from diffcli.metrics.statistics import autocorrelation, standard_error
-
+def measured(chain: Autoregression, start: float, ways: Tensor) -> dict[str, Any]:
+    """What simulated chains have, and should: moments at the end, correlation of neighbours in the second half."""
     end, (mean, std) = ways[-1], chain.law(start, torch.tensor(float(len(ways) - 1)).double())
     error = standard_error(end)
     return {
@@ -100,7 +89,7 @@ def measured(chain: "Autoregression", start: float, ways: "Tensor") -> dict[str,
     }
 
 
-def lines(chain: "Autoregression", document: dict[str, Any]) -> list[str]:
+def autoregression_lines(chain: Autoregression, document: dict[str, Any]) -> list[str]:
     """What the chain is like."""
     end, spread, rho = document["end"], document["end_std"], document["autocorrelation"]
     return [
@@ -116,20 +105,15 @@ def lines(chain: "Autoregression", document: dict[str, Any]) -> list[str]:
     ]
 
 
-def draw(
-    chain: "Autoregression", wanted: "Simulation", start: float, mixed: int | None, ways: "Tensor", made: "Lesson"
-) -> None:
-    """The figure."""
-    import torch
-
-    from diffcli.lessons.markov.pictures import bell, walk_figure
-
+def autoregression_figure(
+    chain: Autoregression, wanted: Simulation, start: float, mixed: int | None, ways: Tensor
+) -> Figure:
+    """Some of the simulated chains, and the distances from the stationary law over time."""
     horizon = min(max(4 * (mixed or 1), 20), MOST_TIME)
     times = torch.linspace(0, horizon, min(horizon, SHOWN) + 1, dtype=torch.float64).round()
-    variation, nats = distances(chain, start, times)
+    variation, nats = distances_from_the_law(chain, start, times)
     shown = min(len(ways), SHOWN, max(40, horizon))
-    walk_figure(
-        made.figure("mixing.png"),
+    return walk_figure(
         f"{wanted.name}: every step keeps {chain.rho:.4g} of x and adds noise",
         ways[:shown, :PATHS],
         chain.law(start, torch.arange(shown).double()),

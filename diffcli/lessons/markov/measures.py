@@ -68,7 +68,7 @@ class Portrait:
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Of the mixing time, by the gap; None where the theorem does not apply."""
+        """Bounds of the mixing time by the gap; None where the theorem does not apply."""
         if not (self.irreducible and self.reversible and self.gap > 0 and self.law is not None):
             return None
         return finite.bounds(self.gap, self.law.min().item())

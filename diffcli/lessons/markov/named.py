@@ -1,17 +1,28 @@
-"""How much may be simulated."""
+"""The chains that `diffcli markov` looks through, by name or from a file."""
 
+from pathlib import Path
+
+from diffcli import specs
+from diffcli.core.processes.chains.named import CHAINS, Chain
 from diffcli.errors import UsageProblem
+from diffcli.lessons.markov import matrices
+from diffcli.lessons.markov.forward import ForwardChain, forward_chain
 
-MOST_VISITS = 10_000_000  # steps times chains: what is kept
-MOST_UPDATES = 2_000_000_000  # of spins: minutes
+FORWARD = "diffusion"
 
 
-def check_size(steps: int, chains: int, spins: int = 1, least: int = 1) -> None:
-    """Raise UsageProblem for more than fits into the memory or takes more than minutes, and for too few chains."""
-    if steps * chains > MOST_VISITS:
-        raise UsageProblem(f"{steps} steps of {chains} chains are too many", f"at most {MOST_VISITS:,} in all")
-    if chains < least:
-        raise UsageProblem("a single chain has no spread", f"give --chains {least} or more")
-    if steps * chains * spins > MOST_UPDATES:
-        hint = f"at most {MOST_UPDATES // spins:,} sweeps of chains in all: lower --steps or --chains"
-        raise UsageProblem(f"{steps} sweeps of {chains} chains of {spins} spins take too long", hint)
+def named_chain(text: str) -> Chain | ForwardChain:
+    """The chain of a matrix in a file, or of a name with parameters, of which diffusion's last may be a schedule.
+
+    Raises UsageProblem, and DataProblem for files.
+    """
+    if Path(text).suffix.lower() in matrices.SUFFIXES:
+        return matrices.read_chain(Path(text))
+    text, comma, schedule = text.partition(",schedule=")
+    if comma and text.split(",")[0].strip() != FORWARD:
+        raise UsageProblem("only diffusion has a schedule", "as in diffusion,schedule=cosine")
+
+    def diffusion(steps: int = 0) -> ForwardChain:
+        return forward_chain(specs.schedule(schedule or "linear"), steps)
+
+    return specs.make(CHAINS | {FORWARD: diffusion}, text, "chain")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,13 +12,12 @@ from torch import Tensor
 
 from diffcli.core.processes.chains.finite import Finite
 from diffcli.lessons.markov.measures import FAINT, Portrait
-from diffcli.pictures.figures import write_figure
 
 WRITTEN = 12  # states whose names and probabilities fit into the picture
 EXACT, FOUND, MARK = "tab:blue", "tab:orange", "tab:red"
 
 
-def law_figure(path: Path, chain: Finite, law: Tensor, share: Tensor, error: Tensor, title: str) -> None:
+def law_figure(chain: Finite, law: Tensor, share: Tensor, error: Tensor, title: str) -> Figure:
     """Left the transition matrix; right the long-run law, exact and simulated, and by how much these differ."""
     figure = Figure(figsize=(11.5, 5.0), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=[2.2, 1])
@@ -41,7 +39,7 @@ def law_figure(path: Path, chain: Finite, law: Tensor, share: Tensor, error: Ten
     lower.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     lower.set(xlabel="state", ylabel="simulated - exact\n± 2 standard errors")
     _names(lower, chain.states)
-    write_figure(figure, path)
+    return figure
 
 
 def _matrix(axes: Axes, chain: Finite) -> None:
@@ -64,7 +62,7 @@ def _names(axes: Axes, states: Sequence[str]) -> None:
         axes.set_xticks(range(len(states)), [s if len(s) < 20 else f"{s[:19]}…" for s in states], rotation=40 * long)
 
 
-def mixing_figure(path: Path, seen: Portrait, times: Tensor, curves: Tensor, start: int, paths: Tensor) -> None:
+def mixing_figure(seen: Portrait, times: Tensor, curves: Tensor, start: int, paths: Tensor) -> Figure:
     """Left the total variation over time; right a few simulated trajectories.
 
     times, curves:  [T], and from each start [T, S]
@@ -97,7 +95,7 @@ def mixing_figure(path: Path, seen: Portrait, times: Tensor, curves: Tensor, sta
     right.yaxis.set_major_locator(MaxNLocator(integer=True))
     if len(names) <= WRITTEN:
         right.set_yticks(range(len(names)), names)
-    write_figure(figure, path)
+    return figure
 
 
 def distance_axes(
@@ -149,7 +147,6 @@ def bell(std: float, draws: Tensor, name: str) -> Density:
 
 
 def walk_figure(
-    path: Path,
     title: str,
     paths: Tensor,
     band: tuple[Tensor, Tensor] | None,
@@ -157,7 +154,7 @@ def walk_figure(
     times: Tensor,
     curves: Mapping[str, Tensor],
     mixed: Mapping[str, int | None],
-) -> None:
+) -> Figure:
     """Left trajectories of numbers with a band of two standard deviations, and their ends; right distances over time.
 
     paths:   [N, K]
@@ -197,7 +194,7 @@ def walk_figure(
     )
     _legend_below(right)
     right.grid(alpha=0.25)
-    write_figure(figure, path)
+    return figure
 
 
 class CountedValues(NamedTuple):
@@ -216,14 +213,13 @@ class CountedValues(NamedTuple):
 
 
 def ising_figure(
-    path: Path,
     title: str,
     spins: Mapping[str, Tensor],
     histograms: Sequence[CountedValues],
     seen: Portrait | None,
     distances: tuple[Tensor, Tensor] | None,
     magnetisations: Tensor,
-) -> None:
+) -> Figure:
     """Above configurations by name [side, side]; below histograms, and total variation or magnetisations [N, K]."""
     figure = Figure(figsize=(12.0, 6.8), layout="constrained")
     figure.suptitle(title)
@@ -246,7 +242,7 @@ def ising_figure(
     else:
         last.plot(magnetisations, linewidth=0.8)
         last.set(xlabel="sweeps", ylabel="magnetisation per spin", ylim=(-1.1, 1.1), title="simulated trajectories")
-    write_figure(figure, path)
+    return figure
 
 
 def _histogram(axes: Axes, histogram: CountedValues) -> None:
