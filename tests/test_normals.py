@@ -13,7 +13,7 @@ from diffcli.core.levels import CLEAN, chain
 from diffcli.core.processes.laws.gaussian import Normal
 from diffcli.core.randomness import keyed
 from diffcli.lessons.gaussians.measures import accepted, along_regression, moments, regression_error
-from diffcli.lessons.gaussians.noising import correlated, correlation_error, held
+from diffcli.lessons.gaussians.noising.measures import correlated, correlation_error, law_at_level
 from diffcli.metrics.statistics import kolmogorov_distance
 
 
@@ -132,7 +132,7 @@ def test_what_is_held_against_the_law_has_the_standard_errors_of_the_literature(
     level = VP()(torch.tensor(0.4, dtype=torch.float64))
     x0 = torch.linspace(-1, 1, 1000, dtype=torch.float64)
     eps = torch.randn(200, 1000, generator=keyed(0, "many"), dtype=torch.float64)
-    many = [held(level.noised(x0, one), x0, level) for one in eps]
+    many = [law_at_level(level.noised(x0, one), x0, level) for one in eps]
     means, variances = (torch.tensor([getattr(h, key) for h in many]) for key in ("mean", "variance"))
     assert means.std().item() == pytest.approx(many[0].mean_standard_error, rel=0.2)
     assert variances.std().item() == pytest.approx(many[0].variance_standard_error, rel=0.2)
@@ -143,7 +143,7 @@ def test_what_is_held_against_the_law_has_the_standard_errors_of_the_literature(
 def test_a_wrong_variance_shows_in_the_p_value() -> None:
     level, x0 = VP()(torch.tensor(0.4, dtype=torch.float64)), torch.zeros(20_000, dtype=torch.float64)
     eps = torch.randn(20_000, generator=keyed(1, "wrong"), dtype=torch.float64)
-    wrong = held(level.noised(x0, 1.1 * eps), x0, level)
+    wrong = law_at_level(level.noised(x0, 1.1 * eps), x0, level)
     assert wrong.p_value < 1e-6
     assert wrong.deviation > 10
 

@@ -1,4 +1,4 @@
-"""Gaussians against their draws: moments with standard errors, divergences, distance from the law."""
+"""Gaussians against their draws: moments with standard errors, and divergences."""
 
 import math
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class MeasuredMoments(NamedTuple):
 
 
 def moments(draws: Tensor, truth: Normal) -> MeasuredMoments:
-    """Of independent draws [N, D], N >= 2.
+    """The moments of independent draws [N, D] of the true law, N >= 2.
 
     The covariance has divisor N - 1. Its law is Wishart's, where entry i, j has variance (S_ij² + S_ii S_jj) / (N - 1).
     """
@@ -49,7 +49,7 @@ class Divergence(NamedTuple):
 
 
 def divergence(p: Normal, q: Normal, draws: Tensor) -> Divergence:
-    """By the closed form, by quadrature in 1 or 2 dimensions, and by the mean of log(p / q) over draws [N, D] of p."""
+    """KL(p || q) in closed form, by quadrature in 1 or 2 dimensions, and as the mean of log(p / q) over draws of p."""
     ratios = p.log_density(draws) - q.log_density(draws)
     return Divergence(p.kl(q).item(), quadrature(p, q), ratios.mean().item(), standard_error(ratios))
 
@@ -90,10 +90,3 @@ def regression_error(draws: Tensor, value: float, variance: Tensor) -> tuple[Ten
     second = draws[:, 1] - draws[:, 1].mean()
     leverage = 1 / len(draws) + (value - draws[:, 1].mean()) ** 2 / second.square().sum()
     return (variance * leverage).sqrt(), variance * math.sqrt(2 / (len(draws) - 2))
-
-
-def distance_from_standard(values: Tensor) -> float:
-    """Kolmogorov's: the largest difference of the empirical distribution function of values from that of N(0, 1)."""
-    ordered = torch.special.ndtr(values.flatten().double().sort().values)
-    places = torch.arange(len(ordered) + 1, dtype=torch.float64) / len(ordered)
-    return max((ordered - places[:-1]).max().item(), (places[1:] - ordered).max().item())

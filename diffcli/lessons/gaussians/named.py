@@ -1,36 +1,43 @@
 """Gaussians as users write them: numbers with colons, matrices inline or in a file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
+from diffcli.core.processes.laws.gaussian import Normal
+from diffcli.data import tables
 from diffcli.errors import DataProblem, UsageProblem
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from diffcli.core.processes.laws.gaussian import Normal
+from diffcli.sampling.exact_models import LARGEST, number, vector
 
 LEAST = 1e-6  # of a standard deviation; and of the least variance, relative to the greatest, its square
 FILES = (".csv", ".npy")
 
 
-def normal(mean: str, std: str | None, covariance: str | None, dim: int, prefix: str = "") -> "Normal":
-    """The Gaussian of --mean and --std or --covariance; raises UsageProblem, or DataProblem for files.
+class WrittenGaussian(NamedTuple):
+    """--mean, and --std or --covariance, as they were written; None for what was not."""
 
+    mean: str
+    std: str | None
+    covariance: str | None
+
+
+def normal(written: WrittenGaussian, dim: int, usual: str, prefix: str = "") -> Normal:
+    """The Gaussian that is written so; raises UsageProblem, or DataProblem for files.
+
+    usual:   the covariance where neither it nor a standard deviation was written
     prefix:  of the options, for messages
     """
-    import torch
-
-    from diffcli.core.processes.laws.gaussian import Normal
-
+    mean, std, covariance = written
     name = f"--{prefix}covariance"
     if std is not None and covariance is not None:
         raise UsageProblem(f"--{prefix}std and {name} do not go together", "leave one out")
     middle = numbers(mean, dim, f"--{prefix}mean")
-    if covariance is not None:
-        spread = matrix(covariance, (dim, dim), name)
+    if std is None:
+        spread = matrix(usual if covariance is None else covariance, (dim, dim), name)
     else:
-        stds = numbers("1" if std is None else std, dim, f"--{prefix}std")
+        stds = numbers(std, dim, f"--{prefix}std")
         if not (stds >= LEAST).all():
             raise UsageProblem(f"--{prefix}std must be at least {LEAST:g}, not {std}")
         spread = stds.square().diag()
@@ -44,27 +51,21 @@ def normal(mean: str, std: str | None, covariance: str | None, dim: int, prefix:
     return law
 
 
-def numbers(text: str, count: int, name: str) -> "Tensor":
+def numbers(text: str, count: int, name: str) -> Tensor:
     """Numbers with colons between them, as many as told or one for all, [count]; raises UsageProblem."""
-    from diffcli.sampling.exact_models import vector
-
     try:
         return vector(text, count, name).clone()
     except ValueError as error:
         raise UsageProblem(str(error), f"as in {name} {':'.join(['0.5', '-1'][:count])}, and see --dim") from None
 
 
-def matrix(text: str, shape: tuple[int, int], name: str) -> "Tensor":
+def matrix(text: str, shape: tuple[int, int], name: str) -> Tensor:
     """Rows with slashes between them, their numbers with commas, or a file of them.
 
     Raises UsageProblem, DataProblem for files.
     """
-    import torch
-
-    from diffcli.sampling.exact_models import LARGEST, matrix_in, number
-
     if text.lower().endswith(FILES):
-        found = matrix_in(Path(text))
+        found = torch.from_numpy(tables.read_square(Path(text)))
         if not bool((found.abs() <= LARGEST).all()):
             raise DataProblem(f"{text} has numbers beyond {LARGEST:g}")
     else:

@@ -2,36 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from diffcli.core.processes.laws.gaussian import Normal, factored
-from diffcli.lessons.gaussians.measures import Divergence, MeasuredMoments
-from diffcli.pictures.figures import write_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from diffcli.lessons.gaussians.measures import Divergence
+from diffcli.lessons.gaussians.operations import Operation
 
 DRAWN, OTHER, LAW = "#c2410c", "#15803d", "#1d4ed8"
 MOST = 3000  # points in a panel
 RADII = (1, 2, 3)  # of ellipses, in standard deviations
 
 
-class Operation(NamedTuple):
-    """What became of draws: the law predicted for them, the draws [N, D], and what was measured; None if too few."""
-
-    name: str
-    formula: str
-    truth: Normal
-    draws: Tensor
-    measured: MeasuredMoments | None
-
-
-def density_figure(path: Path, law: Normal, draws: Tensor, deviation: float) -> None:
+def density_figure(law: Normal, draws: Tensor, deviation: float) -> Figure:
     """1-D: histogram and density. 2-D: points, ellipses at 1, 2, 3 standard deviations, and both marginals."""
     title = f"{len(draws):,} draws and their law: every mean and covariance within {deviation:.1f} standard errors"
     if len(law.mean) == 1:
@@ -53,16 +39,15 @@ def density_figure(path: Path, law: Normal, draws: Tensor, deviation: float) -> 
         axes[0][0].set(xlim=reach[0], xlabel="")
         axes[1][1].set(ylim=reach[1], ylabel="")
         axes[0][1].set_axis_off()
-    write_figure(figure, path)
+    return figure
 
 
 def algebra_figure(
-    path: Path,
     laws: tuple[Normal, Normal],
     draws: tuple[Tensor, Tensor],
     operations: Sequence[Operation],
     divergences: Mapping[str, Divergence],
-) -> None:
+) -> Figure:
     """The two Gaussians, what the operations make of them, and the divergence each way."""
     figure = Figure(figsize=(12.0, 7.8), layout="constrained")
     figure.suptitle("What is done with Gaussians: draws, and the law predicted for them")
@@ -85,10 +70,10 @@ def algebra_figure(
         *axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=3, frameon=False
     )
     _bars(axes[5], divergences)
-    write_figure(figure, path)
+    return figure
 
 
-def _line(ax: "Axes", law: Normal, draws: Tensor, color: str, *, name: str = "draws", turned: bool = False) -> None:
+def _line(ax: Axes, law: Normal, draws: Tensor, color: str, *, name: str = "draws", turned: bool = False) -> None:
     """A histogram of draws [N, 1] and the density."""
     mean, std = law.mean.item(), law.covariance.sqrt().item()
     x = torch.linspace(mean - 4 * std, mean + 4 * std, 300, dtype=torch.float64)
@@ -106,7 +91,7 @@ def _line(ax: "Axes", law: Normal, draws: Tensor, color: str, *, name: str = "dr
     ax.set_ylabel("x" if turned else "density")
 
 
-def _plane(ax: "Axes", law: Normal, draws: Tensor, color: str, *, name: str = "draws", square: bool = True) -> None:
+def _plane(ax: Axes, law: Normal, draws: Tensor, color: str, *, name: str = "draws", square: bool = True) -> None:
     """Draws [N, 2] and the ellipses of the law."""
     few = draws[:MOST]
     size = 2.0 if len(few) > 500 else 3.5
@@ -133,7 +118,7 @@ def _reach(law: Normal) -> list[tuple[float, float]]:
     return [(mean - half, mean + half) for mean in law.mean.tolist()]
 
 
-def _bars(ax: "Axes", divergences: Mapping[str, Divergence]) -> None:
+def _bars(ax: Axes, divergences: Mapping[str, Divergence]) -> None:
     """Each divergence three ways; the Monte Carlo estimate with two standard errors each way."""
     colors = (LAW, OTHER, DRAWN)
     for i, found in enumerate(divergences.values()):

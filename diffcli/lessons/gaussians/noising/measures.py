@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from diffcli.core.levels import Level
-from diffcli.lessons.gaussians.measures import distance_from_standard
-from diffcli.metrics.statistics import ks_p_value
+from diffcli.metrics.statistics import kolmogorov_distance, ks_p_value
 
 
-class Held(NamedTuple):
+class LawAtLevel(NamedTuple):
     """x at a level, given x0, against N(alpha x0, sigma²): all its numbers are draws, whatever their x0.
 
     mean, variance:  of x, averaged over the numbers, beside the true ones and their standard errors
@@ -34,12 +33,12 @@ class Held(NamedTuple):
         return max(mean, abs(self.variance - self.variance_true) / self.variance_standard_error)
 
 
-def held(x: Tensor, x0: Tensor, level: Level) -> Held:
-    """For x and x0 of the same shape, at a level with noise."""
+def law_at_level(x: Tensor, x0: Tensor, level: Level) -> LawAtLevel:
+    """What x has of its law, for x and x0 of the same shape, at a level with noise."""
     alpha, sigma = (part.item() for part in level)
     residual, count = x - alpha * x0, x.numel()
-    ks = distance_from_standard(residual / sigma)
-    return Held(
+    ks = kolmogorov_distance(torch.special.ndtr((residual / sigma).double()))
+    return LawAtLevel(
         mean=x.mean().item(),
         mean_true=alpha * x0.mean().item(),
         mean_standard_error=sigma / math.sqrt(count),
