@@ -1,22 +1,57 @@
-"""The rules that keep the folders apart."""
+"""The rules that keep the rooms apart."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent / "diffcli"
 FILES = sorted(ROOT.rglob("*.py"))
+
+FLOORS: dict[str, set[str]] = {
+    # Every room, and the rooms that it may import: only such as stand above it here. From the ground up.
+    "errors": set(),
+    "core": set(),
+    "system": {"errors"},
+    "console": {"errors", "system"},
+    "specs": {"core", "errors"},
+    "data": {"console", "core", "errors", "system"},
+    "metrics": {"core", "data"},
+    "pictures": {"core", "data", "system"},
+    "training": {"core", "data", "errors", "metrics", "pictures", "specs", "system"},
+    "runs": {"core", "data", "errors", "pictures", "system", "training"},
+    "sampling": {"core", "data", "errors", "metrics", "pictures", "runs", "specs", "system"},
+    "evaluation": {
+        "console", "core", "data", "errors", "metrics", "pictures", "runs", "sampling", "specs", "system", "training",
+    },
+    "lessons": {
+        "console", "core", "data", "errors", "evaluation", "metrics", "pictures", "runs", "sampling", "specs", "system",
+    },
+    "checks": {"core", "evaluation", "lessons", "metrics"},
+    "commands": {
+        "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "runs",
+        "sampling", "specs", "system", "training",
+    },
+    "cli": {"commands", "errors"},
+    "__main__": {"cli"},
+}  # fmt: skip
+MOST_ROOMS = 20
+
+CORE_FLOORS = {"processes": {"levels", "randomness"}, "models": {"levels", "randomness"}}
+STANDARD = ("abc", "collections", "dataclasses", "functools", "hashlib", "itertools", "math", "typing")
+HEAVY = {"torch", "numpy", "PIL", "matplotlib", "safetensors", "scipy", "torchvision"}
 LIGHT = [
     ROOT / "cli.py",
-    ROOT / "options.py",
-    *(ROOT / "recipes").rglob("*.py"),
     ROOT / "errors.py",
-    *(ROOT / "commands").rglob("*.py"),
+    ROOT / "console" / "options.py",
+    *sorted((ROOT / "training" / "recipes").rglob("*.py")),
+    *sorted((ROOT / "commands").rglob("*.py")),
 ]
 
 
 def imports(path: Path, *, top_only: bool = False) -> set[str]:
+    """Every module and every name that a file imports, dotted."""
     tree = ast.parse(path.read_text())
     nodes = tree.body if top_only else ast.walk(tree)
     names = set()
@@ -24,15 +59,53 @@ def imports(path: Path, *, top_only: bool = False) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def arrows() -> dict[str, set[str]]:
+    """Room -> the other rooms that it imports, as the files have it."""
+    found: dict[str, set[str]] = {room_of(path): set() for path in FILES if path.parent != ROOT or path.stem != "__init__"}
+    for path in FILES:
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "diffcli" and len(parts) > 1 and parts[1] != room_of(path):
+                found[room_of(path)].add(parts[1])
+    return found
+
+
+def test_every_room_imports_only_rooms_on_lower_floors() -> None:
+    assert {room: sorted(below - FLOORS.get(room, set())) for room, below in arrows().items()} == {
+        room: [] for room in FLOORS
+    }
+
+
+def test_the_table_of_floors_goes_one_way_and_has_no_room_too_many() -> None:
+    rooms = list(FLOORS)
+    for i, (room, below) in enumerate(FLOORS.items()):
+        assert below <= set(rooms[:i]), room
+    assert len(rooms) <= MOST_ROOMS
+    assert FLOORS == {room: FLOORS[room] & below for room, below in arrows().items()} | {}, "an arrow that nobody takes"
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    names = Counter(
+        node.name
+        for path in FILES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "core").rglob("*.py")), ids=lambda p: p.stem)
 def test_the_core_imports_torch_and_itself_only_and_never_prints(path: Path) -> None:
     outside = {n for n in imports(path) if n.split(".")[0] not in ("torch", "diffcli", *STANDARD)}
     assert outside == set()
-    assert all(n == "diffcli" or n.startswith("diffcli.core") for n in imports(path) if n.split(".")[0] == "diffcli")
     calls = {
         n.func.id
         for n in ast.walk(ast.parse(path.read_text()))
@@ -41,25 +114,15 @@ def test_the_core_imports_torch_and_itself_only_and_never_prints(path: Path) -> 
     assert not calls & {"print", "open", "input"}
 
 
-STANDARD = ("abc", "collections", "dataclasses", "functools", "hashlib", "itertools", "math", "typing")
-
-
 def test_processes_and_models_do_not_know_diffusion() -> None:
     for folder in ("processes", "models"):
-        for path in (ROOT / "core" / folder).glob("*.py"):
+        for path in (ROOT / "core" / folder).rglob("*.py"):
             assert not any(n.startswith("diffcli.core.diffusion") for n in imports(path)), path
 
 
-def test_nothing_imports_commands_but_the_command_line_and_commands() -> None:
-    for path in FILES:
-        if path.name != "cli.py" and ROOT / "commands" not in path.parents:
-            assert not any(n.startswith("diffcli.commands") for n in imports(path)), path
-
-
-@pytest.mark.parametrize("path", LIGHT, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", LIGHT, ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_command_line_imports_nothing_heavy_at_its_top(path: Path) -> None:
-    heavy = {"torch", "numpy", "PIL", "matplotlib", "safetensors"}
-    assert not {n.split(".")[0] for n in imports(path, top_only=True)} & heavy
+    assert not {n.split(".")[0] for n in imports(path, top_only=True)} & HEAVY
 
 
 def test_no_file_is_long() -> None:

@@ -89,10 +89,7 @@ def _facts(entry: "Entry") -> dict[str, str]:
 
 def _look(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str, str]]:
     """What the images to train on are, for --json and for the eye."""
-    from diffcli.data.kinds import kind_of
-
-    values, kind = _values(dataset, show), kind_of(dataset.shape)
-    counts = None if dataset.labels is None else dataset.labels.bincount(minlength=len(dataset.classes)).tolist()
+    values, kind, counts = _values(dataset, show), dataset.items.kind, dataset.class_counts
     document = {
         "images": len(dataset),
         "shape": list(dataset.shape),

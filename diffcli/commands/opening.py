@@ -16,6 +16,6 @@ def opened(run: str | None, family: str, show: "Show", device: str = "cpu") -> "
     from diffcli.system import device as devices
 
     trained = load_trained(run, device=devices.pick(device), family=family)
-    for note in trained.notes:
+    for note in trained.stored.notes:
         show.note(f"note: {note}")
     return trained

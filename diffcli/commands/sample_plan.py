@@ -4,30 +4,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
-    from diffcli.core.diffusion.job import Job
-    from diffcli.sampling.models import Model
+    from diffcli.sampling.prepare import Prepared
 
 
-def run(job: "Job", model: "Model", name: str, show: "Show") -> None:
+def run(prepared: "Prepared", show: "Show") -> None:
     """The levels of the walk and what it costs, as the result."""
+    job, schedule = prepared.job, prepared.model.schedule_name
     evaluations, draws = job.cost()
     levels = [
         {"t": t, "alpha": level.alpha.item(), "sigma": level.sigma.item(), "log_snr": level.log_snr.item()}
-        for t, level in zip(job.times, job.levels, strict=True)
+        for t, level in zip(prepared.times, job.levels, strict=True)
     ]
     document = {
-        "sampler": name,
-        "schedule": model.schedule_name,
-        "grid": job.grid,
-        "steps": len(levels) - 1,
+        "sampler": prepared.sampler,
+        "schedule": schedule,
+        "grid": prepared.grid,
+        "steps": job.steps,
         "evaluations": evaluations,
         "noise_draws": draws,
         "levels": levels,
     }
-    length = model.schedule.length
+    length = prepared.model.schedule.length
     entry = f"   {'entry':>9}" if length else ""
     lines = [
-        f"{name}, {model.schedule_name} schedule, {job.grid} grid: {len(levels) - 1} steps, "
+        f"{prepared.sampler}, {schedule} schedule, {prepared.grid} grid: {job.steps} steps, "
         f"{evaluations} network evaluations and {draws} draws of noise per item",
         f"{'level':>5}   {'t':>9}{entry}   {'alpha':>10}   {'sigma':>10}   {'log SNR':>9}",
     ]

@@ -1,12 +1,9 @@
 """The options that commands share: the same name, the same meaning everywhere."""
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
-
-from diffcli.training.recipes import Training
-from diffcli.training.recipes.diffusion import Recipe
 
 Out = Annotated[Optional[Path], typer.Option("--out", help="Folder to write to.  [a fresh one, named at the end]")]
 Picture = Annotated[Optional[Path], typer.Option("--out", help="Folder, or FILE.png.  [a fresh one in outputs/]")]
@@ -53,8 +50,3 @@ Settings = Annotated[
 ]
 Resume = Annotated[Optional[str], typer.Option("--resume", metavar="RUN", help="Go on with a run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print recipe, size and estimates; stop.")]
-
-
-def recipe_option(key: str, text: str, recipe: type[Training] = Recipe) -> Any:
-    """An option that replaces a key of the recipe; its help ends with the default recipe's value."""
-    return typer.Option(help=f"{text}  [{getattr(recipe, key)}]")

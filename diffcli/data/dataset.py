@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils import data
 
 from diffcli.core.randomness import keyed
+from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import Problem
 
 WORKERS = 2  # processes that read images which are not in memory
@@ -26,35 +27,52 @@ class Storage(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, or points, with optional labels, in one split.
+    """Items of one kind with optional labels, in one split.
 
+    items:        what each of them is
     storage:      uint8 [N, C, H, W] in memory, or a reader of files; float32 [N, D] for points
     labels:       int64 [N], or None
-    shape:        (C, H, W), or (D,) for points
-    classes:      a name per label
     fingerprint:  a digest of all that is in it
     notes:        what was done to the images, for the user to know
     """
 
     name: str
+    items: Items
     storage: Storage
     labels: Tensor | None
-    shape: tuple[int, ...]
-    classes: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.storage)
 
-    def take(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor | None]:
-        """The items at these places, float32 [B, ...], images in [-1, 1], and their labels [B]."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an item."""
+        return self.items.shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """A name per class."""
+        return self.items.classes
+
+    @property
+    def class_counts(self) -> list[int] | None:
+        """How many items each class has; None where items have no class."""
+        return None if self.labels is None else self.labels.bincount(minlength=len(self.classes)).tolist()
+
+    def take(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The items at these places, float32 [B, ...], images in [-1, 1], and their conditions, [B, ...] by name."""
         places = torch.as_tensor(indices)
         if isinstance(self.storage, Tensor):
             pixels = self.storage[places]
         else:
             pixels = torch.stack([self.storage[int(i)] for i in places])
-        return to_unit(pixels), None if self.labels is None else self.labels[places]
+        return to_unit(pixels), self._known(places)
+
+    def _known(self, places: Tensor) -> dict[str, Tensor]:
+        """The conditions of the items at these places."""
+        return {} if self.labels is None else {CLASS: self.labels[places]}
 
     def holdout(self, most: int = 512) -> tuple[Tensor, Tensor]:
         """Places for training and for validation: a tenth is held out, at most `most`; the same for every seed.
@@ -78,11 +96,11 @@ def to_pixels(images: Tensor) -> Tensor:
 
 def stream(
     dataset: Dataset, places: Tensor, *, batch: int, seed: int, flip: bool = False
-) -> Callable[[int], Iterator[tuple[Tensor, Tensor | None]]]:
+) -> Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor]]]]:
     """The endless stream of training batches, from any place in it: `stream(...)(first)`.
 
     Image j of the stream is in epoch j // N, whose order has its own key; batches run across epochs.
-    With `flip`, half of the images are mirrored left to right, image j by its own key.
+    With `flip`, half of the images are mirrored left to right, those of a batch by its own key.
     """
 
     def indices(first: int) -> Iterator[Tensor]:
@@ -98,21 +116,21 @@ def stream(
                 first += len(chosen[-1])
             yield torch.cat(chosen)
 
-    def batches(first: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def batches(first: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         taken = (
             map(dataset.take, indices(first)) if isinstance(dataset.storage, Tensor) else _load(dataset, indices(first))
         )
-        for images, labels in taken:
+        for images, conditions in taken:
             if flip:
-                mirrored = [bool(torch.rand((), generator=keyed(seed, "flip", first + i)) < 0.5) for i in range(batch)]
-                images = torch.where(torch.tensor(mirrored).reshape(-1, 1, 1, 1), images.flip(-1), images)
+                mirrored = torch.rand(batch, 1, 1, 1, generator=keyed(seed, "flip", first)) < 0.5
+                images = torch.where(mirrored, images.flip(-1), images)
             first += batch
-            yield images, labels
+            yield images, conditions
 
     return batches
 
 
-def _load(dataset: Dataset, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _load(dataset: Dataset, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
     """Batches read from disk by worker processes, in the order asked for."""
     loader: data.DataLoader[Any] = data.DataLoader(
         cast(data.Dataset[Any], _Reader(dataset.storage)),
@@ -126,7 +144,7 @@ def _load(dataset: Dataset, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor,
                 raise item
         places = torch.tensor([place for place, _ in items])
         images = to_unit(torch.stack([item for _, item in items]))
-        yield images, None if dataset.labels is None else dataset.labels[places]
+        yield images, dataset._known(places)
 
 
 @dataclass

@@ -1,66 +1,85 @@
-"""Images and points: the kinds of data, and all that differs between them outside the core."""
+"""The kinds of data, and all that differs between them outside the core. A data set declares its kind."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PIL import Image
+import torch
 from torch import Tensor
-
-from diffcli.core.models import MODELS
-from diffcli.metrics.health import Brightness, PointMoments
-from diffcli.pictures.grid import grid
 
 
 @dataclass(frozen=True)
 class Kind:
     """What a data set holds.
 
-    name:       what texts call its items, in the plural
-    health:     what samples and data are compared by
-    bounded:    whether values lie in [-1, 1], so that clean estimates may be held there
-    mirrors:    whether items may be flipped left to right
-    sampled:    how many are drawn unless told
-    most:       how many can be drawn and held in memory
-    held:       items held out for validation, at most; a loss of few numbers each needs many
-    previewed:  numbers in one item -> how many samples a preview draws
-    picture:    samples [N, ...] and as many or more items of the data -> what a preview shows
+    name:        what texts call its items, in the plural
+    dimensions:  of an item's shape: 3 for (C, H, W), 1 for (D,)
+    bounded:     whether values lie in [-1, 1], so that clean estimates may be held there and are 8-bit values
+    mirrors:     whether items may be flipped left to right
+    sampled:     how many are drawn unless told
+    most:        how many can be drawn and held in memory
+    held:        items held out for validation, at most; a loss of few numbers each needs many
+    previewed:   numbers in one item -> how many samples a preview draws
     """
 
     name: str
-    health: type[Brightness] | type[PointMoments]
+    dimensions: int
     bounded: bool
     mirrors: bool
     sampled: int
     most: int
     held: int
     previewed: Callable[[int], int]
-    picture: Callable[[Tensor, Tensor], Image.Image]
 
 
-def _samples_beside_data(samples: Tensor, data: Tensor) -> Image.Image:
-    from diffcli.pictures.points import Panel, extent, row  # matplotlib, which takes half a second
-
-    panels = [Panel("samples", samples), Panel("data", data[: len(samples)])]
-    return row(panels, limit=extent(panels[1:]))
+def _grid_of(numbers: int) -> int:
+    return 40 if numbers <= 1024 else 16
 
 
-KINDS: dict[int, Kind] = {  # by the length of an item's shape
-    3: Kind(
-        "images", Brightness, bounded=True, mirrors=True, sampled=20, most=100_000, held=512,
-        previewed=lambda numbers: 40 if numbers <= 1024 else 16, picture=lambda samples, _: grid(samples),
-    ),
-    1: Kind(
-        "points", PointMoments, bounded=False, mirrors=False, sampled=2000, most=1_000_000, held=10_000,
-        previewed=lambda _: 2000, picture=_samples_beside_data,
-    ),
-}  # fmt: skip
+IMAGES = Kind(
+    "images", 3, bounded=True, mirrors=True, sampled=20, most=100_000, held=512, previewed=_grid_of,
+)  # fmt: skip
+POINTS = Kind(
+    "points", 1, bounded=False, mirrors=False, sampled=2000, most=1_000_000, held=10_000, previewed=lambda _: 2000,
+)  # fmt: skip
+LATENTS = Kind(
+    "latents", 3, bounded=False, mirrors=False, sampled=20, most=100_000, held=512, previewed=_grid_of,
+)  # fmt: skip
+
+CLASS = "label"
+"""The condition that the class of an item is: numbers from 0, int64."""
 
 
-def kind_of(shape: Sequence[int]) -> Kind:
-    """The kind of items of this shape, (C, H, W) or (D,)."""
-    return KINDS[len(shape)]
+@dataclass(frozen=True)
+class Items:
+    """What one item of a data set is: all that a model must know of its data.
+
+    shape:    (C, H, W), or (D,) for points
+    classes:  a name per class; none where items have no class
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> int:
+        """In one item."""
+        return torch.Size(self.shape).numel()
+
+    def in_turn(self, count: int) -> dict[str, Tensor]:
+        """Conditions of so many items, [count] each: item i has class i mod K, where there are classes."""
+        return {CLASS: torch.arange(count) % len(self.classes)} if self.classes else {}
 
 
-def models_for(shape: Sequence[int]) -> list[str]:
-    """The networks that take items of this shape."""
-    return [name for name, model in MODELS.items() if model.dimensions == len(shape)]
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (IMAGES, POINTS, LATENTS)}
+
+
+def kind_of_shape(shape: Sequence[int]) -> Kind:
+    """The kind of items whose shape alone is known, (C, H, W) or (D,): of checkpoints from before they told it.
+
+    Raises ValueError for any other shape.
+    """
+    kinds = {3: IMAGES, 1: POINTS}
+    if len(shape) not in kinds or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise ValueError(f"items of shape {list(shape)}")
+    return kinds[len(shape)]

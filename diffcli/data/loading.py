@@ -10,6 +10,7 @@ import torch
 from diffcli.data import points
 from diffcli.data.dataset import Dataset
 from diffcli.data.images import GREY, SUFFIXES, Files, header
+from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.published import DATASETS
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.system.files import is_dir, is_file
@@ -59,8 +60,8 @@ def _load_named(name: str, split: str, data: Path | None) -> Dataset:
     if len(images) != source.images[split]:  # of files that have no checksum
         notes.append(f"{len(images)} images, where the published set has {source.images[split]}")
     return Dataset(
-        name, torch.from_numpy(images), torch.from_numpy(labels).long(), images.shape[1:], source.classes, digest,
-        tuple(notes),
+        name, Items(IMAGES, images.shape[1:], source.classes), torch.from_numpy(images),
+        torch.from_numpy(labels).long(), digest, tuple(notes),
     )  # fmt: skip
 
 
@@ -100,15 +101,13 @@ def load_folder(folder: Path, size: int = 0) -> Dataset:
         classes = tuple(c or "(none)" for c in classes)
 
     shape = (1 if grey else 3, height, width)
-    reader = Files(tuple(paths), shape)
+    reader, items = Files(tuple(paths), shape), Items(IMAGES, shape, classes)
     if len(paths) * math.prod(shape) <= MEMORY_LIMIT:
         pixels = torch.stack([reader[i] for i in range(len(paths))])
         names = "\n".join((*classes, *tops)).encode()
-        return Dataset(
-            folder.name, pixels, labels, shape, classes, _digest(names, pixels.numpy().tobytes()), tuple(notes)
-        )
+        return Dataset(folder.name, items, pixels, labels, _digest(names, pixels.numpy().tobytes()), tuple(notes))
     stamps = "\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in paths)
-    return Dataset(folder.name, reader, labels, shape, classes, _digest(stamps.encode()), tuple(notes))
+    return Dataset(folder.name, items, reader, labels, _digest(stamps.encode()), tuple(notes))
 
 
 def _hidden(path: Path) -> bool:

@@ -20,7 +20,8 @@ def toy_dataset(name: str, split: str) -> "Dataset":
     from diffcli.core.processes.laws.toys import TOYS
     from diffcli.core.randomness import keyed
     from diffcli.data.dataset import Dataset
+    from diffcli.data.kinds import POINTS, Items
 
     points = TOYS[name](COUNTS[split], keyed(0, f"{name} {split}"))
     digest = hashlib.sha256(points.numpy().tobytes()).hexdigest()[:16]
-    return Dataset(name, points, None, tuple(points.shape[1:]), (), digest)
+    return Dataset(name, Items(POINTS, tuple(points.shape[1:])), points, None, digest)

@@ -26,6 +26,12 @@ BLUR = 0.5  # of the images that the memorising denoiser knows, where values are
 AT_ONCE = 64  # images
 KNOWN = 6e7  # values of training images that are remembered
 
+TITLES = {
+    "noisy": "corrupted", "median": "median 3x3", "linear": "best linear", "memorising": "memorising",
+    "network": "network",
+}  # fmt: skip
+"""The denoisers by name, and what to call them; the first leaves images as they are."""
+
 Denoiser = Callable[[Tensor], Tensor]
 """Corrupted images [B, C, H, W] -> estimates in [-1, 1], alike."""
 
@@ -49,8 +55,8 @@ def median(images: Tensor) -> Tensor:
 
 
 @dataclass
-class Rivals:
-    """What a network is held against, made from the training images [N, C, H, W]."""
+class Baselines:
+    """The denoisers that a network is held against, made from the training images [N, C, H, W]."""
 
     corruption: Corruption
     images: Tensor

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.denoiser import Denoise
+from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.diffusion.likelihood import PROBES, Trace, exact_trace, flowed, hutchinson, log_prior
 from diffcli.core.diffusion.schedules import LogSNR
 from diffcli.core.levels import CLEAN, Level
@@ -68,22 +69,22 @@ class FlowLikelihood:
         """Where the flow begins."""
         return self.schedule(torch.zeros((), dtype=torch.float64))
 
-    def run(self, x0: Tensor, first: int, label: Tensor | None) -> Iterator[FollowedFlow]:
-        """Of items [B, ...] numbered from `first` on; the last one yielded has the result.
+    def run(self, x0: Tensor, first: int, conditions: Conditions) -> Iterator[FollowedFlow]:
+        """The flow of items [B, ...] numbered from `first` on, and so conditioned; the last one has the result.
 
         Raises ArithmeticError where the flow cannot be followed.
         """
         numbers = range(first, first + len(x0))
-        label = None if label is None else label.to(self.device)
-        x, cost = self._noised(x0, numbers, label)
+        told = {name: values.to(self.device) for name, values in conditions.items()}
+        x, cost = self._noised(x0, numbers, told)
         trace = self._trace(x0, numbers)
-        steps = flowed(self.denoise, x, self.schedule, 0.0, trace, rtol=self.rtol, atol=self.atol, label=label)
+        steps = flowed(self.denoise, x, self.schedule, 0.0, trace, rtol=self.rtol, atol=self.atol, **told)
         for step in steps:
             yield FollowedFlow(cost, step.evaluations, step.refused, min(step.t, 0.999))
         log_p = log_prior(step.x.cpu(), self.schedule) + step.divergence.double().cpu()
         yield FollowedFlow(cost - log_p, step.evaluations, step.refused, 1.0)
 
-    def _noised(self, x0: Tensor, numbers: range, label: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _noised(self, x0: Tensor, numbers: range, told: Conditions) -> tuple[Tensor, Tensor]:
         """Where the items start to flow, and what must be added to -log p there, in nats [B]."""
         alpha, sigma = self.level
         size = x0[0].numel()
@@ -92,10 +93,10 @@ class FlowLikelihood:
             x = self.level.noised(x0.double(), eps).to(x0.dtype).to(self.device)
             of_noise = -(eps.square() / 2 + sigma.log() + math.log(2 * math.pi) / 2).flatten(1).sum(1)
             with torch.no_grad():
-                said = self.denoise(x, self.level, label=label)
-            share = None if said.share is None else said.share.double().cpu()
-            variance = bound.reverse_variance(self.decoder, self.level, CLEAN, share=share)
-            decoded = bound.decoder(x0.double(), said.x0.double().cpu(), variance, discrete=True)
+                prediction = self.denoise(x, self.level, **told)
+            share = None if prediction.variance_fraction is None else prediction.variance_fraction.double().cpu()
+            variance = bound.reverse_variance(self.decoder, self.level, CLEAN, fraction=share)
+            decoded = bound.decoder(x0.double(), prediction.x0.double().cpu(), variance, discrete=True)
             return x, of_noise + decoded.flatten(1).sum(1)
         shift = torch.zeros_like(x0, dtype=torch.float64)
         if self.dequantisation == "uniform":

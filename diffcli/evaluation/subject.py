@@ -9,13 +9,12 @@ from torch import Tensor
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.exact_pixels import PixelHistogram, Pixelwise
 from diffcli.core.diffusion.grids import LOWEST_LOG_SNR
-from diffcli.core.diffusion.guidance import clipped
+from diffcli.core.diffusion.guidance import Conditions, clipped
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Level
 from diffcli.core.randomness import keyed
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
-from diffcli.data.kinds import kind_of
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.runs.loading import Trained
 from diffcli.sampling.models import Model
@@ -26,14 +25,13 @@ def held_out(trained: Trained, data: Path | None) -> tuple[Dataset, Tensor]:
 
     Raises DataProblem where the data have changed their shape.
     """
-    recipe = trained.recipe
-    named = recipe.dataset in datasets.names()
-    found = datasets.load_dataset(
-        recipe.dataset, "test" if named else "train", data=data, size=0 if named else recipe.size
-    )
-    if found.shape != trained.shape:
+    wanted = trained.recipe.data
+    named = wanted.name in datasets.names()
+    split, size = ("test", 0) if named else ("train", wanted.size)
+    found = datasets.load_dataset(wanted.name, split, data=data, size=size)
+    if found.shape != trained.items.shape:
         raise DataProblem(
-            f"{recipe.dataset} holds items of {found.shape}, and the model was trained on {trained.shape}",
+            f"{wanted.name} holds items of {found.shape}, and the model was trained on {trained.items.shape}",
             "train a model on the data as they are",
         )
     return found, torch.arange(len(found)) if named else found.holdout()[1]
@@ -43,20 +41,24 @@ def held_out(trained: Trained, data: Path | None) -> tuple[Dataset, Tensor]:
 class Subject:
     """A model and what it is judged on.
 
-    x0, labels:  items [N, ...] that it has not seen, and their classes [N] or None
-    known:       items of the data that it has seen, or more draws of the law: a model's own error is measured there
-    discrete:    whether numbers are 8-bit values
-    source:      what the items are, for texts
+    x0:      items [N, ...] that it has not seen, and `conditions` what it is told of them, each [N, ...]
+    known:   items of the data that it has seen, or more draws of the law: a model's own error is measured there;
+             and `known_conditions` what it is told of those
+    source:  what the items are, for texts
     """
 
     model: Model
     denoise: Denoise
     x0: Tensor
-    labels: Tensor | None
+    conditions: Conditions
     known: Tensor
-    known_labels: Tensor | None
-    discrete: bool
+    known_conditions: Conditions
     source: str
+
+    @property
+    def discrete(self) -> bool:
+        """Whether numbers are 8-bit values."""
+        return self.model.items.kind.bounded
 
     @property
     def histogram(self) -> PixelHistogram:
@@ -68,7 +70,7 @@ class Subject:
     @property
     def histogram_nats(self) -> float:
         """Mean cost of an item for who knows the histogram of the known items only: -log of its values' shares."""
-        return -Pixelwise(self.histogram, self.model.shape).log_density(self.x0).mean().item()
+        return -Pixelwise(self.histogram, self.model.items.shape).log_density(self.x0).mean().item()
 
     @property
     def truth_nats(self) -> float | None:
@@ -92,7 +94,7 @@ class Subject:
     @property
     def learned(self) -> bool:
         """Whether the model has learned its variance."""
-        return bool(getattr(self.model.denoise, "learned", False))
+        return self.model.learned
 
 
 def subject(model: Model, count: int, known: int, *, conditional: bool, seed: int, data: Path | None) -> Subject:
@@ -103,24 +105,23 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
 
     Raises UsageProblem for a class that the model does not know.
     """
-    if conditional and not model.classes:
+    if conditional and not model.items.classes:
         raise UsageProblem("this model knows no classes", "leave --conditional out")
-    discrete = kind_of(model.shape).bounded
+    kind = model.items.kind
     if model.exact:
         x0, more = (model.exact.draw(n, keyed(seed, f"judged {i}")) for i, n in enumerate((count, known)))
-        return Subject(model, model.denoise, x0, None, more, None, discrete, f"{count} draws of the law")
+        return Subject(model, model.denoise, x0, {}, more, {}, f"{count} draws of the law")
     trained = model.trained
     assert trained is not None
     test, places = held_out(trained, data)
     order = torch.randperm(len(places), generator=keyed(0, "judged"))  # the first of MNIST are harder than the rest
-    x0, labels = test.take(places[order[:count]])
-    train = datasets.load_dataset(trained.recipe.dataset, data=data, size=trained.recipe.size)
-    more, more_labels = train.take(train.holdout(kind_of(model.shape).held)[0][:known])
+    x0, conditions = test.take(places[order[:count]])
+    train = datasets.load_dataset(trained.recipe.data.name, data=data, size=trained.recipe.data.size)
+    more, more_conditions = train.take(train.holdout(kind.held)[0][:known])
+    if not conditional:
+        conditions, more_conditions = {}, {}
     denoise = clipped(model.denoise) if model.clip else model.denoise
-    return Subject(
-        model, denoise, x0, labels if conditional else None, more, more_labels if conditional else None, discrete,
-        f"{len(x0)} test {kind_of(model.shape).name}",
-    )  # fmt: skip
+    return Subject(model, denoise, x0, conditions, more, more_conditions, f"{len(x0)} test {kind.name}")
 
 
 def compute_in(model: Model, precision: str) -> None:

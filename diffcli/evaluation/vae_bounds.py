@@ -19,28 +19,34 @@ from diffcli.core.randomness import image_noise, keyed
 from diffcli.data import loading as datasets
 from diffcli.data.bits import binarised
 from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import CLASS
 from diffcli.evaluation.subject import held_out
 from diffcli.runs.loading import Trained
 
 AT_ONCE = 250  # images
+BITS = ("static", "dynamic")  # kinds of pixels that are black or white
 LEAPS = 5  # of a Hamiltonian move
 PILOT_RUNGS, PILOT_CHAINS = 8, 2  # of the run that finds step sizes
 
 
-def exact(trained: Trained) -> VAE:
-    """The model computing in float32: a bound must not depend on rounding."""
+def in_full_precision(trained: Trained) -> VAE:
+    """The model, computing in float32: a bound must not depend on rounding."""
     model: VAE = copy.copy(trained.model)
     model.bf16 = False
     return model
 
 
-def images(trained: Trained, count: int, data: Path | None) -> tuple[Dataset, Tensor, Tensor | None]:
-    """Test images [N, C, H, W] as the model sees pixels, and their labels; of a folder those held out."""
+def test_images(trained: Trained, count: int, data: Path | None) -> tuple[Dataset, Tensor, Tensor | None]:
+    """The data set; test images of it [N, C, H, W] as the model sees pixels, of a folder those held out; their classes.
+
+    Raises DataProblem where the data have changed their shape.
+    """
     found, places = held_out(trained, data)
-    if trained.recipe.pixels in ("static", "dynamic"):
-        found = binarised(found, "test" if trained.recipe.dataset in datasets.names() else "train")
-    x, labels = found.take(places[:count])
-    return found, x, labels
+    recipe = trained.recipe
+    if recipe.pixels.name in BITS:
+        found = binarised(found, "test" if recipe.data.name in datasets.names() else "train")
+    x, conditions = found.take(places[:count])
+    return found, x, conditions.get(CLASS)
 
 
 @torch.no_grad()
@@ -157,7 +163,7 @@ def log_mean_exp(weights: Tensor) -> Tensor:
 
 
 def bits_per_dim(nats: float, numbers: int) -> float:
-    """Of a log-likelihood in nats per image of so many numbers."""
+    """Bits per dimension of images of so many numbers each, from their log-likelihood in nats."""
     return -nats / (numbers * math.log(2))
 
 

@@ -59,7 +59,33 @@ class PointMoments(NamedTuple):
         return "healthy"
 
 
-Health = Brightness | PointMoments
+class Spread(NamedTuple):
+    """Of latents: mean and standard deviation of all values."""
+
+    mean: float
+    std: float
+
+    @classmethod
+    def of(cls, latents: Tensor) -> "Spread":
+        """Of latents [N, ...]."""
+        return cls(latents.mean().item(), latents.std().item())
+
+    def against(self, data: "Spread") -> str:
+        """One phrase on how samples compare; "healthy" if mean and spread are near the data's."""
+        if self.std != self.std:
+            return "nan in the samples: the network has diverged"
+        if not 0.8 * data.std <= self.std <= 1.2 * data.std:
+            return f"too {'narrow' if self.std < data.std else 'wide'}: undertrained"
+        if abs(self.mean - data.mean) > 0.25 * data.std:
+            return "off centre: undertrained"
+        return "healthy"
+
+
+Health = Brightness | PointMoments | Spread
+
+HEALTH: dict[str, type[Brightness] | type[PointMoments] | type[Spread]] = {  # by the kind of data
+    "images": Brightness, "points": PointMoments, "latents": Spread,
+}  # fmt: skip
 
 
 def line(samples: Health, data: Health) -> str:

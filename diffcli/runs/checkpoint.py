@@ -12,7 +12,7 @@ from torch import Tensor
 from diffcli.errors import CheckpointProblem
 from diffcli.system.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2  # 1 had recipes without tables, and the history of losses in the model
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

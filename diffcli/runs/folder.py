@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import tomli_w
 import torch
 
 from diffcli.errors import BusyProblem, EnvironmentProblem
@@ -65,7 +64,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def describe(folder: Path, recipe: Training, facts: dict[str, Any]) -> None:
     """Write recipe.toml and run.json."""
-    write_atomically(folder / "recipe.toml", tomli_w.dumps(recipes.to_dict(recipe)).encode())
+    write_atomically(folder / "recipe.toml", recipes.to_toml(recipe).encode())
     about = {
         "argv": sys.argv[1:],
         "versions": {name: version(name) for name in ("diffcli", "torch", "numpy")}
@@ -93,6 +92,12 @@ def log(folder: Path, row: dict[str, Any]) -> None:
         raise cannot_write(path, error) from error
 
 
+def bytes_of_checkpoints(trainer: Trainer) -> int:
+    """What the checkpoints of a run will take: weights, their average, and the moments of the optimiser."""
+    weights = sum(p.numel() for p in trainer.model.parameters())
+    return KEPT * 4 * (2 * weights + trainer.optimizer.moments)
+
+
 def _name(step: int) -> str:
     """Of a checkpoint; names sort by step."""
     return f"step-{step:09d}.safetensors"
@@ -103,6 +108,8 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
     tensors = {f"model/{k}": v for k, v in trainer.model.state_dict().items()}
     tensors |= {f"ema/{k}": v for k, v in trainer.ema.state_dict().items()}
     tensors |= {f"optimizer/{k}": v for k, v in trainer.optimizer.state().items()}
+    if trainer.objective.state:
+        tensors |= {f"objective/{k}": v for k, v in trainer.objective.state.state_dict().items()}
     path = folder / _name(trainer.step)
     plan = trainer.plan
     write_checkpoint(path, tensors, about | {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress]})

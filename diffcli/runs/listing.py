@@ -145,8 +145,9 @@ def _held(folder: Path) -> bool:
 
 def _dataset(folder: Path) -> str | None:
     try:
-        name = tomllib.loads((folder / "recipe.toml").read_text()).get("dataset")
-    except UNREADABLE:
+        recipe = tomllib.loads((folder / "recipe.toml").read_text())
+        name = recipe["data"]["name"] if "data" in recipe else recipe.get("dataset")  # which had no tables once
+    except (*UNREADABLE, KeyError, TypeError):
         return None
     return name if isinstance(name, str) else None
 

@@ -7,28 +7,55 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffcli.data.kinds import KINDS
+from diffcli.data.kinds import KINDS, Items, kind_of_shape
 from diffcli.errors import CheckpointProblem, UsageProblem, one_of
 from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints, family_name
 from diffcli.system.files import is_dir, is_file
 from diffcli.training.families import FAMILIES
 from diffcli.training.fit import Plan, Trainer
-from diffcli.training.recipes import Training
+from diffcli.training.recipes import from_dict
 from diffcli.training.setup import build
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A checkpoint as it lies on the disk, understood.
+
+    tensors:  model/..., ema/..., optimizer/<weight>/<quantity>, objective/...
+    about:    the description in the file
+    notes:    what was odd about it
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    about: dict[str, Any]
+    recipe: Any
+    items: Items
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Trained:
-    """A model read from a checkpoint, and all that is known of it."""
+    """A model read from a checkpoint, ready to use, and where it comes from."""
 
     model: Any
-    recipe: Any
-    shape: tuple[int, ...]
-    classes: tuple[str, ...]
-    path: Path
-    about: dict[str, Any]
-    notes: tuple[str, ...]
+    stored: Stored
+
+    @property
+    def recipe(self) -> Any:
+        """That it was trained by."""
+        return self.stored.recipe
+
+    @property
+    def items(self) -> Items:
+        """What it was trained on, and makes."""
+        return self.stored.items
+
+    @property
+    def path(self) -> Path:
+        """Of the checkpoint."""
+        return self.stored.path
 
 
 def find(target: str | None, family: str | None = None) -> Path:
@@ -57,19 +84,43 @@ def find(target: str | None, family: str | None = None) -> Path:
     return ROOT / one_of(target, runs, "run", CheckpointProblem)
 
 
-def read(path: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any], tuple[str, ...]]:
-    """The newest checkpoint of a run that is whole, or the file itself: its path, tensors, description, and notes."""
+def read(path: Path) -> Stored:
+    """The newest checkpoint of a run that is whole, or the file itself.
+
+    Raises CheckpointProblem where there is none, and where its recipe is not understood.
+    """
     if path.is_file():
-        return path, *read_checkpoint(path), ()
+        return _understood(path, *read_checkpoint(path), ())
     notes: list[str] = []
     for candidate in checkpoints(path):
         try:
-            return candidate, *read_checkpoint(candidate), tuple(notes)
+            tensors, about = read_checkpoint(candidate)
         except CheckpointProblem as problem:
             notes.append(f"{problem.message}; using the one before")
+        else:
+            return _understood(candidate, tensors, about, tuple(notes))
     if notes:
         raise CheckpointProblem(f"no checkpoint in {path} is whole", "train it again")
     raise CheckpointProblem(f"{path} has no checkpoint yet", "train longer, or wait for its first one")
+
+
+def _understood(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], notes: tuple[str, ...]) -> Stored:
+    """A checkpoint of today's form or an older one: they had no tables in the recipe, and no kind.
+
+    In the oldest the history of losses is a part of the model, where it has no business.
+    """
+    try:
+        recipe = from_dict(FAMILIES[about.get("family", "diffusion")].recipe(), about["recipe"])
+        recipe.check_core()
+        shape = tuple(about["shape"])
+        kind = KINDS[about["kind"]] if "kind" in about else kind_of_shape(shape)
+        items = Items(kind, shape, tuple(about["classes"]))
+    except (KeyError, TypeError, ValueError, UsageProblem) as error:
+        raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error
+    old = "model/history."
+    moved = {f"objective/{k.removeprefix(old)}" if k.startswith(old) else k: v for k, v in tensors.items()}
+    tensors = {k: v for k, v in moved.items() if not k.startswith("ema/history.")}
+    return Stored(path, tensors, about, recipe, items, notes)
 
 
 def load_trained(
@@ -83,12 +134,11 @@ def load_trained(
     Raises CheckpointProblem, for a model of another family too.
     """
     folder = {"ema": "ema", "raw": "model"}[one_of(weights, ("ema", "raw"), "weights")]
-    path, tensors, about, notes = read(find(target, family))
-    recipe, shape, classes = understood(path, about)
-    check_family(path, about.get("family", "diffusion"), family)
-    model = build(recipe, shape, len(classes), device)
-    fill(model, tensors, folder, path)
-    return Trained(model.eval().requires_grad_(False), recipe, shape, classes, path, about, notes)
+    stored = read(find(target, family))
+    check_family(stored.path, stored.recipe.family, family)
+    model = build(stored.recipe, stored.items, device)
+    fill(model, stored, folder)
+    return Trained(model.eval().requires_grad_(False), stored)
 
 
 def check_family(path: Path, name: str, family: str | None) -> None:
@@ -100,35 +150,26 @@ def check_family(path: Path, name: str, family: str | None) -> None:
         )
 
 
-def restore(trainer: Trainer, path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+def restore(trainer: Trainer, stored: Stored) -> None:
     """Put a trainer where the checkpoint was taken."""
-    fill(trainer.model, tensors, "model", path)
-    fill(trainer.ema, tensors, "ema", path)
-    prefix = "optimizer/"
+    fill(trainer.model, stored, "model")
+    fill(trainer.ema, stored, "ema")
+    if trainer.objective.state:
+        fill(trainer.objective.state, stored, "objective")
     device = next(trainer.model.parameters()).device
-    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    state = _below(stored, "optimizer")
     trainer.optimizer.load({k: v.to(device) if v.dim() else v for k, v in state.items()})  # step counts stay here
-    trainer.step, trainer.plan = about["step"], Plan(*about["plan"])
+    trainer.step, trainer.plan = stored.about["step"], Plan(*stored.about["plan"])
 
 
-def understood(path: Path, about: dict[str, Any]) -> tuple[Training, tuple[int, ...], tuple[str, ...]]:
-    """Recipe, shape and classes of a checkpoint; raises CheckpointProblem if they are not understood."""
-    try:
-        recipe = FAMILIES[about.get("family", "diffusion")].recipe(**about["recipe"])
-        recipe.check_core()
-        shape = tuple(about["shape"])
-        if len(shape) not in KINDS or not all(isinstance(n, int) and n > 0 for n in shape):
-            raise ValueError(f"items of shape {about['shape']}")
-        return recipe, shape, tuple(about["classes"])
-    except (KeyError, TypeError, ValueError, UsageProblem) as error:
-        raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error
-
-
-def fill(model: nn.Module, tensors: dict[str, Tensor], folder: str, path: Path) -> None:
-    """Copy the weights stored below `folder` into the model; raises CheckpointProblem unless they fit exactly."""
-    prefix = f"{folder}/"
-    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    own = model.state_dict()
+def fill(model: nn.Module, stored: Stored, folder: str) -> None:
+    """Copy what is stored below `folder` into the model; raises CheckpointProblem unless it fits exactly."""
+    state, own = _below(stored, folder), model.state_dict()
     if state.keys() != own.keys() or any(state[k].shape != own[k].shape for k in own):
-        raise CheckpointProblem(f"the weights in {path} are of another shape than its recipe says")
+        raise CheckpointProblem(f"the weights in {stored.path} are of another shape than its recipe says")
     model.load_state_dict(state)
+
+
+def _below(stored: Stored, folder: str) -> dict[str, Tensor]:
+    prefix = f"{folder}/"
+    return {k.removeprefix(prefix): v for k, v in stored.tensors.items() if k.startswith(prefix)}

@@ -1,5 +1,6 @@
-"""A training run and its folder: begun, gone on with, and run to its end. Yields; the command shows."""
+"""A training run and its folder: begun, gone on with, and run to its end. Yields; whoever calls shows."""
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -7,6 +8,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,17 +16,17 @@ import torch
 
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset, stream
-from diffcli.data.kinds import kind_of
-from diffcli.errors import DataProblem, UsageProblem
+from diffcli.errors import DataProblem, DivergedProblem, Problem, UsageProblem
 from diffcli.pictures.grid import save_png
 from diffcli.runs import folder as runs
-from diffcli.runs.loading import read, restore, understood
+from diffcli.runs import loading
+from diffcli.runs.listing import checkpoints, family_name
 from diffcli.system.device import use_bf16
-from diffcli.system.files import write_atomically
+from diffcli.system.files import check_free, write_atomically
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
-from diffcli.training.fit import Plan, Progress, Trainer, fit
+from diffcli.training.fit import Diverged, Plan, Progress, Trainer, fit
 from diffcli.training.recipes import Training, override, to_dict
 from diffcli.training.setup import build, new_trainer
 
@@ -40,63 +42,113 @@ class Event(NamedTuple):
     look: Look | None
 
 
-class Session:
-    """Everything that one process needs to train a run."""
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be trained, and on what.
 
-    def __init__(self, recipe: Training, device: torch.device, data_folder: Path | None, began: float) -> None:
+    recipe:   to start from, its changes made; None with `resume`
+    resume:   a run to go on with; only `steps` or `minutes` may change, and both count from the run's beginning
+    changes:  of keys, for a resume
+    out:      the folder of a fresh run; None is checkpoints/<data>-<number>
+    began:    when, by time.monotonic: what was done since counts into a time budget
+    """
+
+    family: str
+    recipe: Training | None
+    device: torch.device
+    data: Path | None = None
+    resume: str | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    out: Path | None = None
+    began: float = field(default_factory=time.monotonic)
+
+
+@contextlib.contextmanager
+def opened(wanted: Assignment) -> Iterator["Session"]:
+    """The session that does what is wanted; a run is held against other processes until the end.
+
+    Raises UsageProblem, DataProblem, CheckpointProblem, BusyProblem.
+    """
+    with contextlib.ExitStack() as held:
+        if wanted.resume is None:
+            if wanted.out is not None:
+                check_free(wanted.out, f"go on with --resume {wanted.out}, or choose another --out")
+            assert wanted.recipe is not None
+            yield Session(wanted.recipe, wanted, held)
+            return
+        folder = loading.find(wanted.resume, wanted.family)
+        if folder.is_file():
+            raise UsageProblem(f"--resume takes a run, not a file: {wanted.resume}", f"try --resume {folder.parent}")
+        loading.check_family(folder, family_name(folder), wanted.family)
+        held.enter_context(runs.locked(folder))
+        yield _resumed(folder, wanted, held)
+
+
+def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "Session":
+    """The session that goes on with a run from its newest whole checkpoint."""
+    stored = loading.read(folder)
+    if refused := sorted(set(wanted.changes) - {"steps", "minutes"}):
+        raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
+    torch.set_num_threads(stored.about["threads"])
+    session = Session(override(stored.recipe, wanted.changes), wanted, held)
+    if session.dataset.fingerprint != stored.about["data"]:
+        raise DataProblem(f"{stored.recipe.data.name} has changed since the run began", "start a new run")
+    loading.restore(session.trainer, stored)
+    session.folder, session.notes, session.used = folder, stored.notes, stored.about["seconds"]
+    trainer = session.trainer
+    if wanted.changes:
+        trainer.plan = Plan(session.recipe.steps)
+    spent = session.recipe.steps == 0 and session.used >= session.recipe.minutes * 60
+    if session.complete or (wanted.changes and spent):
+        done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
+        raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
+    return session
+
+
+class Session:
+    """Everything that one process needs to train a run. Use it through `opened`.
+
+    folder:  of the run; None before `begin`
+    notes:   what the user should know of the data or the run
+    """
+
+    def __init__(self, recipe: Training, wanted: Assignment, held: contextlib.ExitStack) -> None:
         recipe.check_core()
-        self.device, self.began, self.used = device, began, 0.0
-        loaded = datasets.load_dataset(recipe.dataset, data=data_folder, size=recipe.size)
+        self.device, self.began, self.used = wanted.device, wanted.began, 0.0
+        self._out, self._held = wanted.out, held
+        loaded = datasets.load_dataset(recipe.data.name, data=wanted.data, size=recipe.data.size)
         self.dataset = family_of(recipe).view(recipe, loaded)
-        if recipe.dataset not in datasets.names():
-            recipe = dataclasses.replace(recipe, dataset=str(Path(recipe.dataset).expanduser().resolve()))
-        self.kind = kind_of(self.dataset.shape)
-        if recipe.flip and not self.kind.mirrors:
-            raise UsageProblem(f"flip mirrors images; {recipe.dataset} holds {self.kind.name}", "leave flip out")
+        if recipe.data.name not in datasets.names():
+            place = str(Path(recipe.data.name).expanduser().resolve())
+            recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, name=place))
+        self.kind = self.dataset.items.kind
+        if recipe.data.augment and not self.kind.mirrors:
+            raise UsageProblem(f"{recipe.data.name} holds {self.kind.name}, not images", "leave augment out")
         self.recipe, self.family = recipe, family_of(recipe)
         self.places, self.held = self.dataset.holdout(self.kind.held)
-        self.trainer = new_trainer(recipe, self._build())
+        model = build(recipe, self.dataset.items, self.device)
+        self.family.begin(model, self.dataset, self.places)
+        self.trainer = new_trainer(recipe, self.dataset.items, model)
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.look: Look | None = None
-
-    @classmethod
-    def resumed(
-        cls,
-        folder: Path,
-        changes: dict[str, Any],
-        device: torch.device,
-        data_folder: Path | None,
-        began: float,
-    ) -> tuple["Session", tuple[str, ...]]:
-        """The session that goes on with a run from its newest whole checkpoint, and notes.
-
-        Only `steps` or `minutes` may change; both count from the run's beginning.
-        """
-        path, tensors, about, notes = read(folder)
-        recipe, _, _ = understood(path, about)
-        if refused := sorted(set(changes) - {"steps", "minutes"}):
-            raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
-        torch.set_num_threads(about["threads"])
-        session = cls(override(recipe, changes), device, data_folder, began)
-        if session.dataset.fingerprint != about["data"]:
-            raise DataProblem(f"{recipe.dataset} has changed since the run began", "start a new run")
-        restore(session.trainer, path, tensors, about)
-        session.used = about["seconds"]
-        trainer = session.trainer
-        if changes:
-            trainer.plan = Plan(session.recipe.steps)
-        spent = session.recipe.steps == 0 and session.used >= session.recipe.minutes * 60
-        if session.complete or (changes and spent):
-            done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
-            raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
-        return session, notes
+        self.folder: Path | None = None
+        self.notes: tuple[str, ...] = self.dataset.notes
 
     def probe(self, steps: int = 3) -> float:
         """Seconds per step, from the fastest of a few on a copy that is thrown away."""
-        trial = new_trainer(self.recipe, copy.deepcopy(self.trainer.model))
+        trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model))
         trial.plan = Plan(steps + 1)
         marks = [time.monotonic() for _ in self._fit(trial)]
         return min(b - a for a, b in zip(marks, marks[1:], strict=False))
+
+    def begin(self) -> Path:
+        """The folder of the run, made and held where the run is a fresh one, with its recipe and facts written."""
+        if self.folder is None:
+            self.folder = runs.create(self._out, self.family.prefix + Path(self.recipe.data.name).name)
+            self._held.enter_context(runs.locked(self.folder))
+            self._held.enter_context(runs.removed_if_empty(self.folder))
+        runs.describe(self.folder, self.recipe, self._facts() | {"resumed_at": self.trainer.step or None})
+        return self.folder
 
     def prepare(self, seconds_per_step: float) -> None:
         """Plan the run and compute what previews compare with."""
@@ -106,8 +158,27 @@ class Session:
         self.preview = self.family.preview(recipe, self.dataset, self.places, self.held)
         self.trainer.plan = self.clock.begin(self.trainer.step, self.trainer.plan, seconds_per_step)
 
-    def run(self, folder: Path, stop: Callable[[], bool]) -> Iterator[Event]:
-        """Train to the end of the plan, or until `stop`; each event is already on the disk. Raises Diverged."""
+    def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Train to the end of the plan, or until `stop`; each event is already on the disk.
+
+        What became of the run is recorded. Raises DivergedProblem.
+        """
+        assert self.folder is not None
+        status = "failed"
+        try:
+            yield from self._steps(self.folder, stop)
+            status = "complete" if self.complete else "interrupted"
+        except Diverged as error:
+            status = "diverged"
+            kept = checkpoints(self.folder)
+            whole = f"; the last good checkpoint is {kept[0]}" if kept else ""
+            message = f"training diverged at step {self.trainer.step}: {error}"
+            raise DivergedProblem(message, f"lower --lr or --set muon_lr=...{whole}") from error
+        finally:
+            with contextlib.suppress(Problem):  # a full disk has its own message by now
+                runs.set_status(self.folder, status)
+
+    def _steps(self, folder: Path, stop: Callable[[], bool]) -> Iterator[Event]:
         trainer, clock = self.trainer, self.clock
         runs.set_aside(folder, after=trainer.step)
         _forget_rows(folder / "metrics.jsonl", after=trainer.step)
@@ -143,23 +214,28 @@ class Session:
         """The mean training loss of the last steps; nan before the first."""
         return sum(self.recent) / len(self.recent) if self.recent else math.nan
 
-    def facts(self) -> dict[str, Any]:
+    @property
+    def precision(self) -> str:
+        """That networks compute in."""
+        return "bf16" if use_bf16(self.recipe.precision, self.device) else "fp32"
+
+    @property
+    def parameters(self) -> int:
+        """Of the model."""
+        return sum(p.numel() for p in self.trainer.model.parameters())
+
+    def _facts(self) -> dict[str, Any]:
         """What run.json says beside argv and versions."""
         return {
             "family": self.family.name,
             "seed": self.recipe.seed,
             "device": str(self.device),
-            "precision": "bf16" if use_bf16(self.recipe.precision, self.device) else "fp32",
+            "precision": self.precision,
             "data": self.dataset.fingerprint,
             "images": len(self.places),
             "validation_images": len(self.held),
             "status": "running",
         }
-
-    def _build(self) -> Any:
-        model = build(self.recipe, self.dataset.shape, len(self.dataset.classes), self.device)
-        self.family.begin(model, self.dataset, self.places)
-        return model
 
     def _fit(self, trainer: Trainer) -> Iterator[Progress]:
         return fit_by(self.recipe, trainer, self.dataset, self.places)
@@ -171,11 +247,13 @@ class Session:
         return look
 
     def _about(self) -> dict[str, Any]:
+        items = self.dataset.items
         return {
             "family": self.family.name,
             "recipe": to_dict(self.recipe),
-            "shape": list(self.dataset.shape),
-            "classes": list(self.dataset.classes),
+            "kind": items.kind.name,
+            "shape": list(items.shape),
+            "classes": list(items.classes),
             "data": self.dataset.fingerprint,
             "threads": torch.get_num_threads(),
             "seconds": self.clock.used,
@@ -203,10 +281,11 @@ class Session:
 
 def fit_by(recipe: Training, trainer: Trainer, dataset: Dataset, places: torch.Tensor) -> Iterator[Progress]:
     """`fit` with the settings of a recipe on some places of a data set."""
-    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=recipe.flip)
+    flip = "flip" in recipe.data.augment.split(",")
+    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=flip)
+    keys = recipe.optimizer
     return fit(
-        trainer, batches, family_of(recipe).objective(recipe), seed=recipe.seed, batch=recipe.batch,
-        warmup=recipe.warmup, clip=recipe.clip, ema=recipe.ema,
+        trainer, batches, seed=recipe.seed, batch=recipe.batch, warmup=keys.warmup, clip=keys.clip, ema=keys.ema,
     )  # fmt: skip
 
 

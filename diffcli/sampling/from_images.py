@@ -8,75 +8,82 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.editing import inpainting, slerp
-from diffcli.core.diffusion.job import Job, start_noise
+from diffcli.core.diffusion.job import start_noise
+from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.randomness import image_noise
 from diffcli.data.dataset import to_unit
 from diffcli.data.images import header, read_image
+from diffcli.data.kinds import Items
 from diffcli.errors import DataProblem, UsageProblem
+from diffcli.sampling.prepare import Prepared
 
-BY_STEP = ("ddpm", "ddim", "euler", "euler-ancestral", "heun", "predictor-corrector")  # each step stands alone
 
-
-def picture(path: Path, job: Job) -> Tensor:
+def picture(path: Path, items: Items) -> Tensor:
     """An image file as the model sees images, [1, C, H, W] in [-1, 1]."""
-    if len(job.shape) != 3:
+    if items.kind.dimensions != 3:
         raise UsageProblem("this model has points, not images", "name a model of images")
-    channels, height, width = job.shape
+    channels, height, width = items.shape
     return to_unit(read_image(path, (channels, height, width))).unsqueeze(0)
 
 
-def mask(path: Path, job: Job) -> Tensor:
+def mask(path: Path, items: Items) -> Tensor:
     """A black-and-white image file, [1, 1, H, W]: 1 (white) is to be painted, 0 (black) is known."""
-    _, height, width = job.shape
+    _, height, width = items.shape
     found = (read_image(path, (1, height, width)) > 127).float().unsqueeze(0)
     if not found.any():
         raise DataProblem(f"{path} is black everywhere: there is nothing to paint", "white is painted, black is kept")
     return found
 
 
-def from_image(job: Job, path: Path, strength: float) -> Job:
-    """The job begun at an image with noise on it: the last share `strength` of its steps (Meng et al. 2022)."""
-    image = picture(path, job)
-    steps = len(job.levels) - 1
-    taken = round(strength * steps)
+def from_image(prepared: Prepared, path: Path, strength: float) -> Prepared:
+    """The walks begun at an image with noise on it: the last share `strength` of their steps (Meng et al. 2022)."""
+    job = prepared.job
+    image = picture(path, prepared.model.items)
+    taken = round(strength * job.steps)
     if taken == 0:
-        raise UsageProblem(f"--strength {strength:g} of {steps} steps is no step", "raise --strength or --steps")
-    first = steps - taken
+        raise UsageProblem(f"--strength {strength:g} of {job.steps} steps is no step", "raise --strength or --steps")
+    first = job.steps - taken
     level = job.levels[first]
 
-    def begin(images: Sequence[int]) -> Tensor:
-        return level.noised(image, image_noise(job.seed, "start", images, job.shape)).float()
+    def begin(items: Sequence[int]) -> Tensor:
+        return level.noised(image, image_noise(job.seed, "start", items, job.shape)).float()
 
-    return replace(job, levels=job.levels[first:], times=job.times[first:], begin=begin, source=image)
+    begun = replace(job, levels=job.levels[first:], begin=begin)
+    return replace(prepared, job=begun, times=prepared.times[first:], source=image)
 
 
-def inpaint(job: Job, name: str, path: Path, mask_path: Path, resample: int) -> Job:
-    """The job that paints the white part of a mask and keeps the rest of the image."""
-    if name not in BY_STEP:
-        raise UsageProblem(f"--inpaint takes each step by itself, which {name} cannot", f"use {', '.join(BY_STEP)}")
+def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> Prepared:
+    """The walks that paint the white part of a mask and keep the rest of the image."""
+    job, items = prepared.job, prepared.model.items
+    if not SAMPLERS[prepared.sampler].separable:
+        takers = ", ".join(name for name, sampler in SAMPLERS.items() if sampler.separable)
+        raise UsageProblem(f"--inpaint takes each step by itself, which {prepared.sampler} cannot", f"use {takers}")
     (_, (wide, high)), (_, (mask_wide, mask_high)) = header(path), header(mask_path)
     if wide * mask_high != high * mask_wide:
         raise DataProblem(
             f"{mask_path} is {mask_wide}x{mask_high}, {path} is {wide}x{high}", "make the mask as large as the image"
         )
-    known, where = (part.to(job.device) for part in (picture(path, job), mask(mask_path, job)))
+    known, where = (part.to(job.device) for part in (picture(path, items), mask(mask_path, items)))
     kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
     walker = inpainting(job.sampler, known, where, resample=resample)
-    return replace(job, sampler=walker, source=torch.cat([known, kept]).cpu())
+    return replace(prepared, job=replace(job, sampler=walker), source=torch.cat([known, kept]).cpu())
 
 
-def interpolate(job: Job, name: str, count: int) -> Job:
-    """The job whose images lie between the noises of images 0 and 1."""
+def interpolate(prepared: Prepared) -> Prepared:
+    """The walks from the places between the noises of images 0 and 1."""
+    job, count = prepared.job, prepared.count
+    if prepared.model.items.kind.dimensions != 3:
+        raise UsageProblem("--interpolate draws images; this model has points", "name a model of images")
     if job.cost()[1]:
         raise UsageProblem(
-            f"--interpolate needs a walk without fresh noise, which this one of {name} has",
+            f"--interpolate needs a walk without fresh noise, which this one of {prepared.sampler} has",
             "use ddim, euler, heun, dpmpp-2m or unipc, and leave --eta out",
         )
     if count < 2:
         raise UsageProblem("--interpolate needs --count 2 or more")
     ends = start_noise(job.seed, (0, 1), job.shape, job.levels[0])
 
-    def begin(images: Sequence[int]) -> Tensor:
-        return torch.stack([slerp(ends[0], ends[1], i / (count - 1)) for i in images]).float()
+    def begin(items: Sequence[int]) -> Tensor:
+        return torch.stack([slerp(ends[0], ends[1], i / (count - 1)) for i in items]).float()
 
-    return replace(job, begin=begin)
+    return replace(prepared, job=replace(job, begin=begin))

@@ -9,9 +9,9 @@ from diffcli import specs
 from diffcli.core.diffusion.denoiser import Denoise, check_pair
 from diffcli.core.diffusion.exact import Exact
 from diffcli.core.diffusion.schedules import Schedule
-from diffcli.data.kinds import kind_of
+from diffcli.data.kinds import Items
 from diffcli.errors import UsageProblem
-from diffcli.metrics.health import Health
+from diffcli.metrics.health import HEALTH, Health
 from diffcli.runs.loading import Trained, load_trained
 from diffcli.sampling import exact_models
 
@@ -22,25 +22,17 @@ EXACT_SCHEDULE = "linear"  # of exact models, unless told
 class Model:
     """A denoiser with all that sampling needs to know.
 
-    name:        what to call it by, on the command line too
-    shape:       of one item, (C, H, W) or (D,)
-    guidance:    that of images of a class, unless told
-    clip:        whether clean estimates are held to the range of images, unless told
-    health:      what samples of the data look like in numbers, where that is known
-    exact:       the law, where it is known
-    trained:     the checkpoint, where there is one
+    name:     what to call it by, on the command line too
+    items:    what it makes, with the classes that it was ever told
+    exact:    the law, where it is known
+    trained:  the checkpoint, where there is one
     """
 
     name: str
     denoise: Denoise
     schedule: Schedule
     schedule_name: str
-    shape: tuple[int, ...]
-    classes: tuple[str, ...] = ()
-    guidance: float = 1.0
-    clip: bool = False
-    health: Health | None = None
-    notes: tuple[str, ...] = ()
+    items: Items
     exact: Exact | None = None
     trained: Trained | None = None
 
@@ -48,6 +40,35 @@ class Model:
     def target(self) -> str:
         """How a next command names it: the run rather than one of its checkpoints."""
         return str(self.trained.path.parent) if self.trained else self.name
+
+    @property
+    def guidance(self) -> float:
+        """That of items with a condition, unless told."""
+        return self.trained.recipe.sampling.guidance if self.trained else 1.0
+
+    @property
+    def clip(self) -> bool:
+        """Whether clean estimates are held to the range of images, unless told."""
+        return self.trained is not None and self.items.kind.bounded
+
+    @property
+    def learned(self) -> bool:
+        """Whether it has learned the variance of its reverse steps."""
+        return bool(getattr(self.denoise, "learned", False))
+
+    @property
+    def health(self) -> Health | None:
+        """What samples of the data look like in numbers, where that is known."""
+        if self.trained is None:
+            return None
+        about = self.trained.stored.about
+        numbers = next(about[k] for k in ("health", "brightness", "moments") if k in about)  # its names, newest first
+        return HEALTH[self.items.kind.name](*numbers)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about its checkpoint."""
+        return self.trained.stored.notes if self.trained else ()
 
 
 def load_model(
@@ -68,25 +89,15 @@ def load_model(
         if weights != "ema":
             raise UsageProblem("an exact model has no weights to choose from", "leave --weights out")
         law, name = exact_models.exact_model(target, data), EXACT_SCHEDULE if schedule is None else schedule
-        return Model(target, law.exact, specs.schedule(name), name, law.shape, exact=law.exact)
+        return Model(target, law.exact, specs.schedule(name), name, law.items, exact=law.exact)
     trained = load_trained(target, weights=weights, device=device)
-    kind = kind_of(trained.shape)
     name = trained.recipe.schedule if schedule is None else schedule
     noise = specs.schedule(name)
     try:
-        check_pair(noise, trained.recipe.predict)
+        check_pair(noise, trained.recipe.objective.predict)
     except ValueError as error:
         raise UsageProblem(f"{name} does not suit this model: {error}", "use another --schedule") from None
-    return Model(
-        name=str(trained.path),
-        denoise=trained.model,
-        schedule=noise,
-        schedule_name=name,
-        shape=trained.shape,
-        classes=trained.classes if trained.recipe.label_drop < 1 else (),  # never told, never learned
-        guidance=trained.recipe.guidance,
-        clip=kind.bounded,
-        health=kind.health(*trained.about[kind.health.__name__.lower()]),
-        notes=trained.notes,
-        trained=trained,
-    )
+    items = trained.items
+    if not trained.recipe.conditional:  # never told, never learned
+        items = Items(items.kind, items.shape)
+    return Model(str(trained.path), trained.model, noise, name, items, trained=trained)

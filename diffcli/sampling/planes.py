@@ -29,12 +29,12 @@ class PlanarData:
     @classmethod
     def of_model(cls, model: Model, data: Path | None = None) -> "PlanarData | None":
         """That of the model's data; None unless they are points in the plane."""
-        if tuple(model.shape) != (2,):
+        if model.items.shape != (2,):
             return None
         if model.exact:
             return cls(model.exact.draw(POINTS, keyed(0, "plane")), model.exact)
         assert model.trained
-        return cls.of_dataset(model.trained.recipe.dataset, data)
+        return cls.of_dataset(model.trained.recipe.data.name, data)
 
     @classmethod
     def of_dataset(cls, name: str, data: Path | None = None) -> "PlanarData":

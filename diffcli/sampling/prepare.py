@@ -1,8 +1,6 @@
 """From a model and the options of a command to the job that they ask for."""
 
-import inspect
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,73 +12,21 @@ from torch import Tensor
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.guidance import clipped, guided, thresholded
-from diffcli.core.diffusion.job import USUAL_GRID, Job
-from diffcli.core.diffusion.samplers import SAMPLERS, VARIANCES, Step
+from diffcli.core.diffusion.job import Job
+from diffcli.core.diffusion.samplers import SAMPLERS, Sampler, Walk
 from diffcli.core.levels import CLEAN
-from diffcli.data.kinds import kind_of
+from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem, one_of
-from diffcli.sampling import gridfile, models
-from diffcli.sampling.models import Model
+from diffcli.sampling import gridfile
+from diffcli.sampling.models import Model, load_model
 from diffcli.system import device as devices
 
 MOST_STEPS = 100_000
-STEPS = {
-    "ddpm": 1000, "predictor-corrector": 500, "euler-ancestral": 100, "heun": 18, "edm": 18,
-    "dpmpp-2m": 20, "dpmpp-sde": 25, "unipc": 20,
-}  # fmt: skip
-USUAL_STEPS = 50  # of the other samplers
-GRID = {"heun": "karras", "edm": "karras"}  # their papers' own; on others the first steps may be too long for them
 
 RANGES = {
-    # Least and most of each option that is a number.
-    "eta": (0, 1), "guidance": (0, 100), "guidance_rescale": (0, 1), "threshold": (0.5, 1), "strength": (0, 1),
-    "churn": (0, 1e6), "churn_min": (0, 1e6), "churn_max": (0, float("inf")), "churn_noise": (0, 10),
-    "snr": (0, 1), "corrections": (0, 100),  # beyond snr 1 Langevin steps grow without end
+    # Least and most of the options that are numbers, beside those that belong to a sampler.
+    "guidance": (0, 100), "guidance_rescale": (0, 1), "threshold": (0.5, 1), "strength": (0, 1),
 }  # fmt: skip
-
-
-def chosen(name: str, **options: Any) -> Callable[..., Iterator[Step]]:
-    """The sampler with its options, None meaning the default; refuses an option of another sampler."""
-    walk = SAMPLERS[one_of(name, SAMPLERS, "sampler")]
-    given = {k: v for k, v in options.items() if v is not None}
-    for option in given:
-        takers = [k for k, f in SAMPLERS.items() if option in _free(f)]
-        if name not in takers:
-            raise UsageProblem(
-                f"{flag(option)} does not belong to the sampler {name}", f"it belongs to {', '.join(takers)}"
-            )
-    return partial(walk, **given)
-
-
-def _free(sampler: Callable[..., Iterator[Step]]) -> set[str]:
-    """The options of a sampler that it does not set itself."""
-    fixed = sampler.keywords if isinstance(sampler, partial) else {}
-    return set(inspect.signature(sampler).parameters) - set(fixed)
-
-
-def flag(option: str) -> str:
-    """churn_min -> --churn-min"""
-    return f"--{option.replace('_', '-')}"
-
-
-def check_ranges(**options: float | None) -> None:
-    """Raise UsageProblem for an option out of its range; None is always allowed."""
-    for option, value in options.items():
-        least, most = RANGES.get(option, (-float("inf"), float("inf")))
-        if value is not None and not least <= value <= most:
-            raise UsageProblem(f"{flag(option)} must be from {least} to {most:.10g}, not {value:g}")
-
-
-def check_together(wish: "SamplingOptions") -> None:
-    """Refuse options that would undo each other, or do nothing."""
-    options = wish.options
-    idle = [k for k in ("churn_min", "churn_max", "churn_noise") if options.get(k) is not None]
-    if idle and not options.get("churn"):
-        raise UsageProblem(f"{flag(idle[0])} changes nothing without churn", "add --churn")
-    if (options.get("churn_min") or 0) > (math.inf if options.get("churn_max") is None else options["churn_max"]):
-        raise UsageProblem("--churn-min must not be above --churn-max")
-    if wish.clip and wish.threshold is not None:
-        raise UsageProblem("--clip and --threshold exclude each other", "leave one out")
 
 
 @dataclass(frozen=True)
@@ -88,6 +34,7 @@ class SamplingOptions:
     """What the options of a command ask for; None is the default of the sampler or the model.
 
     usual_steps:  steps unless told, and unless the table of the schedule is shorter; None is the sampler's
+    label:        a class by number or name, or "all" in turn
     options:      those of one sampler
     """
 
@@ -110,40 +57,100 @@ class SamplingOptions:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def prepare(target: str | None, wish: SamplingOptions) -> tuple[Job, Model]:
-    """The job that a wish asks for, everything about it checked, and the model that it draws from."""
-    numbers = {k: v for k, v in wish.options.items() if k != "variance"}
-    check_ranges(guidance=wish.guidance, guidance_rescale=wish.guidance_rescale, threshold=wish.threshold, **numbers)
-    if wish.options.get("variance") is not None:
-        one_of(wish.options["variance"], VARIANCES, "variance")
-    walker = chosen(wish.sampler, **wish.options)
-    check_together(wish)
-    grid = GRID.get(wish.sampler, USUAL_GRID) if wish.grid is None else wish.grid
-    interval = _interval(wish.guidance_interval)
-    where = devices.pick(wish.device)
-    model = models.load_model(target, weights=wish.weights, device=where, schedule=wish.schedule, data=wish.data)
+@dataclass(frozen=True)
+class Prepared:
+    """A job and what it came from.
+
+    count:   items that are asked for
+    times:   of the job's levels, the last is 0
+    source:  images that the job goes by, [N, C, H, W], to be shown above its own
+    """
+
+    job: Job
+    model: Model
+    sampler: str
+    count: int
+    guidance: float
+    grid: str
+    times: tuple[float, ...]
+    source: Tensor | None = None
+
+
+def prepare(target: str | None, wanted: SamplingOptions) -> Prepared:
+    """The job that the options ask for, everything about it checked."""
+    check_ranges(guidance=wanted.guidance, guidance_rescale=wanted.guidance_rescale, threshold=wanted.threshold)
+    walk = chosen(wanted.sampler, **wanted.options)
+    _check_together(wanted)
+    grid = wanted.grid or SAMPLERS[wanted.sampler].grid
+    interval = _interval(wanted.guidance_interval)
+    where = devices.pick(wanted.device)
+    model = load_model(target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data)
     where = torch.device("cpu") if model.exact else where
-    if wish.options.get("variance") == "learned" and not getattr(model.denoise, "learned", False):
+    if wanted.options.get("variance") == "learned" and not model.learned:
         raise UsageProblem(f"{model.name} has learned no variance", "use --variance small or large")
-    times = walk_times(model, wish.steps, wish.usual_steps or STEPS.get(wish.sampler, USUAL_STEPS), grid)
-    kind = kind_of(model.shape)
-    count = wish.count or kind.sampled
+    times = walk_times(model, wanted.steps, wanted.usual_steps or SAMPLERS[wanted.sampler].steps, grid)
+    kind = model.items.kind
+    count = wanted.count or kind.sampled
     if count > kind.most:
         raise UsageProblem(f"--count must be at most {kind.most} {kind.name}", "draw several times with another --seed")
-    labels = to_labels(wish.label, count, model.classes)
-    guidance = _guidance(wish, model, labels)
-    clip = model.clip if wish.clip is None else wish.clip
+    conditions = of_class(wanted.label, count, model.items)
+    guidance = _guidance(wanted, model, conditional=bool(conditions))
+    clip = model.clip if wanted.clip is None else wanted.clip
 
     def steered(denoise: Denoise) -> Denoise:
-        rescale = wish.guidance_rescale or 0.0
-        return _bounded(guided(denoise, guidance, interval=interval, rescale=rescale, label=None), clip, wish.threshold)
+        rescale = wanted.guidance_rescale or 0.0
+        return _bounded(guided(denoise, guidance, interval=interval, rescale=rescale), clip, wanted.threshold)
 
     levels = [*(model.schedule(t) for t in times), CLEAN]
-    job = Job(
-        model.denoise, levels, walker, model.shape, wish.seed, labels, where, guidance,
-        count=count, steered=steered, times=(*times.tolist(), 0.0), grid=grid,
-    )  # fmt: skip
-    return job, model
+    job = Job(model.denoise, levels, walk, model.items.shape, wanted.seed, conditions, where, steered)
+    return Prepared(job, model, wanted.sampler, count, guidance, grid, (*times.tolist(), 0.0))
+
+
+def chosen(name: str, **options: Any) -> Walk:
+    """The sampler with its options, None meaning the default; refuses an option of another sampler, and its range."""
+    sampler = SAMPLERS[one_of(name, SAMPLERS, "sampler")]
+    given = {k: v for k, v in options.items() if v is not None}
+    for option, value in given.items():
+        if option not in sampler.options:
+            takers = [k for k, other in SAMPLERS.items() if option in other.options]
+            raise UsageProblem(
+                f"{flag(option)} does not belong to the sampler {name}", f"it belongs to {', '.join(takers)}"
+            )
+        _check_option(sampler, option, value)
+    return partial(sampler.walk, **given)
+
+
+def _check_option(sampler: Sampler, option: str, value: Any) -> None:
+    least, most, names = sampler.options[option]
+    if names:
+        one_of(value, names, option)
+    elif not least <= value <= most:
+        raise UsageProblem(f"{flag(option)} must be from {least} to {most:.10g}, not {value:g}")
+
+
+def flag(option: str) -> str:
+    """churn_min -> --churn-min"""
+    return f"--{option.replace('_', '-')}"
+
+
+def check_ranges(**options: float | None) -> None:
+    """Raise UsageProblem for an option out of its range; None is always allowed."""
+    for option, value in options.items():
+        least, most = RANGES[option]
+        if value is not None and not least <= value <= most:
+            raise UsageProblem(f"{flag(option)} must be from {least} to {most:.10g}, not {value:g}")
+
+
+def _check_together(wanted: SamplingOptions) -> None:
+    """Refuse options that would undo each other, or do nothing."""
+    options = wanted.options
+    idle = [k for k in ("churn_min", "churn_max", "churn_noise") if options.get(k) is not None]
+    if idle and not options.get("churn"):
+        raise UsageProblem(f"{flag(idle[0])} changes nothing without churn", "add --churn")
+    if (options.get("churn_min") or 0) > (math.inf if options.get("churn_max") is None else options["churn_max"]):
+        raise UsageProblem("--churn-min must not be above --churn-max")
+    if wanted.clip and wanted.threshold is not None:
+        raise UsageProblem("--clip and --threshold exclude each other", "leave one out")
 
 
 def walk_times(model: Model, steps: int | None, usual: int, grid: str) -> Tensor:
@@ -166,14 +173,17 @@ def walk_times(model: Model, steps: int | None, usual: int, grid: str) -> Tensor
         raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
 
 
-def _guidance(wish: SamplingOptions, model: Model, labels: Tensor | None) -> float:
-    """The scale of guidance: as asked for, or the model's own where there are classes."""
-    guidance = wish.guidance
+def _guidance(wanted: SamplingOptions, model: Model, *, conditional: bool) -> float:
+    """The scale of guidance: as asked for, or the model's own where there are conditions to follow."""
+    guidance = wanted.guidance
     if guidance is None:
-        guidance = 1.0 if labels is None else model.guidance
-    if guidance != 1 and labels is None:
+        guidance = model.guidance if conditional else 1.0
+    if guidance != 1 and not conditional:
         raise UsageProblem("--guidance needs a class to guide towards", "add --class all")
-    for option, value in (("guidance_interval", wish.guidance_interval), ("guidance_rescale", wish.guidance_rescale)):
+    for option, value in (
+        ("guidance_interval", wanted.guidance_interval),
+        ("guidance_rescale", wanted.guidance_rescale),
+    ):
         if value is not None and guidance == 1:
             raise UsageProblem(f"{flag(option)} changes nothing at guidance 1", "add --class and --guidance")
     return guidance
@@ -199,13 +209,13 @@ def _bounded(denoise: Denoise, clip: bool, threshold: float | None) -> Denoise:
     return clipped(denoise) if clip else denoise
 
 
-def to_labels(label: str | None, count: int, classes: tuple[str, ...]) -> Tensor | None:
-    """The class of each image, [count]: a number, a name, or "all" in turn; None for none."""
+def of_class(label: str | None, count: int, items: Items) -> dict[str, Tensor]:
+    """The conditions, [count] each, of a class by number or name, or of all in turn; none for None."""
     if label is None:
-        return None
-    if not classes:
+        return {}
+    if not items.classes:
         raise UsageProblem("this model has no classes", "leave --class out")
     if label == "all":
-        return torch.arange(count) % len(classes)
-    places = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}  # names win
-    return torch.full((count,), places[one_of(label, places, "class")])
+        return items.in_turn(count)
+    places = {str(i): i for i in range(len(items.classes))} | {name: i for i, name in enumerate(items.classes)}
+    return {CLASS: torch.full((count,), places[one_of(label, places, "class")])}  # where both would do, names win

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from diffcli.errors import BusyProblem, EnvironmentProblem
+from diffcli.errors import BusyProblem, EnvironmentProblem, UsageProblem
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -122,6 +122,22 @@ def check_free(path: Path, hint: str = "choose another --out") -> None:
     """Raise BusyProblem if there is a file or a folder that is not empty."""
     if not is_free(path):
         raise BusyProblem(f"{path} exists already", hint)
+
+
+def check_new(path: Path, suffix: str, out: Path | None = None, *, option: str = "--array") -> None:
+    """Refuse a file that could not be written later: another suffix, there already, no folder, or a locked one.
+
+    out:     a folder that will be made
+    option:  that gave the path
+    """
+    if path.suffix != suffix:
+        raise UsageProblem(f"{option} must end in {suffix}, not {path.name}")
+    if path.exists():
+        raise BusyProblem(f"{path} exists already", f"choose another {option}")
+    if not path.parent.is_dir() and path.parent != out:
+        raise EnvironmentProblem(f"there is no folder {path.parent}", f"make it, or choose another {option}")
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        raise EnvironmentProblem(f"cannot write {path}: Permission denied", f"choose another {option}")
 
 
 def is_free(path: Path) -> bool:

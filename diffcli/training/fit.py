@@ -4,20 +4,32 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
-from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import linear_loss
+from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Level
 from diffcli.core.randomness import image_noise, keyed
 from diffcli.training.optimizers import Optimizer
 
-Batches = Callable[[int], Iterator[tuple[Tensor, Tensor | None]]]
-"""Place in the stream of images -> batches from there: x0 [B, C, H, W] in [-1, 1], label [B] or None."""
+Batches = Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor]]]]
+"""Place in the stream of items -> batches from there: x0 [B, ...], and conditions [B, ...] by name."""
+
+
+class Objective(NamedTuple):
+    """What training minimises.
+
+    loss:   (model, x0 [B, ...], conditions, generator) -> loss [B] on the model's device. What it is given comes from
+            the data, on the CPU. All randomness is the generator's: step n has its own.
+    state:  what the loss remembers from step to step, None if nothing; it is saved, and never part of the model
+    """
+
+    loss: Callable[[Any, Tensor, Conditions, Generator], Tensor]
+    state: nn.Module | None = None
 
 
 class Diverged(Exception):
@@ -57,10 +69,10 @@ class Progress:
 
 
 class Trainer:
-    """The state of a training run, all of it: weights, their average, optimiser, step and plan."""
+    """The state of a training run, all of it: weights, their average, optimiser, objective, step and plan."""
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer, plan: Plan) -> None:
-        self.model, self.optimizer, self.plan = model, optimizer, plan
+    def __init__(self, model: nn.Module, optimizer: Optimizer, objective: Objective, plan: Plan) -> None:
+        self.model, self.optimizer, self.objective, self.plan = model, optimizer, objective, plan
         self.ema = copy.deepcopy(model).eval().requires_grad_(False)
         self.step = 0
 
@@ -68,7 +80,6 @@ class Trainer:
 def fit(
     trainer: Trainer,
     batches: Batches,
-    objective: Callable[[Any, Tensor, Tensor | None, Generator], Tensor],
     *,
     seed: int,
     batch: int,
@@ -76,16 +87,15 @@ def fit(
     clip: float,
     ema: float,
 ) -> Iterator[Progress]:
-    """Minimise the objective until the plan ends.
+    """Minimise the trainer's objective until the plan ends.
 
     Step n sees the images from n * batch on, with randomness from its own key: whoever starts at step n from the
     same state does the same. `trainer` is up to date at each yield, and its plan may be revised there.
 
-    objective:  (model, x0 [B, ...], label [B] or None, generator) -> loss [B]
-    seed:       of all randomness
-    warmup:     steps over which the learning rate rises; then it falls along a half cosine to 0
-    clip:       longest gradient
-    ema:        decay of the average of the weights, min(ema, (1 + n) / (10 + n)) at step n
+    seed:    of all randomness
+    warmup:  steps over which the learning rate rises; then it falls along a half cosine to 0
+    clip:    longest gradient
+    ema:     decay of the average of the weights, min(ema, (1 + n) / (10 + n)) at step n
 
     Raises Diverged after three refused steps in a row; a refused step (nan or inf) changes no weight.
     """
@@ -95,10 +105,10 @@ def fit(
         step = trainer.step
         generator = keyed(seed, "train", step)
         torch.manual_seed(generator.initial_seed())  # dropout draws from the global generators
-        x0, label = next(stream)
+        x0, conditions = next(stream)
 
         trainer.model.train()
-        loss = objective(trainer.model, x0, label, generator).mean()
+        loss = trainer.objective.loss(trainer.model, x0, conditions, generator).mean()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
 
@@ -119,8 +129,10 @@ def fit(
 
 @torch.no_grad()
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
-    """ema <- decay * ema + (1 - decay) * model."""
+    """ema <- decay * ema + (1 - decay) * model for the weights; buffers, which are no weights, become the model's."""
     torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
+    for mean, buffer in zip(ema.buffers(), model.buffers(), strict=True):
+        mean.copy_(buffer)
 
 
 @dataclass(frozen=True)
@@ -128,27 +140,27 @@ class Validation:
     """Images with levels and noise that never change, so that their loss changes with the network only."""
 
     x0: Tensor
-    label: Tensor | None
+    conditions: Conditions
     level: Level
     eps: Tensor
 
     @classmethod
-    def fixed(cls, x0: Tensor, label: Tensor | None, schedule: Schedule, seed: int) -> "Validation":
+    def fixed(cls, x0: Tensor, conditions: Conditions, schedule: Schedule, seed: int) -> "Validation":
         """Levels spread evenly over t, image by image; noise keyed by image."""
         t = (torch.arange(len(x0), dtype=torch.float64) + 0.5) / len(x0)
-        level = schedule(schedule.trained(t).reshape(-1, *[1] * (x0.dim() - 1)))
+        level = schedule(schedule.training_time(t).reshape(-1, *[1] * (x0.dim() - 1)))
         eps = image_noise(seed, "validation", range(len(x0)), x0.shape[1:])
-        return cls(x0, label, Level(*(part.to(x0.dtype) for part in level)), eps)
+        return cls(x0, conditions, Level(*(part.to(x0.dtype) for part in level)), eps)
 
     @torch.no_grad()
-    def loss(self, denoiser: Denoiser, batch: int = 256) -> float:
-        """The denoiser's mean loss on them, labels given."""
+    def loss(self, denoiser: Any, batch: int = 256) -> float:
+        """The mean loss of a `Denoiser` or `Corrector` on them, conditions given."""
         device = next(denoiser.parameters()).device
         total = 0.0
         for i in range(0, len(self.x0), batch):
             x0, alpha, sigma, eps = (part[i : i + batch].to(device) for part in (self.x0, *self.level, self.eps))
-            label = None if self.label is None else self.label[i : i + batch].to(device)
-            total += denoiser.loss(x0, Level(alpha, sigma), eps, label=label).sum().item()
+            told = {name: value[i : i + batch].to(device) for name, value in self.conditions.items()}
+            total += denoiser.loss(x0, Level(alpha, sigma), eps, **told).sum().item()
         return total / len(self.x0)
 
     def linear_loss(self, spectrum: Tensor, predicts: str) -> float:

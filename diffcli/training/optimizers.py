@@ -24,23 +24,15 @@ class Optimizer:
             k: p for k, p in network.named_parameters() if name == "muon" and p.dim() > 1 and id(p) not in embeddings
         }
         by_adamw = {k: p for k, p in network.named_parameters() if k not in by_muon}
-        # Muon takes matrices only: it works on views that share the memory of the weights.
-        self._views = [(weight, nn.Parameter(_as_matrix(weight.detach()))) for weight in by_muon.values()]
-        self._adamw = optim.AdamW(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
-        self._owners: list[tuple[str, optim.Optimizer, nn.Parameter]] = [
-            (k, self._adamw, p) for k, p in by_adamw.items()
-        ]
-        self._parts: list[tuple[optim.Optimizer, float]] = [(self._adamw, lr)]
+        adamw = optim.AdamW(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+        self._parts: list[tuple[optim.Optimizer, float, dict[str, nn.Parameter]]] = [(adamw, lr, by_adamw)]
         if by_muon:
-            muon = Muon([view for _, view in self._views], lr=muon_lr, weight_decay=weight_decay)
-            self._owners += [(k, muon, view) for k, (_, view) in zip(by_muon, self._views, strict=True)]
-            self._parts.append((muon, muon_lr))
+            muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay)
+            self._parts.append((muon, muon_lr, by_muon))
 
     def step(self, scale: float) -> None:
         """Use the gradients up, with every learning rate times `scale`."""
-        for weight, view in self._views:
-            view.grad = None if weight.grad is None else _as_matrix(weight.grad)
-        for part, lr in self._parts:
+        for part, lr, _ in self._parts:
             for group in part.param_groups:
                 group["lr"] = lr * scale
             part.step()
@@ -48,49 +40,62 @@ class Optimizer:
 
     def forget(self) -> None:
         """Drop the gradients."""
-        for part, _ in self._parts:
+        for part, _, _ in self._parts:
             part.zero_grad()
-        for weight, _ in self._views:
-            weight.grad = None
 
     def state(self) -> dict[str, Tensor]:
         """All that a resume needs: "parameter/quantity" -> tensor."""
         return {
-            f"{name}/{quantity}": value for name, part, p in self._owners for quantity, value in part.state[p].items()
+            f"{name}/{quantity}": value
+            for part, _, weights in self._parts
+            for name, weight in weights.items()
+            for quantity, value in part.state[weight].items()
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from what `state()` gave."""
-        for name, part, p in self._owners:
-            prefix = f"{name}/"
-            part.state[p] = {k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)}
+        for part, _, weights in self._parts:
+            for name, weight in weights.items():
+                prefix = f"{name}/"
+                part.state[weight] = {
+                    k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)
+                }
+
+    @property
+    def moments(self) -> int:
+        """Numbers that the state will have: one for a weight of Muon's, two for one of AdamW's."""
+        counts = (1 if isinstance(part, Muon) else 2 for part, _, _ in self._parts)
+        sizes = (sum(weight.numel() for weight in weights.values()) for _, _, weights in self._parts)
+        return sum(count * size for count, size in zip(counts, sizes, strict=True))
 
 
 class Muon(optim.Optimizer):
-    """`torch.optim.Muon`, which knows bfloat16 only, in float32 where the processor has no bfloat16.
+    """`torch.optim.Muon` for weights of any shape and memory format, in float32 where there is no bfloat16.
 
-    Emulated, its matrix products are 150 times slower than in float32, and a training is 20 times slower with them.
+    torch's takes matrices only and knows bfloat16 only. Emulated, its matrix products are 150 times slower than in
+    float32, and a training is 20 times slower with them. A convolution is the matrix [out, height * width * in].
 
     momentum:  of the average of the gradients, taken in Nesterov's way (Jordan et al. 2024)
     """
 
-    def __init__(self, matrices: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
-        super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+    def __init__(self, weights: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
+        super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
-            for matrix in group["params"]:
-                if matrix.grad is None:
+            for weight in group["params"]:
+                if weight.grad is None:
                     continue
-                state = self.state[matrix]
+                gradient, state = _as_matrix(weight.grad), self.state[weight]
                 if not state:
-                    state["momentum_buffer"] = torch.zeros_like(matrix.grad)
-                average = state["momentum_buffer"].lerp_(matrix.grad, 1 - momentum)
-                update = orthogonal(matrix.grad.lerp(average, momentum))
-                matrix.mul_(1 - lr * group["weight_decay"])
-                matrix.add_(update, alpha=-lr * math.sqrt(max(1, matrix.shape[0] / matrix.shape[1])))
+                    state["momentum_buffer"] = torch.zeros_like(gradient)
+                average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+                update = orthogonal(gradient.lerp(average, momentum))
+                weight.mul_(1 - lr * group["weight_decay"])
+                scale = math.sqrt(max(1, update.shape[0] / update.shape[1]))
+                weight.add_(_as_weight(update, weight), alpha=-lr * scale)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -107,5 +112,12 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 def _as_matrix(weight: Tensor) -> Tensor:
-    """[out, in, height, width] -> [out, height * width * in], a view of a weight in channels_last memory."""
+    """[out, in, height, width] -> [out, height * width * in]; a matrix as it is."""
     return weight.permute(0, *range(2, weight.dim()), 1).flatten(1) if weight.dim() > 2 else weight
+
+
+def _as_weight(matrix: Tensor, like: Tensor) -> Tensor:
+    """The inverse of `_as_matrix`, for a weight of the shape of `like`; it shares the matrix's memory."""
+    if like.dim() == 2:
+        return matrix
+    return matrix.unflatten(1, (*like.shape[2:], like.shape[1])).movedim(-1, 1)

@@ -197,23 +197,23 @@ def guidance_of_scores() -> Iterator[Finding]:
     x, level = _points(6, 2), VP()(at(0.4))
 
     def denoise(x: Tensor, level: Level, **cond: Any) -> Prediction:
-        return laws[cond["label"] or 0](x, level)
+        return laws[cond.get("label", 0)](x, level)
 
     null, given = (_gradient(law, x, level) for law in laws)
     for scale in (0.0, 0.5, 1.0, 1.5, 7.0):
-        found = guided(denoise, scale, label=None)(x, level, label=1)
+        found = guided(denoise, scale)(x, level, label=1)
         yield near(f"scale {scale}", null + scale * (given - null), -found.eps / level.sigma, rel=1e-9, abs=1e-9)
         yield near(f"scale {scale}, explains x", x, level.noised(found.x0, found.eps), abs=1e-9)
     ratio = (level.sigma / level.alpha).item()
-    inside = guided(denoise, 3.0, interval=(ratio * 0.9, ratio), label=None)(x, level, label=1)
+    inside = guided(denoise, 3.0, interval=(ratio * 0.9, ratio))(x, level, label=1)
     yield near("inside the interval", null + 3 * (given - null), -inside.eps / level.sigma, rel=1e-9, abs=1e-9)
     for interval in ((ratio, 2 * ratio), (0.0, 0.9 * ratio)):
-        outside = guided(denoise, 3.0, interval=interval, label=None)(x, level, label=1)
+        outside = guided(denoise, 3.0, interval=interval)(x, level, label=1)
         yield near("outside it is the conditional", given, -outside.eps / level.sigma, rel=1e-9, abs=1e-9)
     spread = laws[1](x, level).x0.std(1)
-    plain = guided(denoise, 3.0, label=None)(x, level, label=1).x0
+    plain = guided(denoise, 3.0)(x, level, label=1).x0
     for share in (0.5, 1.0):
-        found = guided(denoise, 3.0, rescale=share, label=None)(x, level, label=1)
+        found = guided(denoise, 3.0, rescale=share)(x, level, label=1)
         wanted = share * spread + (1 - share) * plain.std(1)  # Lin et al. 2024, eq. 15 and 16
         yield near(f"rescaled by {share}", wanted, found.x0.std(1), rel=1e-9)
         yield near(f"rescaled by {share}, explains x", x, level.noised(found.x0, found.eps), abs=1e-9)

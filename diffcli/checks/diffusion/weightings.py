@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from diffcli.checks.check import Finding, check, near
 from diffcli.checks.diffusion.bound import unstacked
 from diffcli.core.diffusion import bound
-from diffcli.core.diffusion.denoiser import TARGETS, Denoiser
+from diffcli.core.diffusion.denoiser import TARGETS, Corrector, Denoiser
 from diffcli.core.diffusion.exact_pixels import PixelHistogram, Pixelwise
 from diffcli.core.diffusion.schedules import SCHEDULES, LogSNR
 from diffcli.core.diffusion.times import LossHistory, stratified
@@ -243,7 +243,7 @@ def prior_under_a_network() -> Iterator[Finding]:
         level = Level(*(length * part.reshape(1, 1) for part in level_of(1.0)))
         mean, std = histogram(x, Level(*(part / length for part in level)))
         for value in (0.0, 0.7):
-            denoiser = Denoiser(Constant(value), "eps", prior=histogram)
+            denoiser = Corrector(Constant(value), histogram, "eps")
             found = denoiser(length * x, level)
             yield near(f"x0, output {value}, length {length}", mean + value * std, found.x0, rel=1e-12)
             yield near(
@@ -257,7 +257,7 @@ def prior_under_a_network() -> Iterator[Finding]:
             wanted = (found.eps - eps).square().mean(1)
             yield near(f"loss, output {value}, length {length}", wanted, denoiser.loss(x0, level, eps), rel=1e-9)
     sure = Level(*(part.reshape(1, 1) for part in level_of(12.0)))
-    there = Denoiser(Constant(5.0), "eps", prior=histogram)(sure.alpha * torch.tensor([[-1.0, 1.0]]).double(), sure).x0
+    there = Corrector(Constant(5.0), histogram, "eps")(sure.alpha * torch.tensor([[-1.0, 1.0]]).double(), sure).x0
     yield near("certain", torch.tensor([-1.0, 1.0]), there, abs=1e-5)
     found, plain = Denoiser(Halves(), "v", learned=True)(x, sure), sure.alpha * x - sure.sigma * x.sin()
     share = found.variance_fraction

@@ -28,11 +28,11 @@ def prior(x0: Tensor, level: Level) -> Tensor:
 
 
 def reverse_variance(
-    kind: str, t: Level, s: Level, *, error: Tensor | float | None = None, share: Tensor | None = None
+    kind: str, t: Level, s: Level, *, error: Tensor | float | None = None, fraction: Tensor | None = None
 ) -> Tensor:
-    """The variance of p(x_s | x_t), like the levels or like `share`.
+    """The variance of p(x_s | x_t), like the levels or like `fraction`.
 
-    kind:   "small" is beta tilde, "large" is beta; "learned" lies between by `share`; "optimal" is what minimises
+    kind:   "small" is beta tilde, "large" is beta; "learned" lies between by `fraction`; "optimal" is what minimises
             the bound for this model: beta tilde and what the error of x0 adds (Bao et al. 2022, theorem 1)
     error:  mean squared error of x0, per number, for "optimal"
 
@@ -45,7 +45,7 @@ def reverse_variance(
     last = s.sigma == 0
     if kind == "learned":
         least = step.forward_variance.clamp(max=LEAST_STD**2)
-        return interpolated(step._replace(variance=torch.where(last, least, step.variance)), share)
+        return interpolated(step._replace(variance=torch.where(last, least, step.variance)), fraction)
     return torch.where(last, step.forward_variance, step.variance) if kind == "small" else step.forward_variance
 
 
@@ -66,10 +66,10 @@ def decoder(x0: Tensor, mean: Tensor, variance: Tensor, *, discrete: bool) -> Te
 
 
 def terms(
-    kind: str, x0: Tensor, estimate: Tensor, t: Level, s: Level, *, discrete: bool, share: Tensor | None = None
+    kind: str, x0: Tensor, estimate: Tensor, t: Level, s: Level, *, discrete: bool, fraction: Tensor | None = None
 ) -> Tensor:
     """The cost in nats, number by number, of steps that each item has for itself: levels [B, 1, ..., 1], like x0."""
-    variance = reverse_variance(kind, t, s, share=share)
+    variance = reverse_variance(kind, t, s, fraction=fraction)
     last = (s.sigma == 0).flatten()
     nats = torch.empty_like(x0)
     here, after = (Level(level.alpha[~last], level.sigma[~last]) for level in (t, s))

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from diffcli.core.diffusion.schedules import Schedule
-from diffcli.core.diffusion.times import LossHistory
 from diffcli.core.levels import Level
 
 Pair = tuple[Tensor | float, Tensor | float]
@@ -27,13 +26,13 @@ LOG_SNR_LIMIT = 20.0  # beyond it either the signal or the noise is below float3
 class Prediction(NamedTuple):
     """The estimates of clean data and noise at one level, x = alpha * x0 + sigma * eps; each like x.
 
-    share:  where the log of the reverse step's variance lies, from the posterior's (0) to the forward step's (1), of
-            a network that has learned it (Nichol & Dhariwal 2021, eq. 15); None of others
+    variance_fraction:  where the log of the reverse step's variance lies, from the posterior's (0) to the forward
+                        step's (1), of a network that has learned it (Nichol & Dhariwal 2021, eq. 15); None of others
     """
 
     x0: Tensor
     eps: Tensor
-    share: Tensor | None = None
+    variance_fraction: Tensor | None = None
 
 
 class Denoise(Protocol):
@@ -50,37 +49,21 @@ class Denoiser(nn.Module):
 
     network:   (x [B, ...], log_snr [B], **cond) -> like x; with twice the channels where it learns the variance
     predicts:  what the output is, and the unit of the loss
-    prior:     (x, level) -> mean and std of x0 given each number of x alone. With it the output is what the network
-               adds to the mean, in units of the std, and it sees both beside x: knowing nothing it is that law's own
-               denoiser, and where that law is certain it cannot err. `predicts` is then the unit of the loss only.
-    learned:   whether the output's second half is the `share` of `Prediction`, as 2 share - 1
-    history:   what training remembers of its losses; no part of the prediction
+    learned:   whether the output's second half is the `variance_fraction` f of `Prediction`, as 2 f - 1
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        predicts: str = "v",
-        *,
-        prior: nn.Module | None = None,
-        learned: bool = False,
-        history: LossHistory | None = None,
-    ) -> None:
+    def __init__(self, network: nn.Module, predicts: str = "v", *, learned: bool = False) -> None:
         super().__init__()
-        self.network, self.prior, self.history = network, prior, history
-        self.predicts, self.learned = predicts, learned
+        self.network, self.predicts, self.learned = network, predicts, learned
 
     def forward(self, x: Tensor, level: Level, **cond: Any) -> Prediction:
         """Two equations, two unknowns: x = alpha x0 + sigma eps and output = a x0 + b eps."""
-        x, level = _unit(x, level)
+        x, level = unit(x, level)
         alpha, sigma = level
-        output, share, known = self._output(x, level, **cond)
-        if known:
-            x0 = known[0] + known[1] * output
-            return Prediction(x0, (x - alpha * x0) / sigma, share)
         a, b = TARGETS[self.predicts](alpha, sigma)
+        output, fraction = self._output(x, level, **cond)
         determinant = alpha * b - sigma * a
-        return Prediction((b * x - sigma * output) / determinant, (alpha * output - a * x) / determinant, share)
+        return Prediction((b * x - sigma * output) / determinant, (alpha * output - a * x) / determinant, fraction)
 
     def loss(self, x0: Tensor, level: Level, eps: Tensor, **cond: Any) -> Tensor:
         """Mean squared error of the output per image, [B], in units of a² + b².
@@ -88,29 +71,63 @@ class Denoiser(nn.Module):
         The unit is 1 for x0, eps and v, so theirs are the papers' losses; it gives the score's loss Song's
         weight sigma² (Song et al. 2021, eq. 7) and halves flow's, which changes no minimum.
         """
-        _, level = _unit(x0, level)
-        alpha, sigma = level
+        _, level = unit(x0, level)
         a, b = TARGETS[self.predicts](*level)
-        output, _, known = self._output(level.noised(x0, eps), level, **cond)
-        if known:  # in the same unit: an error of x0 is one of a x0 + b eps
-            error = (known[0] + known[1] * output - x0) * (a - b * alpha / sigma) / _size(a, b)
-        else:
-            error = (output - a * x0 - b * eps) / _size(a, b)
-        return error.square().flatten(1).mean(1)
+        output, _ = self._output(level.noised(x0, eps), level, **cond)
+        return ((output - a * x0 - b * eps) / target_scale(a, b)).square().flatten(1).mean(1)
 
-    def _output(
-        self, x: Tensor, level: Level, **cond: Any
-    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor] | None]:
-        """Output, share, and mean and std of the prior.
+    def _output(self, x: Tensor, level: Level, **cond: Any) -> tuple[Tensor, Tensor | None]:
+        """The output, and the fraction of the variance.
 
         The network works in units of its target, so that a score of size 1 / sigma is as easy as noise of size 1.
         """
-        log_snr = level.log_snr.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).float().flatten().to(x.device)
-        known = self.prior(x, level) if self.prior else None
-        output = self.network(torch.cat([x, *known], 1) if known else x, log_snr.expand(len(x)), **cond)
-        output, share = output.chunk(2, 1) if self.learned else (output, None)
-        share = None if share is None else (share + 1) / 2
-        return output if known else output * _size(*TARGETS[self.predicts](*level)), share, known
+        output, fraction = evaluated(self.network, x, level, learned=self.learned, **cond)
+        return output * target_scale(*TARGETS[self.predicts](*level)), fraction
+
+
+class Corrector(nn.Module):
+    """A network that corrects what a prior makes of each number of x alone.
+
+    Its output is what it adds to the prior's mean, in units of the prior's standard deviation, and it sees both beside
+    x. So knowing nothing it is the prior's own denoiser, and where the prior is certain it cannot err.
+
+    network:   (x, mean and std on top of each other [B, 3 C, ...], log_snr [B], **cond) -> [B, C, ...], with twice the
+               channels where it learns the variance
+    prior:     (x, level) -> mean and std of x0 given each number of x
+    predicts:  the target whose units the loss has, as that of `Denoiser`
+    learned:   as of `Denoiser`
+    """
+
+    def __init__(self, network: nn.Module, prior: nn.Module, predicts: str = "v", *, learned: bool = False) -> None:
+        super().__init__()
+        self.network, self.prior, self.predicts, self.learned = network, prior, predicts, learned
+
+    def forward(self, x: Tensor, level: Level, **cond: Any) -> Prediction:
+        x, level = unit(x, level)
+        mean, std = self.prior(x, level)
+        output, fraction = evaluated(self.network, torch.cat([x, mean, std], 1), level, learned=self.learned, **cond)
+        x0 = mean + std * output
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma, fraction)
+
+    def loss(self, x0: Tensor, level: Level, eps: Tensor, **cond: Any) -> Tensor:
+        """The loss of `Denoiser`, [B]: given x, an error of x0 is one of a - b alpha / sigma in a x0 + b eps."""
+        _, level = unit(x0, level)
+        alpha, sigma = level
+        a, b = TARGETS[self.predicts](*level)
+        error = (self(level.noised(x0, eps), level, **cond).x0 - x0) * (a - b * alpha / sigma) / target_scale(a, b)
+        return error.square().flatten(1).mean(1)
+
+
+def evaluated(
+    network: nn.Module, x: Tensor, level: Level, *, learned: bool, **cond: Any
+) -> tuple[Tensor, Tensor | None]:
+    """What a network says of x at a level of unit length: its output, and the fraction of the variance if learned."""
+    log_snr = level.log_snr.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).float().flatten().to(x.device)
+    output = network(x, log_snr.expand(len(x)), **cond)
+    if not learned:
+        return output, None
+    output, fraction = output.chunk(2, 1)
+    return output, (fraction + 1) / 2
 
 
 def check_pair(schedule: Schedule, predicts: str) -> None:
@@ -126,11 +143,12 @@ def check_pair(schedule: Schedule, predicts: str) -> None:
         )
 
 
-def _unit(x: Tensor, level: Level) -> tuple[Tensor, Level]:
-    """Both with alpha² + sigma² = 1."""
+def unit(x: Tensor, level: Level) -> tuple[Tensor, Level]:
+    """x and its level scaled so that alpha² + sigma² = 1."""
     length = torch.hypot(level.alpha, level.sigma)
     return x / length, Level(level.alpha / length, level.sigma / length)
 
 
-def _size(a: Tensor | float, b: Tensor | float) -> Tensor | float:
+def target_scale(a: Tensor | float, b: Tensor | float) -> Tensor | float:
+    """The length of a target a x0 + b eps whose parts have variance 1."""
     return (a**2 + b**2) ** 0.5

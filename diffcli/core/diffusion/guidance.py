@@ -1,30 +1,52 @@
-"""Denoisers made of denoisers."""
+"""Denoisers made of denoisers, and what they are told: conditions, tensors [B, ...] by name."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Generator, Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
 from diffcli.core.levels import Level
+
+Conditions = Mapping[str, Tensor]
+"""What a denoiser is told of each item: a class, an image, a mask, ... A condition that is absent is not given."""
+
+
+def dropped(
+    conditions: Conditions, nulls: Mapping[str, float], share: float, generator: Generator
+) -> dict[str, Tensor]:
+    """Conditions [B, ...], each replaced by its null for a share of the items (Ho & Salimans 2022, algorithm 1).
+
+    nulls:  what stands for "not given", by name; a condition without one is always given
+    share:  of the items that lose a condition, drawn for each condition by itself
+    """
+    found = {}
+    for name, value in sorted(conditions.items()):
+        found[name] = value
+        if name in nulls:
+            lost = torch.rand(len(value), generator=generator) < share
+            found[name] = value.masked_fill(lost.reshape(-1, *[1] * (value.dim() - 1)), nulls[name])
+    return found
 
 
 def guided(
     denoise: Denoise,
     scale: float,
     *,
+    drop: Collection[str] | None = None,
     interval: tuple[float, float] = (0.0, float("inf")),
     rescale: float = 0.0,
-    **null: Any,
 ) -> Denoise:
-    """Classifier-free guidance: null + scale * (conditional - null).
+    """Classifier-free guidance: null + scale * (conditional - null), where null is told fewer conditions.
 
     scale:     1 is the conditional model, 0 the unconditional one. The paper's w is scale - 1
                (Ho & Salimans 2022, eq. 6).
+    drop:      the conditions that null is not told, which are those that are followed, by name; None is all
     interval:  noise levels sigma / alpha, above the first and up to the second, outside of which there is no
                guidance (Kynkäänniemi et al. 2024, section 3)
     rescale:   phi in [0, 1]: how far the spread of each clean estimate is brought back to the conditional one's
                (Lin et al. 2024, eq. 15-16)
-    null:      the condition that means "none", e.g. label=None
     """
     if scale == 1:
         return denoise
@@ -33,15 +55,15 @@ def guided(
     def mixed(x: Tensor, level: Level, **cond: Any) -> Prediction:
         if not low < level.sigma / level.alpha <= high:
             return denoise(x, level, **cond)
-        without = denoise(x, level, **{**cond, **null})
+        without = denoise(x, level, **{k: v for k, v in cond.items() if drop is not None and k not in drop})
         if scale == 0:
             return without
         given = denoise(x, level, **cond)
         x0, eps = (u + scale * (c - u) for u, c in zip(without[:2], given[:2], strict=True))
         if rescale == 0:
-            return Prediction(x0, eps, given.share)
+            return Prediction(x0, eps, given.variance_fraction)
         x0 = x0 * (1 - rescale + rescale * _spread(given.x0) / _spread(x0))
-        return Prediction(x0, (x - level.alpha * x0) / level.sigma, given.share)
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma, given.variance_fraction)
 
     return mixed
 
@@ -52,7 +74,7 @@ def clipped(denoise: Denoise, limit: float = 1.0) -> Denoise:
     def held(x: Tensor, level: Level, **cond: Any) -> Prediction:
         found = denoise(x, level, **cond)
         x0 = found.x0.clamp(-limit, limit)
-        return Prediction(x0, (x - level.alpha * x0) / level.sigma, found.share)
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma, found.variance_fraction)
 
     return held
 
@@ -71,7 +93,7 @@ def thresholded(denoise: Denoise, share: float = 0.995, limit: float = 1.0) -> D
         x0 = found.x0
         bound = x0.flatten(1).abs().quantile(share, dim=1).clamp(min=limit).reshape(-1, *[1] * (x0.dim() - 1))
         x0 = x0.clamp(-bound, bound) * (limit / bound)
-        return Prediction(x0, (x - level.alpha * x0) / level.sigma, found.share)
+        return Prediction(x0, (x - level.alpha * x0) / level.sigma, found.variance_fraction)
 
     return held
 

@@ -1,67 +1,94 @@
-"""A sampling job: the walks of any of its images, each the same whatever else is drawn with it."""
+"""A sampling job: the walks of any of its items, each the same whatever else is drawn with it."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
-from diffcli.core.diffusion.samplers import Step
+from diffcli.core.diffusion.samplers import Step, Walk
 from diffcli.core.levels import Level
 from diffcli.core.randomness import SMALL, image_noise, walk_noise
 
-USUAL_GRID = "trailing"
+
+def start_noise(seed: int, items: Sequence[int], shape: Sequence[int], level: Level) -> Tensor:
+    """Where the walks of these items begin: noise of the spread that unit data have at the level, on the CPU."""
+    return torch.hypot(*level).item() * image_noise(seed, "start", items, shape)
 
 
-def start_noise(seed: int, images: Sequence[int], shape: Sequence[int], level: Level) -> Tensor:
-    """Where the walks of these images begin: noise of the spread that unit data have at the level, on the CPU."""
-    return torch.hypot(*level).item() * image_noise(seed, "start", images, shape)
+class Drawing(NamedTuple):
+    """How far a job is: a batch of its items after one of their steps.
+
+    first:  number of the first item in the batch
+    step:   the step that was taken, from 0
+    done:   steps of single items that the job has taken, all items together
+    x:      the batch, [B, ...]
+    """
+
+    first: int
+    step: int
+    done: int
+    x: Tensor
 
 
 @dataclass(frozen=True)
 class Job:
-    """A sampling job: everything but which images of it are drawn now.
+    """What to draw, whichever of its items are drawn now.
 
-    network:   the model, and `steered` what makes of it the denoiser to walk with: guided, clipped
-    labels:    the class of every image of the job, [N], or None
-    guidance:  what it is guided with; this, count, times and grid are for the record
-    begin:     where the walks of some images start at levels[0]; None is pure noise
-    source:    images that the job goes by, [N, C, H, W], to be shown above its own
+    network:     the model, and `steered` what makes of it the denoiser to walk with: guided, clipped
+    sampler:     the walk, its options bound
+    shape:       of an item
+    conditions:  of every item of the job, each [N, ...]
+    begin:       where the walks of some items start at levels[0]; None is pure noise
     """
 
     network: Denoise
     levels: Sequence[Level]
-    sampler: Callable[..., Iterator[Step]]
+    sampler: Walk
     shape: Sequence[int]
     seed: int = 0
-    labels: Tensor | None = None
+    conditions: Mapping[str, Tensor] = field(default_factory=dict)
     device: torch.device | str = "cpu"
-    guidance: float = 1.0
-    count: int = 0
     steered: Callable[[Denoise], Denoise] = lambda denoise: denoise
-    times: Sequence[float] = ()
-    grid: str = USUAL_GRID
     begin: Callable[[Sequence[int]], Tensor] | None = None
-    source: Tensor | None = None
+
+    @property
+    def steps(self) -> int:
+        """Of a walk."""
+        return len(self.levels) - 1
 
     @property
     def batch(self) -> int:
         """How many items to draw at once: images by the dozen, points by the thousand."""
         return 64 if torch.Size(self.shape).numel() > SMALL else 16384
 
-    def walk(self, images: Sequence[int]) -> Iterator[Step]:
-        """The steps of these images, by number, each with its own start and noise whatever else is drawn with it."""
-        x = self.begin(images) if self.begin else start_noise(self.seed, images, self.shape, self.levels[0])
+    def walk(self, items: Sequence[int]) -> Iterator[Step]:
+        """The steps of these items, by number, each with its own start and noise whatever else is drawn with it."""
+        x = self.begin(items) if self.begin else start_noise(self.seed, items, self.shape, self.levels[0])
         x = x.to(self.device)
-        labels = None if self.labels is None else self.labels[list(images)].to(self.device)
-        noise = walk_noise(self.seed, images, x)
-        return self.sampler(self.steered(self.network), x, self.levels, noise=noise, label=labels)
+        told = {name: values[list(items)].to(self.device) for name, values in self.conditions.items()}
+        noise = walk_noise(self.seed, items, x)
+        return self.sampler(self.steered(self.network), x, self.levels, noise=noise, **told)
+
+    def draw(self, count: int, batch: int = 0) -> Iterator[Drawing]:
+        """Items 0 ... count - 1, a batch after the other (0 is the usual size), after every step of each batch."""
+        done = 0
+        batch = batch or self.batch
+        for first in range(0, count, batch):
+            items = range(first, min(count, first + batch))
+            for number, step in enumerate(self.walk(items)):
+                done += len(items)
+                yield Drawing(first, number, done, step.x)
+
+    def drawn(self, count: int, batch: int = 0) -> Tensor:
+        """Items 0 ... count - 1, [count, ...] on the CPU."""
+        return torch.cat([part.x.cpu() for part in self.draw(count, batch) if part.step == self.steps - 1])
 
     def cost(self) -> tuple[int, int]:
-        """Evaluations of the network and draws of noise per image, counted with a network that does nothing."""
+        """Evaluations of the network and draws of noise per item, counted with a network that does nothing."""
         evaluations = draws = 0
         nothing = torch.zeros(1, *self.shape, device=self.device)
 
@@ -75,7 +102,7 @@ class Job:
             draws += 1
             return nothing
 
-        deque(self.sampler(self.steered(network), nothing, self.levels, noise=noise, label=None), maxlen=0)
+        deque(self.sampler(self.steered(network), nothing, self.levels, noise=noise), maxlen=0)
         return evaluations, draws
 
 

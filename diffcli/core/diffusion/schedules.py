@@ -46,14 +46,14 @@ class Schedule(ABC):
 
     def draw(self, x0: Tensor, generator: torch.Generator | None = None) -> Level:
         """A level for each image of x0 [B, ...], uniform over (0, 1] in t; each part [B, 1, ..., 1]."""
-        return self.drawn(stratified(len(x0), generator), x0)
+        return self.training_level(stratified(len(x0), generator), x0)
 
-    def drawn(self, t: Tensor, x0: Tensor) -> Level:
+    def training_level(self, t: Tensor, x0: Tensor) -> Level:
         """The levels at which images x0 [B, ...] are trained when times t [B] were drawn; each part [B, 1, ..., 1]."""
-        level = self(self.trained(t).reshape(-1, *[1] * (x0.dim() - 1)))
+        level = self(self.training_time(t).reshape(-1, *[1] * (x0.dim() - 1)))
         return Level(*(part.to(x0.device, x0.dtype) for part in level))
 
-    def trained(self, t: Tensor) -> Tensor:
+    def training_time(self, t: Tensor) -> Tensor:
         """The time at which a network is trained when t in (0, 1] was drawn; like t."""
         return t
 
@@ -92,7 +92,7 @@ class BetaTable(Schedule):
     def sigma(self, t: Tensor) -> Tensor:
         return torch.expm1(self._interpolate(t)).abs().sqrt()
 
-    def trained(self, t: Tensor) -> Tensor:
+    def training_time(self, t: Tensor) -> Tensor:
         """The entry of the table at or after t, so each is drawn equally often (Ho et al. 2020, algorithm 1)."""
         return (t * len(self.betas)).ceil() / len(self.betas)
 
@@ -194,7 +194,7 @@ class EDM(VE):
         low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
         return (low + t * (high - low)) ** self.rho
 
-    def trained(self, t: Tensor) -> Tensor:
+    def training_time(self, t: Tensor) -> Tensor:
         """The time at which log sigma has the share t of N(-1.2, 1.2²) below it (Karras et al. 2022, table 1)."""
         sigma = (1.2 * torch.special.ndtri(t) - 1.2).exp().clamp(self.sigma_min, self.sigma_max)
         low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
@@ -246,8 +246,8 @@ class ZeroTerminal(Schedule):
     def sigma(self, t: Tensor) -> Tensor:
         return (1 - self.alpha(t) ** 2).sqrt()
 
-    def trained(self, t: Tensor) -> Tensor:
-        return self.base.trained(t)
+    def training_time(self, t: Tensor) -> Tensor:
+        return self.base.training_time(t)
 
 
 def _table(betas: Callable[..., Tensor]) -> Callable[..., Schedule]:

@@ -48,6 +48,6 @@ def rate(schedule: Schedule, t: Tensor) -> Tensor:
     """How fast the log-SNR of training falls with the time t that was drawn; like t. A table's is between entries."""
 
     def log_snr(t: Tensor) -> Tensor:
-        return schedule(t if schedule.length else schedule.trained(t)).log_snr
+        return schedule(t if schedule.length else schedule.training_time(t)).log_snr
 
     return -jvp(log_snr, (t,), (torch.ones_like(t),))[1]

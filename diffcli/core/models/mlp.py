@@ -33,7 +33,7 @@ class MLP(nn.Module):
         bf16: bool = False,
     ) -> None:
         super().__init__()
-        self.classes, self.bf16 = classes, bf16
+        self.nulls, self.bf16 = {"label": classes}, bf16
         condition = max(32, width // 4)  # every point has its own level, so a wide one would cost as much as the rest
         self.embed_level = nn.Sequential(LevelEmbedding(condition), nn.Linear(condition, condition))
         self.embed_label = nn.Embedding(classes + 1, condition)
@@ -44,7 +44,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
         if label is None:
-            label = torch.full((len(x),), self.classes, device=x.device)
+            label = torch.full((len(x),), self.nulls["label"], device=x.device)
         waves = torch.cat([x * 2**octave for octave in range(OCTAVES)], dim=1)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             condition = self.condition(self.embed_level(log_snr) + self.embed_label(label))

@@ -41,7 +41,7 @@ class UNet(nn.Module):
         bf16: bool = False,
     ) -> None:
         super().__init__()
-        self.classes, self.fold, self.bf16 = classes, fold, bf16
+        self.nulls, self.fold, self.bf16 = {"label": classes}, fold, bf16
         self.multiple = fold * 2 ** (len(widths) - 1)
         condition = 4 * widths[0]
         self.embed_level = nn.Sequential(LevelEmbedding(condition), nn.Linear(condition, condition))
@@ -76,7 +76,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
         height, width = x.shape[-2:]
         if label is None:
-            label = torch.full((len(x),), self.classes, device=x.device)
+            label = torch.full((len(x),), self.nulls["label"], device=x.device)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             condition = self.condition(self.embed_level(log_snr) + self.embed_label(label))
             folded = F.pixel_unshuffle(self._padded(x), self.fold).contiguous(memory_format=torch.channels_last)

@@ -1,45 +1,40 @@
-"""diffcli vlb: what is written and said of a bound."""
+"""What is written and said of a bound: figures, a row per step, the document and the table."""
 
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from torch import Tensor
 
-    from diffcli.console.results import Lesson
-    from diffcli.evaluation.bound.best_walk import ShortWalk
-    from diffcli.evaluation.bound.task import Task
-    from diffcli.evaluation.bound.terms import Parts, Tally
-    from diffcli.evaluation.subject import Subject
-    from diffcli.sampling.models import Model
+from diffcli.console.results import Lesson
+from diffcli.console.show import table
+from diffcli.evaluation.bound.best_walk import ShortWalk
+from diffcli.evaluation.bound.study import BoundFound, BoundStudy
+from diffcli.evaluation.bound.task import Task
+from diffcli.evaluation.bound.terms import Parts, Tally
+from diffcli.evaluation.subject import Subject
+from diffcli.pictures.bound import bound_figure, walks_figure
+from diffcli.pictures.figures import write_figure
+from diffcli.sampling import gridfile
+from diffcli.system.files import write_atomically
 
 COLUMNS = ("step", "t", "log_snr", "next_log_snr", "nats", "bits_per_dim", "standard_error", "x0_mse", "eps_mse")
 
 
-def fill(
-    made: "Lesson", subject: "Subject", task: "Task", times: "Tensor", kind: str, grid: str,
-    every: dict[str, "Parts"], found: "Tally",
-) -> None:  # fmt: skip
-    """Figure, steps, document and lines.
-
-    kind, grid:  the variance and the grid asked for
-    every:       kind of variance -> the terms
-    """
-    from diffcli.pictures.bound import bound_figure
-    from diffcli.pictures.figures import write_figure
-
-    model, parts, (unit, scale) = subject.model, every[kind], task.unit
+def fill(made: Lesson, study: BoundStudy, found: BoundFound) -> None:
+    """Figures, steps, document and lines of a study."""
+    subject, task, times, every = study.subject, study.task, study.times, found.parts
+    model, parts, (unit, scale) = subject.model, every[study.kind], task.unit
     figure = bound_figure(
         task.log_snr, {k: p.per_step * scale for k, p in every.items()},
         {k: {name: v * scale for name, v in p.means.items()} for k, p in every.items()}, unit,
-        f"The bound of {model.name}: {len(times)} steps, {model.schedule_name} schedule, {grid} grid",
+        f"The bound of {model.name}: {len(times)} steps, {model.schedule_name} schedule, {study.grid} grid",
     )  # fmt: skip
     write_figure(figure, made.figure("bound.png"))
-    _write_steps(made.figure("steps.csv"), task, times, parts, found)
-    made.document = _document(subject, task, kind, grid, every)
-    made.lines = _lines(every, kind, unit, scale)
+    _write_steps(made.figure("steps.csv"), task, times, parts, found.tally)
+    made.document = _document(subject, task, study.kind, study.grid, every)
+    made.lines = _lines(every, study.kind, unit, scale)
     if subject.discrete:
         bits = subject.histogram_nats * scale
         made.document["histogram_bits_per_dim"] = bits
@@ -54,28 +49,24 @@ def fill(
     made.seen = _seen(parts, task.log_snr, unit, scale)
     made.leads = "L_simple is this sum with all levels weighed alike: diffcli visualize weights shows both."
     made.next = f"diffcli likelihood {model.target}"
+    if study.best_steps:
+        _add_walks(made, study, found.walks, study.best_steps)
 
 
-def add_walks(
-    made: "Lesson", model: "Model", task: "Task", times: "Tensor", walks: dict[str, "ShortWalk"], kind: str, steps: int
-) -> None:
+def _add_walks(made: Lesson, study: BoundStudy, walks: dict[str, ShortWalk], steps: int) -> None:
     """The best walk of so many steps beside the usual ones: lines, a picture, and a file for `sample --grid`."""
-    from diffcli.console.show import table
-    from diffcli.pictures.bound import walks_figure
-    from diffcli.pictures.figures import write_figure
-    from diffcli.sampling import gridfile
-
-    unit, scale = task.unit
+    model, times, (unit, scale) = study.subject.model, study.times, study.task.unit
     costs = {name: walk.nats * scale for name, walk in walks.items()}
     path = made.figure("grid.json")
     gridfile.write_grid(path, model.schedule, model.schedule_name, times[walks["best"].places])
-    figure = walks_figure(task.log_snr, {k: w.places for k, w in walks.items()}, costs, unit)
+    figure = walks_figure(study.task.log_snr, {k: w.places for k, w in walks.items()}, costs, unit)
     write_figure(figure, made.figure("grids.png"))
     rows = [[name, f"{cost:.4f}"] for name, cost in costs.items()]
-    made.lines += ["", *table([f"walk of {steps} steps", f"bound, {unit}, {kind} variance"], rows, right=(1,))]
+    heads = [f"walk of {steps} steps", f"bound, {unit}, {study.kind} variance"]
+    made.lines += ["", *table(heads, rows, right=(1,))]
     made.document["best_steps"] = {
         "steps": steps,
-        "variance": kind,
+        "variance": study.kind,
         "grid": str(path),
         "nats": {name: walk.nats for name, walk in walks.items()},
         "times": {name: times[walk.places].tolist() for name, walk in walks.items()},
@@ -83,7 +74,7 @@ def add_walks(
     made.next = f"diffcli sample {model.target} --grid {path}"
 
 
-def _document(subject: "Subject", task: "Task", kind: str, grid: str, every: dict[str, "Parts"]) -> dict[str, Any]:
+def _document(subject: Subject, task: Task, kind: str, grid: str, every: dict[str, Parts]) -> dict[str, Any]:
     model, parts, (_, scale) = subject.model, every[kind], task.unit
     return {
         "model": model.name,
@@ -103,7 +94,7 @@ def _document(subject: "Subject", task: "Task", kind: str, grid: str, every: dic
         "samples": task.samples,
         "every": task.every,
         "evaluations": task.total,
-        "conditional": subject.labels is not None,
+        "conditional": bool(subject.conditions),
         "clip": model.clip,
         "dimensions": task.numbers,
         "seed": task.seed,
@@ -113,9 +104,7 @@ def _document(subject: "Subject", task: "Task", kind: str, grid: str, every: dic
     }
 
 
-def _lines(every: dict[str, "Parts"], kind: str, unit: str, scale: float) -> list[str]:
-    from diffcli.console.show import table
-
+def _lines(every: dict[str, Parts], kind: str, unit: str, scale: float) -> list[str]:
     rows = []
     for name, parts in every.items():
         means = [f"{v * scale:.4f}" for v in parts.means.values()]
@@ -126,7 +115,7 @@ def _lines(every: dict[str, "Parts"], kind: str, unit: str, scale: float) -> lis
     return [*table(heads, rows, right=(1, 2, 3, 4)), "", f"* the result; {every[kind].nats:.3f} nats per item"]
 
 
-def _seen(parts: "Parts", log_snr: "Tensor", unit: str, scale: float) -> str:
+def _seen(parts: Parts, log_snr: Tensor, unit: str, scale: float) -> str:
     """Between which levels half of the cost arises."""
     cost = parts.per_step.clamp(min=0).cumsum(0)
     low, high = (int((cost >= share * cost[-1]).nonzero()[0]) for share in (0.25, 0.75))
@@ -136,10 +125,8 @@ def _seen(parts: "Parts", log_snr: "Tensor", unit: str, scale: float) -> str:
     )
 
 
-def _write_steps(path: Path, task: "Task", times: "Tensor", parts: "Parts", found: "Tally") -> None:
+def _write_steps(path: Path, task: Task, times: Tensor, parts: Parts, found: Tally) -> None:
     """A row per step: levels, cost, standard error, and the errors of x0 and eps there."""
-    from diffcli.system.files import write_atomically
-
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(COLUMNS)

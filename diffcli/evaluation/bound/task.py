@@ -11,6 +11,7 @@ from torch import Tensor
 from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
 from diffcli.core.diffusion.exact_pixels import PixelHistogram
+from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.levels import CLEAN, Level
 from diffcli.core.randomness import image_noise
 
@@ -26,7 +27,7 @@ class Row(NamedTuple):
     x: Tensor
     here: Level
     after: Level
-    said: Prediction
+    prediction: Prediction
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Task:
     """A model and the items and levels to evaluate it at.
 
     batched:   whether each item of a batch may have a level of its own, as networks allow
-    x0:        items [N, ...], and their labels [N] or None
+    x0:        items [N, ...], and `conditions` what the model is told of them, each [N, ...]
     levels:    the walk, from noise, without CLEAN
     discrete:  whether the items' numbers are 8-bit values in [-1, 1]
     learned:   whether the model has learned its variance
@@ -45,7 +46,7 @@ class Task:
 
     denoise: Denoise
     x0: Tensor
-    labels: Tensor | None
+    conditions: Conditions
     levels: Sequence[Level]
     discrete: bool
     learned: bool = False
@@ -99,8 +100,8 @@ class Task:
             x0 = self.x0[item].to(self.device)
             noised = here.noised(x0.double(), noise[number].to(self.device).double()).to(x0.dtype)
             level = Level(*(part.to(x0.dtype) for part in here)) if self.batched else self.levels[int(place[0])]
-            label = None if self.labels is None else self.labels[item].to(self.device)
-            yield Row(item, place, x0, noised, here, after, self.denoise(noised, level, label=label))
+            told = {name: values[item].to(self.device) for name, values in self.conditions.items()}
+            yield Row(item, place, x0, noised, here, after, self.denoise(noised, level, **told))
 
     def _chosen(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Places of levels and numbers of (sample, item) pairs, a batch at a time."""

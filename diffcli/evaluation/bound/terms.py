@@ -58,7 +58,7 @@ def measured(task: Task, progress: Callable[[int], None], decoded: Sequence[int]
         seen.index_add_(0, row.place, torch.ones(len(row.place), dtype=torch.float64))
         for i in wanted & set(row.place.tolist()) if task.discrete else ():
             here = row.place == i
-            x0, mean = row.x0[here].double(), row.said.x0[here].double()
+            x0, mean = row.x0[here].double(), row.prediction.x0[here].double()
             costs[i] += torch.stack([bound.decoder(x0, mean, v, discrete=True).sum().cpu() for v in tries[i]])
         progress(done := done + len(row.place))
     mean_errors = (errors / seen / task.numbers).clamp(min=LEAST_ERROR)
@@ -77,7 +77,7 @@ def _tries(level: Level) -> Tensor:
 
 def _error(row: Row) -> Tensor:
     """Squared error of x0 summed over an item, [B]."""
-    return (row.said.x0.double() - row.x0.double()).square().flatten(1).sum(1)
+    return (row.prediction.x0.double() - row.x0.double()).square().flatten(1).sum(1)
 
 
 def evaluate(
@@ -117,7 +117,15 @@ def evaluate(
 
 def _learned(row: Row, discrete: bool) -> Tensor:
     """Nats of the steps down with the learned variance, [B]."""
-    nats = bound.terms("learned", row.x0, row.said.x0, row.here, row.after, share=row.said.share, discrete=discrete)
+    nats = bound.terms(
+        "learned",
+        row.x0,
+        row.prediction.x0,
+        row.here,
+        row.after,
+        fraction=row.prediction.variance_fraction,
+        discrete=discrete,
+    )
     return nats.double().flatten(1).sum(1)
 
 
@@ -126,20 +134,20 @@ def _decoded(row: Row, here: Tensor, kind: str, task: Task, place: int, optimum:
     level, x0 = task.levels[place], row.x0[here].double()
     if task.histogram:
         return task.histogram.cost(x0, row.x[here].double(), level).flatten(1).sum(1)
-    share = row.said.share[here].double() if row.said.share is not None else None
-    variance = bound.reverse_variance(kind, level, CLEAN, error=optimum, share=share)
-    return bound.decoder(x0, row.said.x0[here].double(), variance, discrete=task.discrete).flatten(1).sum(1)
+    share = row.prediction.variance_fraction[here].double() if row.prediction.variance_fraction is not None else None
+    variance = bound.reverse_variance(kind, level, CLEAN, error=optimum, fraction=share)
+    return bound.decoder(x0, row.prediction.x0[here].double(), variance, discrete=task.discrete).flatten(1).sum(1)
 
 
 def _add_pairs(pairs: Tensor, row: Row, task: Task, stops: Sequence[int]) -> None:
     """Add the steps from the levels of a batch to all later stops, with the learned variance."""
     for k in {stops.index(i) for i in set(row.place.tolist()) & set(stops)}:
         here = row.place == stops[k]
-        x0, mean, share = row.x0[here], row.said.x0[here], row.said.share
+        x0, mean, share = row.x0[here], row.prediction.x0[here], row.prediction.variance_fraction
         assert share is not None
         for j in range(k + 1, len(stops)):
             t, s = task.levels[stops[k]], task.levels[stops[j]]
-            variance = bound.reverse_variance("learned", t, s, share=share[here])
+            variance = bound.reverse_variance("learned", t, s, fraction=share[here])
             pairs[k, j] += bound.transition(x0, mean, t, s, variance).double().sum().cpu()
 
 

@@ -1,21 +1,17 @@
 """What a family of models brings to training; the rest, from the clock to the checkpoint, is the same for all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from PIL import Image
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import Items
+from diffcli.training.fit import Objective
 from diffcli.training.recipes import Training
-
-Objective = Callable[[Any, Tensor, Tensor | None, Generator], Tensor]
-"""(model, x0 [B, ...], label [B] or None, generator) -> loss [B] on the model's device.
-
-x0 and label come from the data, on the CPU. All randomness is the generator's: step n has its own.
-"""
 
 
 class Look(NamedTuple):
@@ -57,12 +53,12 @@ class Family:
     command:    the words before `train`, `diffcli` or `diffcli vae`
     recipe:     the class of its recipes
     recipes:    those by name; `default` is one of them
-    build:      (recipe, shape of an item, classes, whether to compute in bf16) -> the model at its start, its weights
-                from torch's global generator, which is seeded; raises UsageProblem if it does not take such items
-    objective:  recipe -> the loss to minimise
+    build:      (recipe, items, whether to compute in bf16) -> the model at its start, its weights from torch's global
+                generator, which is seeded; raises UsageProblem if it does not take such items
+    objective:  (recipe, items) -> what is minimised
     preview:    (recipe, dataset, places to train on, places held out) -> Preview
     describe:   recipe -> network and choices, for the line on the model
-    next:       (recipe, run, names of classes) -> the next useful command after training
+    next:       (recipe, run, items) -> the next useful command after training
     view:       (recipe, dataset) -> the data set as this family trains on it
     begin:      (model, dataset, places to train on): give an untrained model what it takes from the data before its
                 first step
@@ -74,10 +70,10 @@ class Family:
     command: str
     recipe: type[Training]
     recipes: Mapping[str, Training]
-    build: Callable[[Any, tuple[int, ...], int, bool], nn.Module]
-    objective: Callable[[Any], Objective]
+    build: Callable[[Any, Items, bool], nn.Module]
+    objective: Callable[[Any, Items], Objective]
     preview: Callable[[Any, Dataset, Tensor, Tensor], Preview]
     describe: Callable[[Any], str]
-    next: Callable[[Any, Path, Sequence[str]], str]
+    next: Callable[[Any, Path, Items], str]
     view: Callable[[Any, Dataset], Dataset] = lambda _, dataset: dataset
     begin: Callable[[Any, Dataset, Tensor], None] = lambda _, dataset, places: None

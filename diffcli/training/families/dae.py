@@ -1,21 +1,22 @@
 """Denoising autoencoders in training: the network, the loss, and a look at what they make of corrupted images."""
 
-import inspect
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
 from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
+from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.models.unet import UNet
 from diffcli.core.processes.corruption import CORRUPTIONS, LARGEST_LINEAR, best_affine, draw_amounts, moments
 from diffcli.core.randomness import keyed
 from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import Items
 from diffcli.errors import UsageProblem
 from diffcli.metrics.quality import psnr
 from diffcli.pictures.grid import grid
-from diffcli.training.families.base import Family, Look, Objective
+from diffcli.training.families.base import Family, Look
+from diffcli.training.fit import Objective
 from diffcli.training.recipes.dae import RECIPES, DaeRecipe
 
 COLUMNS = 10  # of a preview: images, corrupted, denoised
@@ -23,33 +24,32 @@ AMOUNT = 0.5  # that previews are at
 COVARIANCE_IMAGES = 10_000
 
 
-def build(recipe: DaeRecipe, shape: tuple[int, ...], classes: int, bf16: bool) -> Autoencoder:
-    """An untrained autoencoder for images of this shape, which are denoised without regard to their class."""
-    if len(shape) != 3:
-        raise UsageProblem(f"{recipe.dataset} holds points; a DAE here is of images", "use --dataset mnist")
-    wanted = set(inspect.signature(UNet).parameters)
-    options = {k: v for k, v in vars(recipe).items() if k in wanted}
-    return Autoencoder(UNet(shape[0], 0, bf16=bf16, **options), CORRUPTIONS[recipe.corruption])
+def build(recipe: DaeRecipe, items: Items, bf16: bool) -> Autoencoder:
+    """An untrained autoencoder of such images, which are denoised without regard to their class."""
+    if items.kind.dimensions != 3:
+        raise UsageProblem(f"{recipe.data.name} holds points; a DAE here is of images", "use --dataset mnist")
+    network = UNet(items.shape[0], 0, bf16=bf16, **recipe.network.own())
+    return Autoencoder(network, CORRUPTIONS[recipe.corruption.name])
 
 
-def objective(recipe: DaeRecipe) -> Objective:
+def objective(recipe: DaeRecipe, items: Items) -> Objective:
     """The loss at random amounts."""
-    corruption = CORRUPTIONS[recipe.corruption]
+    corruption = CORRUPTIONS[recipe.corruption.name]
 
-    def loss(model: Autoencoder, x0: Tensor, label: Tensor | None, generator: Generator) -> Tensor:
+    def loss(model: Autoencoder, x0: Tensor, conditions: Conditions, generator: Generator) -> Tensor:
         device = next(model.parameters()).device
-        amount = draw_amounts(corruption, len(x0), generator, recipe.low, recipe.high).float()
+        amount = draw_amounts(corruption, len(x0), generator, recipe.corruption.low, recipe.corruption.high).float()
         y = corruption.apply(x0, amount, generator)
         return model.loss(x0.to(device), y.to(device), amount.to(device))
 
-    return loss
+    return Objective(loss)
 
 
 class DaePreview:
     """What becomes of images held out, corrupted once for all by the amount 0.5."""
 
     def __init__(self, recipe: DaeRecipe, dataset: Dataset, places: Tensor, held: Tensor) -> None:
-        corruption = CORRUPTIONS[recipe.corruption]
+        corruption = CORRUPTIONS[recipe.corruption.name]
         self.x, _ = dataset.take(held)
         self.amount = torch.full((len(self.x),), AMOUNT)
         self.y = corruption.apply(self.x, self.amount, keyed(recipe.seed, "validation"))
@@ -82,12 +82,12 @@ def _error(found: Tensor, truth: Tensor) -> float:
     return (found - truth).square().mean().item()
 
 
-def then(recipe: DaeRecipe, folder: Path, classes: Sequence[str]) -> str:
+def then(recipe: DaeRecipe, folder: Path, items: Items) -> str:
     """The next command after training."""
     return f"diffcli dae evaluate {folder}"
 
 
 DAE = Family(
     "dae", "denoising autoencoder", "dae-", "diffcli dae", DaeRecipe, RECIPES, build, objective, DaePreview,
-    lambda recipe: f"unet, {recipe.corruption} corruption", then,
+    lambda recipe: f"unet, {recipe.corruption.name} corruption", then,
 )  # fmt: skip

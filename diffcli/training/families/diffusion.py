@@ -1,26 +1,23 @@
 """Diffusion models in training: the network, the loss, and a look at their samples, their health and their loss."""
 
-import inspect
-from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from diffcli import specs
-from diffcli.core.diffusion.denoiser import Denoiser
+from diffcli.core.diffusion.denoiser import Corrector, Denoiser
 from diffcli.core.diffusion.exact import covariance_spectrum
 from diffcli.core.diffusion.exact_pixels import PixelHistogram
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import clipped
-from diffcli.core.diffusion.job import Job, last
+from diffcli.core.diffusion.job import Job
 from diffcli.core.diffusion.samplers import ddim
-from diffcli.core.diffusion.times import LossHistory
 from diffcli.core.models import MODELS
 from diffcli.data.dataset import Dataset
-from diffcli.data.kinds import kind_of, models_for
+from diffcli.data.kinds import Items
 from diffcli.errors import UsageProblem
-from diffcli.metrics.health import line
+from diffcli.metrics.health import HEALTH, line
+from diffcli.pictures.samples import preview
 from diffcli.training.families.base import Family, Look
 from diffcli.training.fit import Validation
 from diffcli.training.objectives import objective
@@ -31,33 +28,30 @@ COVARIANCE_IMAGES = 10_000
 COVARIANCE_IMAGES_LARGE = 2_000  # of more than 2,000 numbers each: the work grows with the cube of the smaller count
 
 
-def build(recipe: Recipe, shape: tuple[int, ...], classes: int, bf16: bool) -> Denoiser:
-    """An untrained denoiser for items of this shape; raises UsageProblem if the network does not take such items."""
-    model = MODELS[recipe.model]
-    if model.dimensions != len(shape):
+def build(recipe: Recipe, items: Items, bf16: bool) -> Denoiser | Corrector:
+    """An untrained denoiser of such items; raises UsageProblem if the network does not take them."""
+    network, kind = MODELS[recipe.network.name], items.kind
+    if network.dimensions != kind.dimensions:
+        takers = [name for name, other in MODELS.items() if other.dimensions == kind.dimensions]
         raise UsageProblem(
-            f"the network {recipe.model} does not take {kind_of(shape).name}, which {recipe.dataset} holds",
-            f"use --model {models_for(shape)[0]}, or leave --recipe and --model out",
+            f"the network {recipe.network.name} does not take {kind.name}, which {recipe.data.name} holds",
+            f"use --model {takers[0]}, or leave --recipe and --model out",
         )
-    wanted = set(inspect.signature(model).parameters)
-    options = {k: v for k, v in vars(recipe).items() if k in wanted}
-    prior, learned = recipe.prior == "pixels", recipe.variance == "learned"
+    prior, learned = recipe.objective.prior == "pixels", recipe.objective.variance == "learned"
+    options = recipe.network.own()
     if prior:
         options["inputs"] = 3  # the images, and the prior's mean and standard deviation
     if learned:
         options["outputs"] = 2
-    return Denoiser(
-        model(shape[0], classes, bf16=bf16, **options),
-        recipe.predict,
-        prior=PixelHistogram() if prior else None,
-        learned=learned,
-        history=LossHistory() if recipe.draws == "importance" else None,
-    )
+    made = network(items.shape[0], len(items.classes), bf16=bf16, **options)
+    if prior:
+        return Corrector(made, PixelHistogram(), recipe.objective.predict, learned=learned)
+    return Denoiser(made, recipe.objective.predict, learned=learned)
 
 
-def begin(denoiser: Denoiser, dataset: Dataset, places: Tensor) -> None:
+def begin(denoiser: Denoiser | Corrector, dataset: Dataset, places: Tensor) -> None:
     """The histogram of the data, where the network corrects the denoiser that knows it."""
-    if isinstance(denoiser.prior, PixelHistogram):
+    if isinstance(denoiser, Corrector) and isinstance(denoiser.prior, PixelHistogram):
         denoiser.prior.count(dataset.take(places[:COVARIANCE_IMAGES])[0])
 
 
@@ -66,47 +60,48 @@ class DiffusionPreview:
 
     def __init__(self, recipe: Recipe, dataset: Dataset, places: Tensor, held: Tensor) -> None:
         self.schedule, self.seed = specs.schedule(recipe.schedule), recipe.seed
-        self.shape, self.kind = dataset.shape, kind_of(dataset.shape)
-        numbers = torch.Size(dataset.shape).numel()
+        self.items, self.health = dataset.items, HEALTH[dataset.items.kind.name]
+        numbers, kind = dataset.items.numbers, dataset.items.kind
         known, _ = dataset.take(places[: COVARIANCE_IMAGES if numbers <= 2000 else COVARIANCE_IMAGES_LARGE])
-        self.known, self.data = known, self.kind.health.of(known)
-        x0, labels = dataset.take(held)
-        told = recipe.label_drop < 1  # else the network has never seen a class
-        self.validation = Validation.fixed(x0, labels if told else None, self.schedule, recipe.seed)
-        self.linear_loss = self.validation.linear_loss(covariance_spectrum(known), recipe.predict)
-        self.numbers: Sequence[int] = range(self.kind.previewed(numbers))
-        classes = len(dataset.classes) if told else 0
-        self.labels = torch.tensor([i % classes for i in self.numbers]) if classes else None
+        self.known, self.data = known, self.health.of(known)
+        x0, conditions = dataset.take(held)
+        told = recipe.conditional  # else the network has never seen a class
+        self.validation = Validation.fixed(x0, conditions if told else {}, self.schedule, recipe.seed)
+        self.linear_loss = self.validation.linear_loss(covariance_spectrum(known), recipe.objective.predict)
+        self.count = kind.previewed(numbers)
+        self.conditions = dataset.items.in_turn(self.count) if told else {}
 
-    def look(self, denoiser: Denoiser) -> Look:
-        """Sample with DDIM from the same noise and classes as ever, and take the validation loss."""
+    def look(self, denoiser: Denoiser | Corrector) -> Look:
+        """Sample with DDIM from the same noise and conditions as ever, and take the validation loss."""
         device = next(denoiser.parameters()).device
         steps = min(STEPS, self.schedule.length or STEPS)
-        denoise = clipped(denoiser) if self.kind.bounded else denoiser
-        job = Job(denoise, levels(self.schedule, steps), ddim, self.shape, self.seed, self.labels, device)
-        samples = last(job.walk(self.numbers)).cpu()
-        health, loss = self.kind.health.of(samples), self.validation.loss(denoiser)
+        denoise = clipped(denoiser) if self.items.kind.bounded else denoiser
+        walk = levels(self.schedule, steps)
+        job = Job(denoise, walk, ddim, self.items.shape, self.seed, self.conditions, device)
+        samples = job.drawn(self.count, self.count)
+        health, loss = self.health.of(samples), self.validation.loss(denoiser)
         return Look(
             loss,
             self.linear_loss,
             f"validation loss {loss:.4f}, best linear denoiser {self.linear_loss:.4f}",
             f"validation loss {loss:.4f} (best linear denoiser {self.linear_loss:.4f}); {line(health, self.data)}",
-            self.kind.picture(samples, self.known),  # beside data where that helps the eye
+            preview(self.items.kind.name, samples, self.known),  # beside data where that helps the eye
             {"samples": health._asdict(), "data": self.data._asdict()},
         )
 
     def about(self) -> dict[str, object]:
-        return {self.kind.health.__name__.lower(): list(self.data), "linear_denoiser_loss": self.linear_loss}
+        return {"health": list(self.data), "linear_denoiser_loss": self.linear_loss}
 
 
-def then(recipe: Recipe, folder: Path, classes: Sequence[str]) -> str:
+def then(recipe: Recipe, folder: Path, items: Items) -> str:
     """The next command after training."""
-    if recipe.objective == "vlb":
+    if recipe.objective.name == "vlb":
         return f"diffcli vlb {folder}"
-    return f"diffcli sample {folder} --ddim" + (" --class all" if classes and recipe.label_drop < 1 else "")
+    return f"diffcli sample {folder} --ddim" + (" --class all" if items.classes and recipe.conditional else "")
 
 
 DIFFUSION = Family(
     "diffusion", "diffusion model", "", "diffcli", Recipe, RECIPES, build, objective, DiffusionPreview,
-    lambda recipe: f"{recipe.model}, {recipe.schedule} schedule, predicts {recipe.predict}", then, begin=begin,
+    lambda recipe: f"{recipe.network.name}, {recipe.schedule} schedule, predicts {recipe.objective.predict}",
+    then, begin=begin,
 )  # fmt: skip

@@ -1,63 +1,63 @@
 """Variational autoencoders in training: the networks, the bound, and a look at reconstructions and samples."""
 
-import inspect
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
+from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.models import vae
 from diffcli.core.processes import variational
 from diffcli.core.processes.laws.pixels import PIXELS, bits
 from diffcli.core.randomness import image_noise
 from diffcli.data.bits import binarised
 from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import Items
 from diffcli.errors import UsageProblem
 from diffcli.pictures.grid import grid
-from diffcli.training.families.base import Family, Look, Objective
+from diffcli.training.families.base import Family, Look
+from diffcli.training.fit import Objective
 from diffcli.training.recipes.vae import RECIPES, VaeRecipe
 
 COLUMNS, SAMPLE_ROWS = 10, 3  # of a preview, below a row of images and a row of their reconstructions
 
 
-def build(recipe: VaeRecipe, shape: tuple[int, ...], classes: int, bf16: bool) -> vae.VAE:
-    """An untrained VAE for images of this shape; raises UsageProblem for points and for colours in two values."""
-    if len(shape) != 3:
-        raise UsageProblem(f"{recipe.dataset} holds points; a VAE here is of images", "use --dataset mnist")
-    if shape[0] != 1 and recipe.pixels in ("static", "dynamic"):
-        raise UsageProblem(f"the images of {recipe.dataset} have colours, not two values", "use --pixels 8bit")
-    pixels, network = PIXELS[recipe.pixels](recipe.noise), vae.NETWORKS[recipe.model]
-    wanted = set(inspect.signature(network).parameters)
-    options = {k: v for k, v in vars(recipe).items() if k in wanted - {"latent"}}
-    return vae.VAE(recipe.latent, pixels, *network(shape, recipe.latent, pixels.count, **options), bf16=bf16)
+def build(recipe: VaeRecipe, items: Items, bf16: bool) -> vae.VAE:
+    """An untrained VAE of such images; raises UsageProblem for points and for colours in two values."""
+    if items.kind.dimensions != 3:
+        raise UsageProblem(f"{recipe.data.name} holds points; a VAE here is of images", "use --dataset mnist")
+    if items.shape[0] != 1 and recipe.pixels.name in ("static", "dynamic"):
+        raise UsageProblem(f"the images of {recipe.data.name} have colours, not two values", "use --pixels 8bit")
+    pixels = PIXELS[recipe.pixels.name](recipe.pixels.own().get("noise", 0.0))
+    network = vae.NETWORKS[recipe.network.name](items.shape, recipe.latent, pixels.count, **recipe.network.own())
+    return vae.VAE(recipe.latent, pixels, *network, bf16=bf16)
 
 
-def objective(recipe: VaeRecipe) -> Objective:
+def objective(recipe: VaeRecipe, items: Items) -> Objective:
     """The bound with its sign turned, at one z per image; β and free bits as the recipe says."""
 
-    def loss(model: vae.VAE, x0: Tensor, label: Tensor | None, generator: Generator) -> Tensor:
+    def loss(model: vae.VAE, x0: Tensor, conditions: Conditions, generator: Generator) -> Tensor:
         device = next(model.parameters()).device
-        if recipe.pixels == "dynamic":
+        if recipe.pixels.name == "dynamic":
             x0 = bits(x0, generator)
         noise = torch.randn(len(x0), model.latent, generator=generator).to(device)
         x = x0.to(device)
         found = variational.terms(model.encode(x), model.log_likelihood(x), noise)
-        return variational.objective(found, recipe.beta, recipe.free_bits)
+        return variational.objective(found, recipe.objective.beta, recipe.objective.free_bits)
 
-    return loss
+    return Objective(loss)
 
 
 def view(recipe: VaeRecipe, dataset: Dataset) -> Dataset:
     """The data set in bits, where they are drawn once for all."""
-    return binarised(dataset) if recipe.pixels == "static" else dataset
+    return binarised(dataset) if recipe.pixels.name == "static" else dataset
 
 
 class VaePreview:
     """The bound on images held out with fixed noise, their reconstructions, and samples from fixed places."""
 
     def __init__(self, recipe: VaeRecipe, dataset: Dataset, places: Tensor, held: Tensor) -> None:
-        fixed = binarised(dataset) if recipe.pixels == "dynamic" else dataset
+        fixed = binarised(dataset) if recipe.pixels.name == "dynamic" else dataset
         self.x, _ = fixed.take(held)
         self.noise = image_noise(recipe.seed, "validation", range(len(self.x)), (recipe.latent,))
         self.start = image_noise(recipe.seed, "start", range(COLUMNS * SAMPLE_ROWS), (recipe.latent,))
@@ -91,12 +91,13 @@ class VaePreview:
 
 def describe(recipe: VaeRecipe) -> str:
     """The network and the choices."""
-    twist = [f"β {recipe.beta:g}"] if recipe.beta != 1 else []
-    twist += [f"{recipe.free_bits:g} free nats per unit"] if recipe.free_bits else []
-    return ", ".join([recipe.model, f"{recipe.latent} units", f"{recipe.pixels} pixels", *twist])
+    wanted = recipe.objective
+    twist = [f"β {wanted.beta:g}"] if wanted.beta != 1 else []
+    twist += [f"{wanted.free_bits:g} free nats per unit"] if wanted.free_bits else []
+    return ", ".join([recipe.network.name, f"{recipe.latent} units", f"{recipe.pixels.name} pixels", *twist])
 
 
-def then(recipe: VaeRecipe, folder: Path, classes: Sequence[str]) -> str:
+def then(recipe: VaeRecipe, folder: Path, items: Items) -> str:
     """The next command after training."""
     return f"diffcli vae evaluate {folder}"
 

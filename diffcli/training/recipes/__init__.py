@@ -1,55 +1,57 @@
 """A recipe: everything that decides what a training run computes. Plain values, typed and checked, in one TOML file.
 
-Here is what the recipes of all families of models share; each family has a file of its own beside this one.
+It is a tree of tables. Some, as [network], are a choice: its `name` decides which keys it has, so a key that would do
+nothing does not exist. Here is what the recipes of all families of models share, and how values get into them; each
+family has a file of its own beside this one.
 """
 
 import ast
-import dataclasses
-import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar
 
 from diffcli.errors import DataProblem, UsageProblem, one_of
+from diffcli.training.recipes.keys import Keys, choice, chosen, key, table
+from diffcli.training.recipes.optimizers import OPTIMIZERS, MuonKeys
 
+ALIASES = {"dataset": "data.name", "model": "network.name", "label_drop": "objective.drop"}
+"""Names of keys that are not found by themselves; they are also those of recipes from before there were tables."""
 
-def key(default: Any, text: str, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf) -> Any:
-    """A field of a recipe with its range: `least` and `most` are allowed, `above` is not."""
-    return field(default=default, metadata={"text": text, "least": least, "most": most, "above": above})
+FLAT = (  # the keys of every recipe from before there were tables, as a run wrote them
+    "dataset", "size", "flip", "minutes", "steps", "batch", "optimizer", "lr", "muon_lr", "weight_decay", "warmup",
+    "clip", "ema", "precision", "checkpoint_every", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Training:
+class DataKeys(Keys):
+    """What is trained on."""
+
+    name: str = key("mnist", "a name, of images or of points, or a folder of images")  # type: ignore[misc]
+    size: int = key(0, "side to crop and resize a folder's images to; 0 leaves them", least=0, most=1024)
+    augment: str = key("", "what is done to each image at random, with commas: flip; not for points")
+
+
+@dataclass(frozen=True)
+class Training(Keys):
     """The keys that every recipe has. Raises UsageProblem when a value has the wrong type or lies out of range."""
 
     family: ClassVar[str]
 
-    dataset: str = key("mnist", "a name, of images or of points, or a folder of images")
-    size: int = key(0, "side to crop and resize a folder's images to; 0 leaves them", least=0, most=1024)
-    flip: bool = key(False, "mirror half of the images; not for points")
-
     minutes: float = key(5.0, "time budget; used where steps is 0", above=0, most=1e6)
     steps: int = key(0, "optimiser steps; 0 means train for `minutes`", least=0)
     batch: int = key(64, "images or points per step", least=1, most=65536)
-    optimizer: str = key("muon", "muon (with AdamW for what is no matrix) or adamw")
-    lr: float = key(2e-3, "learning rate of AdamW", above=0, most=10)
-    muon_lr: float = key(0.02, "learning rate of Muon", above=0, most=10)
-    weight_decay: float = key(0.0, "of both optimisers", least=0, most=10)
-    warmup: int = key(30, "steps over which the learning rate rises", least=1)
-    clip: float = key(1.0, "longest gradient", above=0)
-    ema: float = key(0.995, "decay of the averaged weights", least=0, most=0.99999)
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
-
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
     seed: int = key(0, "of all randomness", least=0, most=2**63 - 1)
 
+    data: DataKeys = table(DataKeys())
+    optimizer: Any = choice(OPTIMIZERS, MuonKeys(), "how the weights are moved")
+
     def __post_init__(self) -> None:
-        types = get_type_hints(type(self))
-        for f in fields(self):
-            object.__setattr__(self, f.name, _checked(f, types[f.name], getattr(self, f.name)))
-        one_of(self.optimizer, ("muon", "adamw"), "optimizer")
+        super().__post_init__()
         one_of(self.precision, ("auto", "bf16", "fp32"), "precision")
 
     def check_core(self) -> None:
@@ -69,14 +71,54 @@ def load_recipe(name: str, known: Mapping[str, R]) -> R:
         raise DataProblem(f"cannot read {name}: {error.strerror}", f"named recipes: {', '.join(known)}") from None
     except (ValueError, RecursionError) as error:  # bad syntax, bytes that are no text, numbers without end
         raise DataProblem(f"{name} is not TOML: {error}", "lines look like: batch = 64") from None
-    return override(known["default"], values)
+    return from_dict(known["default"], values)
+
+
+def from_dict(recipe: R, values: Mapping[str, Any]) -> R:
+    """The recipe with the values that a file or a checkpoint holds, of today's form or of that without tables.
+
+    Recipes without tables, as runs wrote them, hold the keys of every network and optimiser: those not used are left.
+    """
+    if not all(name in values for name in FLAT):
+        return override(recipe, values)
+    recipe = override(recipe, {k: v for k, v in values.items() if _address(recipe, k, strict=False).endswith(".name")})
+    return override(recipe, {k: v for k, v in values.items() if _address(recipe, k, strict=False)})
 
 
 def override(recipe: R, values: Mapping[str, Any]) -> R:
-    """The recipe with some keys replaced; `minutes` alone makes a recipe of steps one by the clock."""
-    for name in values:
-        one_of(name, [f.name for f in fields(recipe)], "key of the recipe")
-    return replace(recipe, **({"steps": 0} if "minutes" in values else {}) | dict(values))
+    """The recipe with some keys replaced; `minutes` alone makes a recipe of steps one by the clock.
+
+    values:  by address, as network.width, or in tables, or by the last part alone where only one table has it;
+             a table by itself stands for its choice, so optimizer is optimizer.name
+
+    Raises UsageProblem for a key that does not exist, or not with these choices.
+    """
+    given = {"steps": 0} if "minutes" in values else {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            one_of(name, tables(recipe), "table of the recipe")
+            given |= {f"{name}.{k}": v for k, v in value.items()}
+        elif name == "flip":
+            given["data.augment"] = "flip" if value is True else "" if value is False else value
+        else:
+            given[name] = value
+    choices = {n: a for n in given if (a := _address(recipe, n, strict=False)).endswith(".name")}
+    for name, address in choices.items():
+        recipe = _replaced(recipe, address, given.pop(name))
+    for name, value in given.items():
+        recipe = _replaced(recipe, _address(recipe, name), value)
+    return recipe
+
+
+def value_of(recipe: Training, name: str) -> Any:
+    """The value of a key, by address or alias."""
+    head, _, leaf = _address(recipe, name).partition(".")
+    return getattr(getattr(recipe, head), leaf) if leaf else getattr(recipe, head)
+
+
+def tables(recipe: Training) -> dict[str, Keys]:
+    """The tables of a recipe, by name."""
+    return {f.name: getattr(recipe, f.name) for f in fields(recipe) if isinstance(getattr(recipe, f.name), Keys)}
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
@@ -94,37 +136,97 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
 
 
 def to_dict(recipe: Training) -> dict[str, Any]:
-    """Plain values, for TOML and JSON."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(recipe).items()}
+    """Plain values in tables, for TOML and JSON."""
+    found: dict[str, Any] = {k: _plain(v) for k, v in recipe.own().items()}
+    for name, part in tables(recipe).items():
+        of_choice = {"name": part.name} if _field(recipe, name).metadata["choices"] else {}
+        found[name] = of_choice | {k: _plain(v) for k, v in part.own().items()}
+    return found
 
 
-def _checked(f: dataclasses.Field[Any], kind: Any, value: Any) -> Any:
-    """The value as `kind`, in the range of the field."""
-    if kind == tuple[int, ...]:
-        items = value if isinstance(value, tuple | list) else (value,)
-        return tuple(_checked(f, int, item) for item in items)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300:
-        value = float(value)
-    if kind is not type(value):
-        raise UsageProblem(f"{f.name} must be {_describe(kind)}, not {value!r}", f"{f.name}: {f.metadata['text']}")
-    if kind in (int, float):
-        least, most, above = (f.metadata[k] for k in ("least", "most", "above"))
-        if not (abs(value) < math.inf and least <= value <= most and value > above):
+def to_toml(recipe: Training) -> str:
+    """The same as TOML, with what each key is beside it."""
+    import tomlkit
+
+    document = tomlkit.document()
+    for name, item in _items(recipe):
+        document.add(name, item)
+    for name, part in tables(recipe).items():
+        section = tomlkit.table()
+        metadata = _field(recipe, name).metadata
+        if metadata["choices"]:
+            text = f"{metadata['text']}: {', '.join(metadata['choices'])}"
+            section.add("name", tomlkit.item(part.name).comment(text))
+        for leaf, item in _items(part):
+            section.add(leaf, item)
+        document.add(name, section)
+    return tomlkit.dumps(document)
+
+
+def _items(keys: Keys) -> Iterator[tuple[str, Any]]:
+    """Names and TOML values of a table, each with its comment."""
+    import tomlkit
+
+    for name, value in keys.own().items():
+        yield name, tomlkit.item(_plain(value)).comment(_field(keys, name).metadata["text"])
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _field(keys: Keys, name: str) -> Field[Any]:
+    return next(f for f in fields(keys) if f.name == name)
+
+
+def _replaced(recipe: R, address: str, value: Any) -> R:
+    """The recipe with the value at an address, head or head.leaf."""
+    head, _, leaf = address.partition(".")
+    if not leaf:
+        return replace(recipe, **{head: value})
+    part: Any
+    part, choices = getattr(recipe, head), _field(recipe, head).metadata["choices"]
+    if leaf == "name" and choices:
+        part = chosen(_field(recipe, head), str(value), part)
+        return replace(recipe, **{head: part})
+    if leaf not in part.own():
+        _refuse(recipe, leaf, f"key of [{head}]", list(part.own()), {head: part})
+    return replace(recipe, **{head: replace(part, **{leaf: value})})
+
+
+def _address(recipe: Training, name: str, *, strict: bool = True) -> str:
+    """Where a key is, head or head.leaf; "" where it is nowhere, unless strict."""
+    name = ALIASES.get(name, name)
+    parts = tables(recipe)
+    if "." in name:
+        if strict:
+            one_of(name.partition(".")[0], parts, "table of the recipe")
+        return name
+    if name in recipe.own():
+        return name
+    if name in parts:
+        if _field(recipe, name).metadata["choices"]:
+            return f"{name}.name"
+        raise UsageProblem(f"{name} is a table of the recipe", f"its keys: {', '.join(parts[name].own())}")
+    owners = [head for head, part in parts.items() if name in part.own() or name == "name"]
+    if len(owners) > 1:
+        raise UsageProblem(f"{name} is a key of several tables", f"write {' or '.join(f'{o}.{name}' for o in owners)}")
+    if owners:
+        return f"{owners[0]}.{name}"
+    if strict:
+        every = [*recipe.own(), *ALIASES, *parts, *(k for part in parts.values() for k in part.own())]
+        _refuse(recipe, name, "key of the recipe", every, parts)
+    return ""
+
+
+def _refuse(recipe: Training, name: str, what: str, known: list[str], parts: Mapping[str, Keys]) -> None:
+    """Raise UsageProblem for a key that is not there: that of another choice, or of none."""
+    for head, part in parts.items():
+        choices = _field(recipe, head).metadata["choices"]
+        owners = [c for c, kind in choices.items() if name in {f.name for f in fields(kind)}]
+        if owners:
             raise UsageProblem(
-                f"{f.name} must be {_range(least, most, above)}, not {value}",
-                f"{f.name}: {f.metadata['text']}",
+                f"{name} does nothing with the {head} {part.name}: it belongs to {', '.join(owners)}",
+                f"leave it out, or add --set {head}={owners[0]}",
             )
-    return value
-
-
-def _describe(kind: type) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}[kind]
-
-
-def _range(least: float, most: float, above: float) -> str:
-    parts = [
-        f"above {above:g}" if above > -math.inf else "",
-        f"at least {least:g}" if least > -math.inf else "",
-    ]
-    parts.append(f"at most {most:g}" if most < math.inf else "")
-    return " and ".join(part for part in parts if part) or "finite"
+    one_of(name, known, what)

@@ -1,11 +1,67 @@
 """The recipes of diffusion models."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from diffcli.data.points import TITLES
 from diffcli.errors import UsageProblem, one_of
-from diffcli.training.recipes import Training, key
+from diffcli.training.recipes import DataKeys, Training
+from diffcli.training.recipes.keys import Keys, choice, key, table
+from diffcli.training.recipes.networks import NETWORKS, MlpKeys, UNetKeys
+from diffcli.training.recipes.optimizers import AdamWKeys, MuonKeys
+
+
+@dataclass(frozen=True)
+class ObjectiveKeys(Keys):
+    """What all objectives have."""
+
+    variance: ClassVar[str] = "fixed"
+    weighting: ClassVar[str] = "target"
+
+    predict: str = key("v", "what the network predicts, and the unit of the loss")
+    drop: float = key(0.1, "share of images trained without a condition, as their class", least=0, most=1)
+    draws: str = key("uniform", "of times to train at: uniform, or importance, by the losses so far")
+    prior: str = key("none", "what the network corrects: none, or pixels, the denoiser that knows their histogram")
+
+
+@dataclass(frozen=True)
+class SimpleKeys(ObjectiveKeys):
+    """The squared error, levels weighted."""
+
+    name: ClassVar[str] = "simple"
+
+    weighting: str = key("target", "of the levels: target is the plain loss of what is predicted")  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class BoundKeys(ObjectiveKeys):
+    """The variational bound."""
+
+    name: ClassVar[str] = "vlb"
+
+    chain: int = key(1000, "steps of the chain whose bound is trained on", least=2, most=100_000)
+    variance: str = key("fixed", "of the reverse steps: fixed or learned")  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class HybridKeys(ObjectiveKeys):
+    """simple + 0.001 vlb, which is there to learn the variance."""
+
+    name: ClassVar[str] = "hybrid"
+
+    weighting: str = key("target", "of the levels: target is the plain loss of what is predicted")  # type: ignore[misc]
+    chain: int = key(1000, "steps of the chain whose bound is trained on", least=2, most=100_000)
+    variance: str = key("learned", "of the reverse steps")  # type: ignore[misc]
+
+
+OBJECTIVES: dict[str, type[Keys]] = {"simple": SimpleKeys, "vlb": BoundKeys, "hybrid": HybridKeys}
+
+
+@dataclass(frozen=True)
+class SamplingKeys(Keys):
+    """What `sample` does unless told."""
+
+    guidance: float = key(1.5, "how strongly a condition is followed; 1 is none", least=0, most=100)
 
 
 @dataclass(frozen=True)
@@ -14,27 +70,10 @@ class Recipe(Training):
 
     family: ClassVar[str] = "diffusion"
 
-    schedule: str = key("cosine", "noise schedule")
-    predict: str = key("v", "what the network predicts")
-
-    model: str = key("unet", "network")
-    widths: tuple[int, ...] = key((64, 128), "channels of the unet at each resolution", least=1, most=4096)
-    blocks: int = key(1, "residual blocks at each resolution", least=1, most=16)
-    attention: tuple[int, ...] = key((), "resolutions with self-attention beside the middle, 0 the finest", least=0)
-    fold: int = key(2, "side of the pixel square folded into channels", least=1, most=16)
-    width: int = key(128, "numbers per layer of the mlp", least=1, most=4096)
-    depth: int = key(4, "residual blocks of the mlp", least=1, most=64)
-    dropout: float = key(0.0, "share of activations dropped", least=0, most=0.9)
-
-    objective: str = key("simple", "what is minimised: simple, vlb, or hybrid, which is simple + 0.001 vlb")
-    weighting: str = key("target", "of the levels in simple: target is the plain loss of what is predicted")
-    variance: str = key("fixed", "of the reverse steps: fixed, or learned by hybrid or vlb")
-    chain: int = key(1000, "steps of the chain whose bound is trained on", least=2, most=100_000)
-    draws: str = key("uniform", "of times to train at: uniform, or importance, by the losses so far")
-    prior: str = key("none", "what the network corrects: none, or pixels, the denoiser that knows their histogram")
-
-    label_drop: float = key(0.1, "share of images trained without their class", least=0, most=1)
-    guidance: float = key(1.5, "how strongly `sample` follows a class unless told; 1 is none", least=0, most=100)
+    schedule: str = key("cosine", "noise schedule, with its parameters: linear,steps=250")
+    network: Any = choice(NETWORKS, UNetKeys(), "what is trained")
+    objective: Any = choice(OBJECTIVES, SimpleKeys(), "what is minimised")
+    sampling: SamplingKeys = table(SamplingKeys())
 
     def check_core(self) -> None:
         """Check the names that belong to the core, and that schedule and target go together. Imports torch."""
@@ -43,43 +82,32 @@ class Recipe(Training):
         from diffcli.core.models import MODELS
         from diffcli.specs import schedule
 
-        law = schedule(self.schedule)
-        one_of(self.predict, TARGETS, "prediction")
-        one_of(self.model, MODELS, "model")
-        one_of(self.objective, ("simple", "vlb", "hybrid"), "objective")
-        one_of(self.weighting, ("target", *WEIGHTINGS), "weighting")
-        one_of(self.variance, ("fixed", "learned"), "variance")
-        one_of(self.draws, ("uniform", "importance"), "draws")
-        one_of(self.prior, ("none", "pixels"), "prior")
-        self._check_objective(law.length)
+        law, objective = schedule(self.schedule), self.objective
+        one_of(objective.predict, TARGETS, "prediction")
+        one_of(self.network.name, MODELS, "network")
+        one_of(objective.weighting, ("target", *WEIGHTINGS), "weighting")
+        one_of(objective.variance, ("fixed", "learned"), "variance")
+        one_of(objective.draws, ("uniform", "importance"), "draws")
+        one_of(objective.prior, ("none", "pixels"), "prior")
+        if objective.name == "hybrid" and objective.variance == "fixed":
+            raise UsageProblem("the objective hybrid is there to learn the variance", "use --set variance=learned")
+        if objective.name != "simple" and law.length is not None and objective.chain > law.length:
+            raise UsageProblem(
+                f"a chain of {objective.chain} steps does not fit {self.schedule}", f"use --set chain={law.length}"
+            )
+        if objective.prior == "pixels" and self.data.name in TITLES:
+            raise UsageProblem("the prior pixels is of images", "use --set prior=none")
         try:
-            check_pair(law, self.predict)
+            check_pair(law, objective.predict)
         except ValueError as error:
             raise UsageProblem(
-                f"{self.schedule} and {self.predict} do not go together: {error}", "use --predict v"
+                f"{self.schedule} and {objective.predict} do not go together: {error}", "use --predict v"
             ) from None
-        if max(self.attention, default=0) >= len(self.widths):
-            raise UsageProblem(
-                f"attention={list(self.attention)} names a resolution that widths={list(self.widths)} does not have",
-                f"resolutions count from 0 to {len(self.widths) - 1}",
-            )
 
-    def _check_objective(self, length: int | None) -> None:
-        """Refuse choices that would do nothing, or cannot be trained together."""
-        if self.objective == "simple" and self.variance == "learned":
-            raise UsageProblem("the objective simple does not train a variance", "use --set objective=hybrid")
-        if self.objective == "hybrid" and self.variance == "fixed":
-            raise UsageProblem("the objective hybrid is there to learn the variance", "add --set variance=learned")
-        if self.objective == "vlb" and self.weighting != "target":
-            raise UsageProblem(
-                "the objective vlb has its own weighting", "leave weighting out, or use objective=simple"
-            )
-        if length is not None and self.chain > length and self.objective != "simple":
-            raise UsageProblem(
-                f"a chain of {self.chain} steps does not fit {self.schedule}", f"use --set chain={length}"
-            )
-        if self.prior == "pixels" and self.model != "unet":
-            raise UsageProblem("the prior pixels is of images", "use --set prior=none")
+    @property
+    def conditional(self) -> bool:
+        """Whether the network is ever told a condition."""
+        return self.objective.drop < 1
 
 
 def suited(dataset: object) -> Recipe:
@@ -90,15 +118,19 @@ def suited(dataset: object) -> Recipe:
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(),
     "ddpm": Recipe(
-        schedule="linear", predict="eps", fold=1, widths=(32, 64, 128), blocks=2, attention=(1,), dropout=0.1,
-        optimizer="adamw", lr=2e-4, batch=128, ema=0.9999, steps=100_000, warmup=5000, guidance=1.0,
+        schedule="linear", steps=100_000, batch=128,
+        network=UNetKeys(widths=(32, 64, 128), blocks=2, attention=(1,), fold=1, dropout=0.1),
+        objective=SimpleKeys(predict="eps"), sampling=SamplingKeys(guidance=1.0),
+        optimizer=AdamWKeys(lr=2e-4, ema=0.9999, warmup=5000),
     ),
     "points": Recipe(
-        dataset="moons", model="mlp", steps=2000, batch=512, optimizer="adamw", ema=0.999, precision="fp32",
+        data=DataKeys("moons"), network=MlpKeys(), steps=2000, batch=512, optimizer=AdamWKeys(ema=0.999),
+        precision="fp32",
     ),
     "mnist-likelihood": Recipe(
-        minutes=60.0, schedule="log-snr", predict="eps", widths=(32, 64), ema=0.999, objective="vlb",
-        variance="learned", draws="importance", prior="pixels", label_drop=1.0, guidance=1.0,
+        minutes=60.0, schedule="log-snr", network=UNetKeys(widths=(32, 64)), optimizer=MuonKeys(ema=0.999),
+        objective=BoundKeys(predict="eps", variance="learned", draws="importance", prior="pixels", drop=1.0),
+        sampling=SamplingKeys(guidance=1.0),
     ),
-    "tiny": Recipe(widths=(8, 16), steps=20, batch=16, warmup=5),
+    "tiny": Recipe(network=UNetKeys(widths=(8, 16)), steps=20, batch=16, optimizer=MuonKeys(warmup=5)),
 }  # fmt: skip

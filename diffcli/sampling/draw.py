@@ -1,0 +1,66 @@
+"""Drawing what was prepared: the samples, the frames on the way, and whether they are numbers at all."""
+
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from diffcli.core.levels import Level
+from diffcli.errors import DivergedProblem
+from diffcli.sampling.prepare import Prepared, SamplingOptions
+
+
+class Samples(NamedTuple):
+    """What was drawn.
+
+    x:       [count, ...] on the CPU
+    frames:  all items after each of the steps that are shown, and the levels there
+    """
+
+    x: Tensor
+    frames: list[Tensor]
+    levels: list[Level]
+
+
+class Advance(NamedTuple):
+    """Steps of single items that are done, and the samples when all are."""
+
+    done: int
+    samples: Samples | None = None
+
+
+def drawn(prepared: Prepared, batch: int, shown: Collection[int] = ()) -> Iterator[Advance]:
+    """All items of the job; the last one yielded has the samples.
+
+    shown:  numbers of the steps after which the items are kept
+
+    Raises DivergedProblem where some are not finite.
+    """
+    job, count = prepared.job, prepared.count
+    kept: dict[int, list[Tensor]] = {step: [] for step in (*sorted(shown), job.steps)}
+    for part in job.draw(count, batch):
+        if part.step in shown:
+            kept[part.step].append(part.x.cpu())
+        if part.step == job.steps - 1:
+            kept[job.steps].append(part.x.cpu())
+        yield Advance(min(part.done, job.steps * count))
+    *frames, x = (torch.cat(parts) for parts in kept.values())
+    if lost := int((~x.flatten(1).isfinite().all(1)).sum()):
+        raise DivergedProblem(
+            f"{lost} of {count} {prepared.model.items.kind.name} are not finite: the walk or the model diverged",
+            "take more --steps, another --grid or another --sampler",
+        )
+    yield Advance(job.steps * count, Samples(x, frames, [job.levels[i + 1] for i in sorted(shown)]))
+
+
+def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -> dict[str, Any]:
+    """What made the samples, to be written into their picture. how: what else was asked for."""
+    found = {
+        "checkpoint": prepared.model.name, "sampler": prepared.sampler, "grid": prepared.grid,
+        "schedule": prepared.model.schedule_name, **wanted.options, "class": wanted.label,
+        "guidance": prepared.guidance, "guidance_interval": wanted.guidance_interval,
+        "guidance_rescale": wanted.guidance_rescale, "clip": wanted.clip, "threshold": wanted.threshold,
+        "weights": wanted.weights, "seed": wanted.seed, "count": prepared.count, **how,
+    }  # fmt: skip
+    return {f"diffcli {k.replace('_', '-')}": v for k, v in found.items() if v is not None}

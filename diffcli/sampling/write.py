@@ -1,0 +1,55 @@
+"""What was drawn, written as pictures: a grid or a scatter, one file each, frames, an array."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from diffcli.pictures.grid import save_array, save_gif, save_png, single
+from diffcli.pictures.samples import animation, picture
+from diffcli.sampling.draw import Samples
+from diffcli.sampling.planes import PlanarData
+from diffcli.sampling.prepare import Prepared
+from diffcli.system.files import Place
+
+
+class Output(NamedTuple):
+    """What to write, and where.
+
+    place:    of the picture, the animation and the single images
+    strip:    columns of the samples that lie between two, which become an animation too; 0 for a grid
+    animate:  whether the walk becomes an animation
+    """
+
+    place: Place
+    array: Path | None = None
+    each: bool = False
+    animate: bool = False
+    strip: int = 0
+
+
+def write(
+    prepared: Prepared, samples: Samples, output: Output, facts: dict[str, Any], data: Path | None
+) -> tuple[list[Path], list[Path]]:
+    """Write all that is wanted; the paths of the pictures and arrays, and those of the single images.
+
+    facts:  to be kept in the pictures
+    data:   folder to look for data sets in first
+    """
+    place, model = output.place, prepared.model
+    written = [place.picture]
+    plane = PlanarData.of_model(model, data)
+    density = plane.density() if plane else None
+    scene = picture(samples.x, columns=output.strip, above=prepared.source, density=density, law=model.exact)
+    save_png(written[0], scene, facts)
+    if output.animate or output.strip:
+        written.append(place.animation)
+        moving = animation(samples.frames, samples.levels, density) if output.animate else map(single, samples.x)
+        save_gif(written[-1], list(moving))
+    singles = [place.singles / f"{i:05d}.png" for i in range(prepared.count)] if output.each else []
+    if output.each:
+        place.singles.mkdir(exist_ok=True)
+    for path, image in zip(singles, samples.x, strict=False):
+        save_png(path, single(image), facts)
+    if output.array:
+        written.append(output.array)
+        save_array(output.array, samples.x)
+    return written, singles
