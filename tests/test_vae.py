@@ -103,8 +103,8 @@ def test_a_linear_autoencoder_learns_the_components_of_its_data() -> None:
 def test_bounds_rise_from_one_sample_to_many(tmp_path: Path) -> None:
     finish(Session(RECIPES["tiny"], CPU, None, time.monotonic()), runs.create(tmp_path / "run", "mnist"))
     trained = load_trained(str(tmp_path / "run"), device=CPU, family="vae")
-    model = vae_bounds.exact(trained)
-    _, x, labels = vae_bounds.images(trained, 30, None)
+    model = vae_bounds.in_full_precision(trained)
+    _, x, labels = vae_bounds.test_images(trained, 30, None)
     assert labels is not None
     weights = torch.cat(list(vae_bounds.log_weights(model, x, 64, 0)), dim=1)
     assert weights.shape == (30, 64)

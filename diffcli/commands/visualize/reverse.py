@@ -35,14 +35,15 @@ def reverse(
     from diffcli.system.files import fresh_place
 
     show = Show(as_json=as_json, quiet=quiet)
-    wish = SamplingOptions(
+    wanted = SamplingOptions(
         sampler=sampler, steps=steps, grid=grid, schedule=schedule, label=label, guidance=guidance, count=count,
         seed=seed, device=device,
     )  # fmt: skip
-    process = reverse_process(run, wish, columns)
-    for note in process.model.notes:
+    process = reverse_process(run, wanted, columns)
+    model, steps = process.prepared.model, process.prepared.job.steps
+    for note in model.notes:
         show.note(f"note: {note}")
     with fresh_place(out, "reverse", "reverse.png", "reverse.gif") as (figure, gif, _):
         write_pictures(process, figure, gif)
-    document = {"figure": str(figure), "animation": str(gif), "sampler": sampler, "steps": process.steps}
-    show.result(document, [str(figure), str(gif), f"next: diffcli sample {process.model.target} --ddim --animate"])
+    document = {"figure": str(figure), "animation": str(gif), "sampler": sampler, "steps": steps}
+    show.result(document, [str(figure), str(gif), f"next: diffcli sample {model.target} --ddim --animate"])

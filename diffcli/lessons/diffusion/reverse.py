@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from diffcli.core.diffusion.job import Job, even_in_angle, spread
+from diffcli.core.diffusion.job import even_in_angle, spread
 from diffcli.core.diffusion.samplers import Step
 from diffcli.core.levels import Level
 from diffcli.errors import UsageProblem
@@ -13,9 +13,8 @@ from diffcli.lessons.diffusion.pictures import reverse_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.grid import grid, save_gif, save_png
 from diffcli.pictures.points import extent, moving, row
-from diffcli.sampling.models import Model
 from diffcli.sampling.planes import PlanarData
-from diffcli.sampling.prepare import SamplingOptions, prepare
+from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
 
 FRAMES = 40  # of the animation, at most
 MOST_IMAGES = 10
@@ -24,27 +23,21 @@ USUAL_IMAGES, USUAL_POINTS = (3, 9), (2000, 6)  # how many of them, at how many 
 
 @dataclass(frozen=True)
 class ReverseProcess:
-    """A sampling job, its model, and what of it to look at.
+    """A sampling job, and what of it to look at.
 
     plane:    the data of the model, where they are points in the plane
     count:    how many items
     columns:  how many levels
     """
 
-    job: Job
-    model: Model
-    sampler: str
+    prepared: Prepared
     plane: PlanarData | None
     count: int
     columns: int
 
     @property
-    def steps(self) -> int:
-        return len(self.job.levels) - 1
-
-    @property
     def title(self) -> str:
-        return f"{self.sampler} in {self.steps} steps"
+        return f"{self.prepared.sampler} in {self.prepared.job.steps} steps"
 
 
 def reverse_process(target: str | None, options: SamplingOptions, columns: int | None) -> ReverseProcess:
@@ -52,21 +45,22 @@ def reverse_process(target: str | None, options: SamplingOptions, columns: int |
 
     Raises UsageProblem for items that cannot be drawn, and where `prepare` does.
     """
-    job, model = prepare(target, options)
-    plane, count = PlanarData.of_model(model), options.count
-    if plane is None and len(job.shape) != 3:
-        raise UsageProblem(f"points with {job.shape[0]} coordinates cannot be drawn in the plane", "use 2, or sample")
+    prepared = prepare(target, options)
+    plane, count, shape = PlanarData.of_model(prepared.model), options.count, prepared.job.shape
+    if plane is None and len(shape) != 3:
+        raise UsageProblem(f"points with {shape[0]} coordinates cannot be drawn in the plane", "use 2, or sample")
     if plane is None and count and count > MOST_IMAGES:
         raise UsageProblem(f"--count must be at most {MOST_IMAGES} for images, not {count}")
     usual_count, usual_columns = USUAL_POINTS if plane else USUAL_IMAGES
-    return ReverseProcess(job, model, options.sampler, plane, count or usual_count, columns or usual_columns)
+    return ReverseProcess(prepared, plane, count or usual_count, columns or usual_columns)
 
 
 def write_pictures(process: ReverseProcess, figure: Path, animation: Path) -> None:
     """Walk; the items at some of the levels as a PNG, at most of them as a GIF."""
-    levels = process.job.levels[1:]
-    walk = list(zip(levels, process.job.walk(range(process.count)), strict=True))
-    shown, frames = even_in_angle(levels, process.columns), spread(process.steps, FRAMES)
+    job = process.prepared.job
+    levels = job.levels[1:]
+    walk = list(zip(levels, job.walk(range(process.count)), strict=True))
+    shown, frames = even_in_angle(levels, process.columns), spread(job.steps, FRAMES)
     if process.plane:
         points = [(level, step.x) for level, step in walk]
         strip = process.plane.panels([points[i] for i in shown])

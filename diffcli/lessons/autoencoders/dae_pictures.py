@@ -1,24 +1,23 @@
 """Pictures of denoisers: their quality over the amount, examples side by side, and the score that one holds."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from diffcli.pictures.figures import write_figure
-from diffcli.pictures.grid import single
+from diffcli.evaluation.denoisers import TITLES
+from diffcli.pictures.fields import draw_arrows, usual_length
+from diffcli.pictures.figures import show_image
 
 COLOURS = {
     "noisy": "#6b7280", "median": "#0891b2", "linear": "#2563eb", "memorising": "#9333ea", "network": "#c2410c",
 }  # fmt: skip
-LABELS = {"noisy": "corrupted", "median": "median 3x3", "linear": "best linear"}
 MAGNIFIED = 5  # of the difference of two fields
 
 
-def quality_figure(path: Path, rows: Sequence[Mapping[str, Any]], title: str, unit: str) -> None:
+def quality_figure(rows: Sequence[Mapping[str, Any]], title: str, unit: str) -> Figure:
     """PSNR and SSIM over the amount, a curve per denoiser with bars of two standard errors."""
     figure = Figure(figsize=(10.5, 4.4), layout="constrained")
     figure.suptitle(title)
@@ -30,7 +29,7 @@ def quality_figure(path: Path, rows: Sequence[Mapping[str, Any]], title: str, un
                 [row[key] for row in chosen],
                 [2 * row[f"{key}_error"] for row in chosen],
                 color=COLOURS[denoiser],
-                label=LABELS.get(denoiser, denoiser),
+                label=TITLES[denoiser],
                 marker="o",
                 markersize=4,
                 linewidth=2.4 if denoiser == "network" else 1.4,
@@ -44,12 +43,10 @@ def quality_figure(path: Path, rows: Sequence[Mapping[str, Any]], title: str, un
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False)
-    write_figure(figure, path)
+    return figure
 
 
-def examples_figure(
-    path: Path, columns: Mapping[str, tuple[Tensor, list[float]]], names: Mapping[str, str], title: str
-) -> None:
+def examples_figure(columns: Mapping[str, tuple[Tensor, list[float]]], title: str) -> Figure:
     """A column per denoiser, images [N, C, H, W] down it, each with its PSNR."""
     count = len(next(iter(columns.values()))[0])
     figure = Figure(figsize=(1.45 * len(columns), 1.62 * count + 0.7), layout="constrained")
@@ -57,32 +54,26 @@ def examples_figure(
     grid = figure.subplots(count, len(columns), squeeze=False)
     for c, (name, (images, quality)) in enumerate(columns.items()):
         for r, image in enumerate(images):
-            _image(grid[r][c], image)
+            show_image(grid[r][c], image)
             if quality:
                 grid[r][c].set_xlabel(f"{quality[r]:.1f}", fontsize=8, labelpad=2)
-        grid[0][c].set_title(names.get(name, name), fontsize=9)
-    write_figure(figure, path)
+        grid[0][c].set_title(TITLES.get(name, name), fontsize=9)
+    return figure
 
 
-def before_after_figure(path: Path, images: Mapping[str, Tensor], title: str) -> None:
+def before_after_figure(images: Mapping[str, Tensor], title: str) -> Figure:
     """Images [C, H, W] of one size side by side."""
     height, width = next(iter(images.values())).shape[-2:]
     tall = min(6.0, max(2.0, 3.4 * height / width))
     figure = Figure(figsize=(3.5 * len(images), tall + 0.7), layout="constrained")
     figure.suptitle(title, fontsize=10)
     for axes, (name, image) in zip(figure.subplots(1, len(images)), images.items(), strict=True):
-        _image(axes, image)
+        show_image(axes, image)
         axes.set_title(name, fontsize=10)
-    write_figure(figure, path)
+    return figure
 
 
-def _image(axes: Axes, image: Tensor) -> None:
-    axes.imshow(single(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-
-
-class Fields(NamedTuple):
+class LearnedScore(NamedTuple):
     """Over the square from -reach to reach: the density [G, G], and at points [M, 2] the true and the learned score."""
 
     reach: float
@@ -92,43 +83,32 @@ class Fields(NamedTuple):
     learned: Tensor
 
 
-def score_figure(path: Path, fields: Fields, rows: Sequence[Mapping[str, float]], sigma: float) -> None:
+def learned_score_figure(fields: LearnedScore, rows: Sequence[Mapping[str, float]], sigma: float) -> Figure:
     """The true, the learned field and their difference; below, the errors over sigma."""
     figure = Figure(figsize=(10.0, 7.2), layout="constrained")
     figure.suptitle(
         f"The score in a denoiser, (r(x) − x) / σ², at σ = {sigma:g}; blue is the density of the noised data"
     )
     mosaic = figure.subplot_mosaic([["a", "b", "c"], ["d", "d", "d"]], height_ratios=[1.15, 1.0])
-    longest = fields.true.norm(dim=1).quantile(0.9).item()
+    scale = usual_length(fields.true)
     panels = (
         ("a", "exact", fields.true),
         ("b", "learned", fields.learned),
         ("c", f"learned − exact, {MAGNIFIED} times as long", MAGNIFIED * (fields.learned - fields.true)),
     )
     for place, title, field in panels:
-        _field(mosaic[place], fields, field, longest)
+        _field(mosaic[place], fields, field, scale)
         mosaic[place].set_title(title, fontsize=10)
     _errors(mosaic["d"], rows)
-    write_figure(figure, path)
+    return figure
 
 
-def _field(axes: Axes, fields: Fields, field: Tensor, longest: float) -> None:
-    """Arrows of a common scale, of at most 1.5 steps of the grid."""
+def _field(axes: Axes, fields: LearnedScore, field: Tensor, scale: float) -> None:
+    """Arrows over the density."""
     reach = fields.reach
     ends = (-reach, reach, -reach, reach)
     axes.contourf(fields.density.numpy(), 8, origin="lower", extent=ends, cmap="Blues")
-    step = 2 * reach / len(fields.points) ** 0.5
-    length = field.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    arrows = field / length * (length / longest).clamp(max=1.5) * step
-    axes.quiver(
-        *fields.points.T.numpy(),
-        *arrows.T.numpy(),
-        color="#c2410c",
-        angles="xy",
-        scale_units="xy",
-        scale=1,
-        width=0.006,
-    )
+    draw_arrows(axes, fields.points, field, reach, scale, most=1.5)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="x₁", ylabel="x₂", aspect="equal")
 
 

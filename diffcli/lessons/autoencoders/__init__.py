@@ -1,0 +1,1 @@
+"""Variational autoencoders and their bounds; denoising autoencoders, other denoisers, and the score in them."""
