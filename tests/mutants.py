@@ -181,22 +181,24 @@ def registered():  # type: ignore[no-untyped-def]  # noqa: ANN201
 
 
 def first_failure(package: Path, mutant: Mutant, watching: list[Planned]) -> tuple[str, str]:
-    """The first check of the package that fails and how; without a plan all run, the likely ones first."""
+    """The first check of the package that fails and how; without a plan all run, those of the likely modules first."""
     sys.meta_path.insert(0, Planted(package, mutant))
-    try:
-        for module in sorted({check.module for check in watching}) or check_modules(package):
-            importlib.import_module(module)
-    except Exception as problem:
-        return IMPORT, f"{type(problem).__name__}: {problem}"
-    known = registered()
-
-    def turn(name: str) -> bool:
-        return known[name].findings.__module__.rpartition(".")[2] not in mutant.likely
-
-    for name in [check.name for check in watching] or sorted(known, key=turn):
-        report = known[name].run()
-        if not report.passed:
-            return name, report.error or (f"{report.worst.miss:.1e}" if report.worst else "no findings")
+    modules = check_modules(package)
+    likely = [module for module in modules if module.rpartition(".")[2] in mutant.likely]
+    done: set[str] = set()
+    for some in [{check.module for check in watching}] if watching else [likely, modules]:
+        try:
+            for module in sorted(some):
+                importlib.import_module(module)
+        except Exception as problem:
+            return IMPORT, f"{type(problem).__name__}: {problem}"
+        known = registered()
+        ours = [name for name, check in known.items() if check.findings.__module__ in some and name not in done]
+        for name in [check.name for check in watching] or ours:
+            report = known[name].run()
+            if not report.passed:
+                return name, report.error or (f"{report.worst.miss:.1e}" if report.worst else "no findings")
+            done.add(name)
     return "", ""
 
 
@@ -205,7 +207,8 @@ def limited(seconds: float) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     if pages:
         resource.setrlimit(resource.RLIMIT_AS, 2 * (pages * resource.getpagesize() + MEMORY,))
-    resource.setrlimit(resource.RLIMIT_CPU, 2 * (int(time.process_time() + seconds) + 1,))
+    most = int(time.process_time() + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most + 5))
 
 
 def in_child(end: Connection, package: Path, mutant: Mutant | None, plan: Plan, seconds: float) -> None:
@@ -273,7 +276,9 @@ def verdict_of(end: Connection, one: Running) -> Verdict:
     one.process.join()
     end.close()
     seconds = time.perf_counter() - one.since
-    return verdict or Verdict("", f"ended by signal {-(one.process.exitcode or 0)}", seconds, ended=True)
+    code = one.process.exitcode or 0
+    how = f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return verdict or Verdict("", how, seconds, ended=True)
 
 
 def copied(folder: Path) -> Path:
@@ -332,8 +337,8 @@ def main(arguments: list[str]) -> int:
     else:
         names = options.names or [""]
         chosen = [m for m in listed() if any(name in f"{m.file}: {m.name}" for name in names)]
-        for mutant in listed():
-            mutant.planted(PACKAGE)
+        for mutant in chosen:
+            mutant.place(PACKAGE)
     reasons = harmless() if by_chance else {}
     counts: dict[str, list[str]] = {"caught": [], "ended": [], "harmless": [], "survives": []}
 

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import time
 import tomllib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,7 @@ def test_metrics_have_a_row_every_ten_steps_and_at_every_preview(shapes_run: Pat
     assert table[12]["scale"] == pytest.approx((1 + math.cos(math.pi * 11 / 12)) / 2)
 
 
+@pytest.mark.usefixtures("clock")
 def test_json_is_one_document_that_agrees_with_the_files(cli: Cli, pictures: Path, tmp_path: Path) -> None:
     result = cli(*TINY, "--steps", 5, "--dataset", pictures, "--out", "mine", "--json")
     document = result.document
@@ -99,7 +102,7 @@ def test_json_is_one_document_that_agrees_with_the_files(cli: Cli, pictures: Pat
     assert Path(document["checkpoint"]).resolve() == checkpoint_of(tmp_path / "mine", 5).resolve()
     assert document["steps"] == 5
     assert document["images"] == 5 * 16
-    assert document["images_per_second"] == pytest.approx(80 / document["seconds"], rel=0.05)
+    assert document["images_per_second"] == pytest.approx(80 / document["seconds"], rel=1e-9)
     last = rows(tmp_path / "mine")[-1]
     for key in ("loss", "validation_loss", "linear_denoiser_loss"):
         assert document[key] == last[key]
@@ -286,22 +289,43 @@ def test_a_run_finds_its_folder_from_elsewhere(
 # The clock
 
 
+STEP = 0.1  # seconds that a step of training takes by the clock of the fixture
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that steps of training move, those of the probe too, and nothing else."""
+    seconds, fit = [0.0], session.fit
+
+    def timed(*args: Any, **kwargs: Any) -> Iterator[Progress]:
+        for progress in fit(*args, **kwargs):
+            seconds[0] += STEP
+            yield progress
+
+    def now() -> float:
+        return seconds[0]
+
+    monkeypatch.setattr(session, "fit", timed)
+    monkeypatch.setattr(session, "Clock", partial(session.Clock, now=now))
+    monkeypatch.setattr(time, "monotonic", now)
+
+
+@pytest.mark.usefixtures("clock")
 def test_minutes_end_the_run_in_time_though_the_probe_was_too_fast(
     cli: Cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A neighbour on the machine that began after the probe looks just like this."""
     probe = session.Session.probe
     monkeypatch.setattr(session.Session, "probe", lambda self: probe(self) / 4)
-    began = time.monotonic()
-    result = cli(*TINY, "--minutes", 0.12, "--dataset", pictures, "--out", "mine", "--json")
-    seconds = time.monotonic() - began
+    result = cli(*TINY, "--minutes", 7.2 / 60, "--dataset", pictures, "--out", "mine", "--json")
     assert result.code == 0
-    assert 7.2 * 0.5 < seconds < 7.2 + 6
-    assert result.document["seconds"] == pytest.approx(seconds, abs=1)
+    assert result.document["seconds"] == pytest.approx(7.2, abs=1.01 * STEP)
+    assert result.document["steps"] == pytest.approx(7.2 / STEP, abs=6)  # the probe took a few
     scales = [row["scale"] for row in rows(tmp_path / "mine")]
     assert all(a > b for a, b in zip(scales[1:], scales[2:], strict=False))
 
 
+@pytest.mark.usefixtures("clock")
 def test_less_time_than_a_step_takes_is_one_step(cli: Cli, pictures: Path) -> None:
     assert cli(*TINY, "--minutes", 1e-4, "--dataset", pictures, "--json").document["steps"] == 1
 
@@ -309,9 +333,8 @@ def test_less_time_than_a_step_takes_is_one_step(cli: Cli, pictures: Path) -> No
 def test_a_run_whose_time_is_used_up_is_not_a_bug_to_resume(cli: Cli, run: Path, tmp_path: Path) -> None:
     before = tree(run)
     result = cli("train", "--resume", "shapes-1", "--minutes", 1e-4)
-    assert result.code in (0, 2), result.err
-    if result.code:
-        assert tree(run) == before
+    assert result.code == 2, result.err
+    assert tree(run) == before
 
 
 # Resume
@@ -449,7 +472,7 @@ def test_a_signal_between_two_steps_loses_nothing(
 
     monkeypatch.setattr(show.Bar, "update", interrupting)
     assert cli(*TINY, "--steps", 12, "--dataset", pictures, "--out", "mine", "--quiet").code == 130
-    assert steps_kept(tmp_path / "mine")[-1] in (7, 8)
+    assert steps_kept(tmp_path / "mine") == [8]
 
 
 def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 120) -> None:
@@ -597,8 +620,20 @@ def test_two_bad_losses_change_no_weight_and_the_run_goes_on(
 def test_a_rate_that_is_far_too_high_never_leaves_weights_that_are_no_numbers(
     cli: Cli, pictures: Path, tmp_path: Path
 ) -> None:
-    command = [*TINY, "--steps", 60, "--dataset", pictures, "--lr", 10, "--set", "optimizer=adamw", "--set", "clip=1e9"]
+    command = [
+        *TINY,
+        "--steps",
+        60,
+        "--dataset",
+        pictures,
+        "--lr",
+        1000,
+        "--set",
+        "optimizer=adamw",
+        "--set",
+        "clip=1e9",
+    ]
     result = cli(*command, "--set", "checkpoint_every=5", "--set", "warmup=1", "--out", "mine")
-    assert result.code in (0, 7)
+    assert result.code == 7
     for step in steps_kept(tmp_path / "mine"):
         assert all(t.isfinite().all() for t in weights(tmp_path / "mine", step).values())

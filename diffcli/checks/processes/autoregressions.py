@@ -98,6 +98,12 @@ def distances_by_quadrature() -> Iterator[Finding]:
         inside = (p > 1e-280) & (q > 1e-280)
         wanted = (p * (p / q).log())[inside].sum() * step
         yield near(f"KL of two points, α {alpha:.2g}", wanted, nats, abs=1e-9)
+    alphas, sigmas = numbers(0.9, 0.5, 1.0), numbers(0.4, 0.8, 2.0)
+    singly = [autoregression.two_points(a.reshape(1), s.reshape(1)) for a, s in zip(alphas, sigmas, strict=True)]
+    for i, (name, found) in enumerate(
+        zip(("total variation", "KL"), autoregression.two_points(alphas, sigmas), strict=True)
+    ):
+        yield near(f"{name} of several levels", torch.cat([one[i] for one in singly]), found, rel=1e-12)
     chain = named.ar1(0.8, 0.6)  # of stationary variance 1
     for t in (1, 3, 20):
         mean, variance = 2 * 0.8**t, 1 - 0.64**t

@@ -49,6 +49,19 @@ def two_states() -> Iterator[Finding]:
 
 
 @check(
+    "the Land of Oz: two fifths rain, two fifths snow, and never two nice days", "Grinstead & Snell 1997, example 11.19"
+)
+def land_of_oz() -> Iterator[Finding]:
+    chain = named.weather()
+    yield near("law", numbers(0.4, 0.2, 0.4), finite.stationary(chain.matrix), rel=1e-12)
+    yield near("nice after nice", 0, chain.matrix[1, 1])
+    rain = numbers(0.5, 0.25, 0.25)
+    yield near("after rain", rain, chain.matrix[0])
+    yield near("after snow, as after rain with their parts exchanged", rain.flip(0), chain.matrix[2])
+    yield near("after nice days", numbers(0.5, 0, 0.5), chain.matrix[1])
+
+
+@check(
     "Ehrenfest's urn: the law is binomial, the eigenvalues 1 - 2k/n, the period 2, a return to k takes 2^n / C(n, k)",
     "Kac 1947; Levin, Peres & Wilmer 2017, section 2.3",
 )
@@ -179,6 +192,9 @@ def mixing_times() -> Iterator[Finding]:
     low, high = finite.bounds(0.1, 0.02, 0.05)
     yield near("bounds at 0.05", numbers(9 * math.log(10), 10 * math.log(1000)), numbers(low, high), rel=1e-12)
     quarter = named.two_state(0.25, 0.25)  # d(t) = 2^-(t + 1): exactly 1/4 after one step, which is near enough
+    slow = named.two_state(1e-8, 1e-8)
+    steps = math.ceil(math.log(0.5) / math.log1p(-2e-8))  # d(t) = (1 - 2e-8)^t / 2
+    yield near("millions of steps", steps, finite.mixing_time(slow.matrix, numbers(0.5, 0.5)) or 0, rel=1e-6)
     yield near("at the distance itself", 1, finite.mixing_time(quarter.matrix, numbers(0.5, 0.5)) or 0)
     for apart, wanted in ((0.0, 0.0), (1e-14, 0.0), (1e-11, 1e-11)):  # what rounding leaves is no gap
         gap = finite.spectral_gap(torch.tensor([1, 1 - apart, 0.2], dtype=torch.complex128))

@@ -161,6 +161,8 @@ def proposals_cover() -> Iterator[Finding]:
             yield near(f"M, {name}", BOUNDS[name], bound, rel=1e-9)
         if not law.discrete:
             yield near(f"density of its draws, {name}", *_pushed(proposal, law.dim), abs=1e-8)
+    for a, b, highest in ((1, 1, 1.0), (2, 2, 1.5), (3, 3, 1.875), (2, 1, 2.0), (1, 2, 2.0), (3, 1, 3.0)):
+        yield near(f"M, beta {a}, {b}", highest, math.exp(Beta(a, b).proposal().log_bound), rel=1e-9)
 
 
 def _pushed(proposal: Proposal, dim: int) -> tuple[Tensor, Tensor]:

@@ -233,6 +233,6 @@ def free_bits() -> Iterator[Finding]:
     "a unit is active if the variance of its posterior mean over the data is above 0.01", "Burda et al. 2016, sec. 5.2"
 )
 def units_that_speak() -> Iterator[Finding]:
-    means = rows([1.0, 0.05, 0.11, 3.0], [-1.0, -0.05, -0.11, 3.0], [0.0, 0.0, 0.0, 3.0])  # variances 1, .0025, .0121
+    means = rows(*([s, 0.0999 * s, 0.1001 * s, 3.0] for s in (1.0, -1.0, 0.0)))  # variances 1, .00998, .01002, 0
     wanted = torch.tensor([1.0, 0.0, 1.0, 0.0])
     yield near("four units", wanted, variational.active_units(means).double(), abs=0.0)
