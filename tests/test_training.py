@@ -12,12 +12,12 @@ from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import Gaussian, covariance_spectrum
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise
+from diffcli.data.kinds import IMAGES, Items
 from diffcli.training.clock import Clock, looks
-from diffcli.training.families import diffusion
-from diffcli.training.families.base import Objective
-from diffcli.training.fit import Diverged, Plan, Trainer, Validation, average, fit
+from diffcli.training.fit import Diverged, Objective, Plan, Trainer, Validation, average, fit
+from diffcli.training.objectives import objective
 from diffcli.training.optimizers import Optimizer
-from diffcli.training.recipes.diffusion import Recipe
+from diffcli.training.recipes.diffusion import Recipe, SimpleKeys
 
 FIT: dict[str, Any] = {"seed": 0, "batch": 8, "warmup": 2, "clip": 1.0, "ema": 0.9}
 
@@ -27,7 +27,7 @@ class Affine(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.classes = 3
+        self.nulls = {"label": 3}
         self.inner = nn.Sequential(nn.Linear(1, 64), nn.Tanh(), nn.Linear(64, 2))
         self.seen: list[Tensor | None] = []
 
@@ -37,22 +37,24 @@ class Affine(nn.Module):
         return slope.unsqueeze(-1) * x + offset.unsqueeze(-1)
 
 
-def objective(label_drop: float = 0.5) -> Objective:
-    return diffusion.objective(Recipe(label_drop=label_drop))
+def simple(drop: float = 0.5) -> Objective:
+    return objective(Recipe(objective=SimpleKeys(drop=drop)), Items(IMAGES, (1, 1, 1), ("a", "b", "c")))
 
 
-def trainer(steps: int, name: str = "adamw", lr: float = 0.01) -> Trainer:
+def trainer(steps: int, name: str = "adamw", lr: float = 0.01, drop: float = 0.5) -> Trainer:
     torch.manual_seed(0)
     denoiser = Denoiser(Affine(), "v")
-    return Trainer(denoiser, Optimizer(denoiser, name=name, lr=lr, muon_lr=lr, weight_decay=0.0), Plan(steps))
+    optimizer = Optimizer(denoiser, name=name, lr=lr, muon_lr=lr, weight_decay=0.0)
+    return Trainer(denoiser, optimizer, simple(drop), Plan(steps))
 
 
 def batches(size: int = 8) -> Any:
     """Data from N(0.3, 0.5²) with three labels."""
 
-    def stream(first: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(first: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         while True:
-            yield 0.3 + 0.5 * image_noise(0, "data", [first], (size, 1, 1, 1))[0], torch.arange(size) % 3
+            x0 = 0.3 + 0.5 * image_noise(0, "data", [first], (size, 1, 1, 1))[0]
+            yield x0, {"label": torch.arange(size) % 3}
             first += size
 
     return stream
@@ -61,7 +63,7 @@ def batches(size: int = 8) -> Any:
 @pytest.mark.parametrize(("name", "lr"), [("adamw", 0.02), ("muon", 0.02)])
 def test_training_on_a_gaussian_reaches_the_exact_denoiser(name: str, lr: float) -> None:
     run = trainer(400, name, lr)
-    list(fit(run, batches(256), objective(), **FIT | {"ema": 0.99, "batch": 256}))
+    list(fit(run, batches(256), **FIT | {"ema": 0.99, "batch": 256}))
     x = torch.linspace(-1.5, 1.5, 13).reshape(-1, 1, 1, 1)
     for t in (0.2, 0.5, 0.8):
         level = SCHEDULES["cosine"]()(torch.tensor(t, dtype=torch.float64))
@@ -71,7 +73,7 @@ def test_training_on_a_gaussian_reaches_the_exact_denoiser(name: str, lr: float)
 
 def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
     x0 = 0.3 + 0.5 * torch.randn(4000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
-    validation = Validation.fixed(x0, None, SCHEDULES["cosine"](), seed=0)
+    validation = Validation.fixed(x0, {}, SCHEDULES["cosine"](), seed=0)
     line = validation.linear_loss(covariance_spectrum(x0), "v")
 
     class Exact(nn.Module):
@@ -90,15 +92,15 @@ def test_validation_meets_the_linear_line_on_gaussian_data() -> None:
 
 
 def test_labels_are_dropped_at_the_asked_rate_to_the_null_label() -> None:
-    run = trainer(200)
-    list(fit(run, batches(), objective(0.25), **FIT))
+    run = trainer(200, drop=0.25)
+    list(fit(run, batches(), **FIT))
     seen = torch.cat([label for label in run.model.network.seen if label is not None])  # type: ignore[union-attr]
     assert (seen == 3).float().mean().item() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 1600))
 
 
 def test_learning_rate_rises_then_falls_to_zero() -> None:
     run = trainer(100)
-    scales = [p.scale for p in fit(run, batches(), objective(), **FIT | {"warmup": 10})]
+    scales = [p.scale for p in fit(run, batches(), **FIT | {"warmup": 10})]
     assert scales[0] == pytest.approx(0.1, rel=0.01)
     assert max(scales) > 0.95
     assert scales[-1] < 0.001
@@ -108,7 +110,7 @@ def test_learning_rate_rises_then_falls_to_zero() -> None:
 def test_average_follows_its_formula_with_warm_up() -> None:
     run = trainer(6)
     expected = [p.clone() for p in run.ema.parameters()]
-    for n, _ in enumerate(fit(run, batches(), objective(), **FIT)):
+    for n, _ in enumerate(fit(run, batches(), **FIT)):
         decay = min(0.9, (1 + n) / (10 + n))
         expected = [decay * e + (1 - decay) * p for e, p in zip(expected, run.model.parameters(), strict=True)]
         for e, p in zip(expected, run.ema.parameters(), strict=True):
@@ -121,18 +123,39 @@ def test_average_with_decay_zero_is_the_model() -> None:
     assert torch.equal(a.weight, b.weight)
 
 
+class Counting(Affine):
+    """With a buffer that training changes: how many items it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
+        self.count += len(x)
+        return super().forward(x, log_snr, label=label)
+
+
+def test_the_average_has_the_buffers_of_the_model_as_they_are_now() -> None:
+    torch.manual_seed(0)
+    denoiser = Denoiser(Counting(), "v")
+    optimizer = Optimizer(denoiser, name="adamw", lr=0.01, muon_lr=0.01, weight_decay=0.0)
+    run = Trainer(denoiser, optimizer, simple(), Plan(5))
+    for n, _ in enumerate(fit(run, batches(), **FIT)):
+        assert run.model.network.count == run.ema.network.count == 8 * (n + 1)  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_nan_changes_no_weight_and_three_in_a_row_stop(name: str) -> None:
     run = trainer(50, name)
     clean = batches()
 
-    def poisoned(first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for n, (x0, label) in enumerate(clean(first)):
-            yield (x0 * math.nan if n in (3, 4, 7, 8, 9) else x0), label
+    def poisoned(first: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        for n, (x0, conditions) in enumerate(clean(first)):
+            yield (x0 * math.nan if n in (3, 4, 7, 8, 9) else x0), conditions
 
     before: list[Tensor] = []
     with pytest.raises(Diverged):
-        for progress in fit(run, poisoned, objective(), **FIT):
+        for progress in fit(run, poisoned, **FIT):
             after = [p.detach().clone() for p in run.model.parameters()]
             if progress.refused:
                 assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
@@ -159,11 +182,35 @@ def test_muon_steps_along_an_orthogonal_matrix_and_adamw_takes_the_rest() -> Non
     assert step["2.bias"].abs().max() < 0.0011
 
 
+def convolution_trained(name: str, memory_format: torch.memory_format) -> Tensor:
+    """Its weight after three steps; the tensor that training was given is the one that is trained."""
+    torch.manual_seed(0)
+    network = nn.Conv2d(8, 6, 3)
+    network.to(memory_format=memory_format)  # type: ignore[call-overload]
+    place, before = network.weight.data_ptr(), network.weight.detach().clone()
+    optimizer = Optimizer(network, name=name, lr=0.01, muon_lr=0.1, weight_decay=0.01)
+    for _ in range(3):
+        for p in network.parameters():
+            p.grad = torch.randn(p.shape)  # of another memory format than the weight, in one of the cases
+        optimizer.step(1.0)
+    assert network.weight.data_ptr() == place
+    assert ((network.weight - before).abs() > 1e-4).float().mean() > 0.9, "nearly every number has moved"
+    return network.weight.detach()
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_convolution_is_trained_alike_in_every_memory_format(name: str) -> None:
+    plain, last = (convolution_trained(name, f) for f in (torch.contiguous_format, torch.channels_last))
+    assert plain.is_contiguous()
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(plain, last)
+
+
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_optimizer_state_survives_a_round_trip_exactly(name: str) -> None:
     def walk(run: Trainer, steps: int) -> None:
         run.plan = Plan(10)
-        stream = fit(run, batches(), objective(), **FIT)
+        stream = fit(run, batches(), **FIT)
         for _ in range(steps):
             next(stream)
 
