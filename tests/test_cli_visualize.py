@@ -12,6 +12,8 @@ from PIL import Image
 
 from diffcli.core.randomness import image_noise
 from diffcli.data.dataset import to_pixels
+from diffcli.data.examples import examples
+from diffcli.data.loading import load_dataset
 from diffcli.pictures.grid import GAP, best_columns
 
 KEYS = {"figure", "animation", "metrics", "schedule", "levels", "terminal_snr", "prior_kl_bits_per_dim"}
@@ -153,12 +155,9 @@ def test_a_large_image_is_made_smaller_in_its_proportions(cli: Cli, tmp_path: Pa
     assert ratio == pytest.approx(4, rel=0.1)
 
 
-def test_a_class_of_each_comes_first(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from diffcli.commands.visualize.forward import items
-    from diffcli.data import loading as datasets
-
-    shown = items("mnist", None, 20, 0, None)
-    mnist = datasets.load_dataset("mnist")
+def test_a_class_of_each_comes_first() -> None:
+    mnist = load_dataset("mnist")
+    shown = examples(mnist, 20, 0)
     assert isinstance(mnist.storage, torch.Tensor)
     labels = []
     for image in to_pixels(shown):

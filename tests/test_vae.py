@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffcli.runs.loading import load_trained
 
 from diffcli.core.processes import variational
 from diffcli.core.processes.laws import ppca
@@ -17,6 +16,7 @@ from diffcli.evaluation import vae_bounds
 from diffcli.runs import checkpoint
 from diffcli.runs import folder as runs
 from diffcli.runs.listing import checkpoints
+from diffcli.runs.loading import load_trained
 from diffcli.runs.session import Session
 from diffcli.training.families import FAMILIES
 from diffcli.training.recipes.vae import RECIPES, VaeRecipe
