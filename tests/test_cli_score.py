@@ -7,7 +7,7 @@ import pytest
 from conftest import Cli, refuses
 from PIL import Image
 
-from diffcli.lessons.scores import estimators, figures, gradient_noise
+from diffcli.lessons.scores import estimators, gradient_noise, pictures
 
 SMALL = ("--count", 300, "--steps", 40, "--json", "--quiet")
 
@@ -19,7 +19,7 @@ def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
         (gradient_noise, "PLACES", 1000),
         (estimators, "TESTED", 3000),
         (estimators, "NOISE_BATCHES", 8),
-        (figures, "CELLS", 30),
+        (pictures, "CELLS", 30),
     ):
         monkeypatch.setattr(module, name, value)
 

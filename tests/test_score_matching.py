@@ -12,7 +12,7 @@ from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem
 from diffcli.lessons.scores import NAMES, estimators, gradient_noise
 from diffcli.lessons.scores import points as scored
-from diffcli.lessons.scores.estimators import EstimatorSetting, Places
+from diffcli.lessons.scores.estimators import EstimatorSetting, FreshPoints
 
 SIGMA = 0.5
 
@@ -25,8 +25,8 @@ def setting() -> EstimatorSetting:
 
 
 @pytest.fixture(scope="module")
-def points(setting: EstimatorSetting) -> Places:
-    return Places.of(setting.data, 0)
+def points(setting: EstimatorSetting) -> FreshPoints:
+    return FreshPoints.of(setting.data, 0)
 
 
 def a_field() -> FieldNet:
@@ -79,9 +79,11 @@ def test_all_estimators_have_the_same_first_weights_and_the_same_first_gradient(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_estimator_comes_near_to_the_true_score(setting: EstimatorSetting, points: Places, name: str) -> None:
-    *_, (step, _, outcome) = estimators.train(setting, name, points)
-    estimators.measure(setting, name, outcome, points, unit=1.0)
+def test_every_estimator_comes_near_to_the_true_score(
+    setting: EstimatorSetting, points: FreshPoints, name: str
+) -> None:
+    *_, (step, _, outcome) = estimators.train_estimator(setting, name, points)
+    estimators.measure_outcome(setting, name, outcome, points, unit=1.0)
     assert step == outcome.curve[-1][0] == 150
     assert outcome.agreement.relative_error == pytest.approx(outcome.curve[-1][1], abs=0.05)
     assert outcome.agreement.relative_error < 0.4 < outcome.curve[0][1] == 1.0
@@ -92,22 +94,22 @@ def test_every_estimator_comes_near_to_the_true_score(setting: EstimatorSetting,
     assert outcome.loss - outcome.loss_least == pytest.approx(excess, abs=5 * outcome.loss_se)
 
 
-def test_what_is_rare_is_a_tenth_of_the_points_and_lies_far_out(points: Places) -> None:
+def test_what_is_rare_is_a_tenth_of_the_points_and_lies_far_out(points: FreshPoints) -> None:
     assert points.rare.double().mean() == pytest.approx(0.1, abs=1e-3)
     assert points.log_density[points.rare].max() <= points.log_density[~points.rare].min()
 
 
 def test_the_least_loss_is_minus_half_the_fisher_information() -> None:
     data = scored.noised_points("mixture,means=0:0,stds=0.8", 1000, 0.6, 0)
-    assert Places.of(data, 0).least == pytest.approx(-1.0, abs=0.04)  # -D / (2 (0.8² + 0.6²))
+    assert FreshPoints.of(data, 0).least == pytest.approx(-1.0, abs=0.04)  # -D / (2 (0.8² + 0.6²))
 
 
-def test_training_is_the_same_for_the_same_seed(setting: EstimatorSetting, points: Places) -> None:
+def test_training_is_the_same_for_the_same_seed(setting: EstimatorSetting, points: FreshPoints) -> None:
     short = EstimatorSetting(setting.data, 5, 2, "gaussian", reduced=True, seed=3)
-    first, again = ([loss for _, loss, _ in estimators.train(short, "sliced", points)] for _ in range(2))
+    first, again = ([loss for _, loss, _ in estimators.train_estimator(short, "sliced", points)] for _ in range(2))
     assert first == again
     other = EstimatorSetting(setting.data, 5, 2, "gaussian", reduced=True, seed=4)
-    assert first != [loss for _, loss, _ in estimators.train(other, "sliced", points)]
+    assert first != [loss for _, loss, _ in estimators.train_estimator(other, "sliced", points)]
 
 
 def test_only_what_has_a_known_law_is_held_against_it() -> None:

@@ -24,9 +24,10 @@ def reading(path: Path, hint: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         raise DataProblem(f"cannot read {path}: {error.strerror or error}", hint) from None
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        why = "this is not text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise DataProblem(f"{path}: {why}", hint) from None
+    except UnicodeDecodeError:
+        raise DataProblem(f"{path}: this is not text", hint) from None
+    except ValueError as error:
+        raise DataProblem(f"{path}: {error}", hint) from None
 
 
 def read_text(path: Path, most: int) -> str:
@@ -50,11 +51,13 @@ def read_rows(path: Path, most: int) -> tuple[list[str], list[list[str]]]:
 
 
 def read_json(path: Path, most: int) -> Any:
-    """What a JSON file of at most `most` bytes holds; raises OSError, ValueError and RecursionError."""
+    """What a JSON file of at most `most` bytes holds; raises OSError and ValueError."""
     try:
         return json.loads(read_text(path, most))
     except json.JSONDecodeError as error:
         raise ValueError(f"this is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("this is nested too deeply") from None
 
 
 def numbers(rows: Sequence[Sequence[Any]]) -> NDArray[np.float64]:

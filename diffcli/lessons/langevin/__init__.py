@@ -1,4 +1,6 @@
-"""Langevin dynamics on mixtures: the targets, the three walks compared, and their figures."""
+"""Langevin dynamics on mixtures, whose modes have known weights: three walks compared."""
 
 NAMES = {"ula": "unadjusted", "mala": "adjusted", "annealed": "annealed"}
 """The dynamics, and what texts call them."""
+
+ALL = "all"

@@ -2,3 +2,5 @@
 
 NAMES = ("explicit", "denoising", "sliced")
 """The estimators."""
+
+ALL = "all"

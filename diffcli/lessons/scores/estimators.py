@@ -12,8 +12,9 @@ from torch import Generator, Tensor
 from diffcli.core.diffusion import score_matching as losses
 from diffcli.core.models.field import FieldNet
 from diffcli.core.randomness import keyed
-from diffcli.errors import DivergedProblem
-from diffcli.lessons.scores.points import NoisedPoints
+from diffcli.errors import DivergedProblem, UsageProblem, one_of
+from diffcli.lessons.scores import ALL, NAMES
+from diffcli.lessons.scores.points import NoisedPoints, noised_points
 from diffcli.metrics.fields import Agreement, compare
 from diffcli.metrics.statistics import standard_error
 
@@ -23,9 +24,15 @@ RARE = 0.1  # the share of the points that are called rare: those where the dens
 BETWEEN = 2000  # points at which the error is measured on the way
 
 
+SMALL, LARGE = 0.02, 5.0  # of --sigma
+
+
 @dataclass(frozen=True)
 class EstimatorSetting:
-    """Data and how to train on them. projections, directions, reduced: of sliced score matching."""
+    """Data and how to train on them; the estimators to train, all of them unless told.
+
+    projections, directions, reduced:  of sliced score matching
+    """
 
     data: NoisedPoints
     steps: int
@@ -33,9 +40,10 @@ class EstimatorSetting:
     directions: str
     reduced: bool
     seed: int
+    methods: tuple[str, ...] = NAMES
 
     def loss(self, name: str, field: losses.Field, x: Tensor, eps: Tensor, generator: Generator) -> Tensor:
-        """That of an estimator at x = x0 + sigma eps, [B, 2] each; [B]. The generator draws directions only."""
+        """The loss of an estimator at x = x0 + sigma eps, [B, 2] each; [B]. The generator draws directions only."""
         if name == "explicit":
             return losses.explicit(field, x)
         if name == "denoising":
@@ -44,14 +52,27 @@ class EstimatorSetting:
         return losses.sliced(field, x, v, reduced=self.reduced)
 
     def network(self) -> FieldNet:
-        """With the first weights, the same for all estimators."""
+        """A network with the first weights, the same for all estimators."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(keyed(self.seed, "weights").initial_seed())
             return FieldNet(2, scale=self.data.scale, sigma=self.data.sigma)
 
 
+def estimator_setting(
+    data: str, method: str, *, sigma: float, steps: int, projections: int, directions: str, reduced: bool, count: int,
+    seed: int,
+) -> EstimatorSetting:  # fmt: skip
+    """What was asked for, checked; raises UsageProblem."""
+    if not SMALL <= sigma <= LARGE:
+        raise UsageProblem(f"--sigma must be from {SMALL:g} to {LARGE:g}, not {sigma:g}", "the data have variance 1")
+    methods = NAMES if method == ALL else (one_of(method, (*NAMES, ALL), "method"),)
+    one_of(directions, losses.DIRECTIONS, "law of directions")
+    points = noised_points(data, count, sigma, seed)
+    return EstimatorSetting(points, steps, projections, directions, reduced, seed, methods)
+
+
 @dataclass
-class Places:
+class FreshPoints:
     """Points drawn afresh from the noised law of the truth, their noise, true score and log-density."""
 
     x: Tensor
@@ -60,7 +81,7 @@ class Places:
     log_density: Tensor
 
     @classmethod
-    def of(cls, data: NoisedPoints, seed: int) -> "Places":
+    def of(cls, data: NoisedPoints, seed: int) -> "FreshPoints":
         x, eps = data.fresh(TESTED, keyed(seed, "test"))
         return cls(x, eps, data.score(x.double()), data.law.log_density(x.double(), data.level))
 
@@ -88,7 +109,7 @@ class EstimatorOutcome:
     agreement:   of the field with the true one, at the points of the test
     rare:        the error where the density is lowest, in the same units; common: elsewhere
     loss:        its mean over the test, with its standard error; loss_least: the least that it can be in expectation
-    noise:       √trace of the covariance of a batch's gradient, over the length of the first gradient; see `measure`
+    noise:       √trace of the covariance of a batch's gradient, over the length of the first gradient
     """
 
     network: FieldNet
@@ -117,7 +138,9 @@ class EstimatorOutcome:
         }
 
 
-def train(setting: EstimatorSetting, name: str, test: Places) -> Iterator[tuple[int, float, EstimatorOutcome]]:
+def train_estimator(
+    setting: EstimatorSetting, name: str, test: FreshPoints
+) -> Iterator[tuple[int, float, EstimatorOutcome]]:
     """Steps done, the mean loss of the step's batch and the outcome so far, after every step.
 
     Raises DivergedProblem where the loss is no number any more.
@@ -150,7 +173,9 @@ def _at(network: FieldNet, x: Tensor) -> Tensor:
     return network(x).double()
 
 
-def measure(setting: EstimatorSetting, name: str, outcome: EstimatorOutcome, test: Places, unit: float) -> None:
+def measure_outcome(
+    setting: EstimatorSetting, name: str, outcome: EstimatorOutcome, test: FreshPoints, unit: float
+) -> None:
     """Fill in what the estimator's field is worth, and how noisy its loss and its gradient are.
 
     unit:  of the noise of the gradient, see `first_gradient`
@@ -172,7 +197,7 @@ def first_gradient(setting: EstimatorSetting) -> float:
 
 
 def _gradients(setting: EstimatorSetting, name: str, network: FieldNet) -> Tensor:
-    """Of so many batches, by all weights, [batches, weights] float64."""
+    """The gradients of so many batches, by all weights, [batches, weights] float64."""
     weights, found = list(network.parameters()), []
     for i in range(NOISE_BATCHES):
         x, eps = setting.data.batch(BATCH, keyed(setting.seed, "noise batch", i))
@@ -182,9 +207,9 @@ def _gradients(setting: EstimatorSetting, name: str, network: FieldNet) -> Tenso
     return torch.stack(found)
 
 
-def seconds_per_step(setting: EstimatorSetting, name: str, test: Places, tries: int = 5) -> float:
-    """A step of the estimator on this machine, the first of them left out."""
+def seconds_per_step(setting: EstimatorSetting, name: str, test: FreshPoints, tries: int = 5) -> float:
+    """How long a step of the estimator takes on this machine, the first of them left out."""
     times = [time.perf_counter()]
-    for _ in zip(train(setting, name, test), range(tries), strict=False):
+    for _ in zip(train_estimator(setting, name, test), range(tries), strict=False):
         times.append(time.perf_counter())
     return min(b - a for a, b in zip(times, times[1:], strict=False))

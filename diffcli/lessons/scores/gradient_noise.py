@@ -16,7 +16,7 @@ LOW, HIGH, COUNT = 0.02, 2.0, 11  # the noise levels
 PLACES, PARTS, PAIRS = 20_000, 20, 20_000_000  # points at each; in so many parts; of a point and a component
 
 
-class Noise(NamedTuple):
+class GradientNoise(NamedTuple):
     """Root of the trace of the covariance of one point's gradient by A and b, in s(x) + A x + b at A = 0, b = 0.
 
     curves:  an estimator's at each of the sigmas
@@ -28,11 +28,11 @@ class Noise(NamedTuple):
     points: int
 
 
-def over_sigma(data: NoisedPoints, projections: int, directions: str, seed: int) -> Iterator[Noise]:
+def over_sigma(data: NoisedPoints, projections: int, directions: str, seed: int) -> Iterator[GradientNoise]:
     """The noise so far, after each of `COUNT` noise levels."""
     count = max(500, min(PLACES, PAIRS // len(data.law.means)))
     sigmas = geometric(HIGH, LOW, COUNT)[::-1]
-    found = Noise([], {"explicit": [], "denoising": [], "sliced": [], "sliced, reduced": []}, count)
+    found = GradientNoise([], {"explicit": [], "denoising": [], "sliced": [], "sliced, reduced": []}, count)
     for done, sigma in enumerate(sigmas, 1):
         found.sigmas.append(sigma)
         generator = keyed(seed, "noise", done)
@@ -46,8 +46,8 @@ def over_sigma(data: NoisedPoints, projections: int, directions: str, seed: int)
 def gradients(
     data: NoisedPoints, sigma: float, count: int, projections: int, directions: str, generator: Generator
 ) -> dict[str, Tensor]:
-    """Each estimator's at points drawn from the law with this noise, [count, 6]; the same points for all."""
-    level = Level(torch.ones((), dtype=torch.float64), torch.tensor(sigma, dtype=torch.float64))
+    """Each estimator's gradient at points drawn from the law with this noise, [count, 6]; the same points for all."""
+    level = Level.of(1.0, sigma)
     x0 = data.law.draw(count, generator)
     eps = torch.randn(x0.shape, generator=generator, dtype=torch.float64)
     x = x0 + sigma * eps

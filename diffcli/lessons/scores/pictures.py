@@ -1,18 +1,22 @@
 """Estimators of one score: their fields beside the true one, how they came there, and how noisy they are."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from torch import Tensor
 
-from diffcli.pictures.figures import write_figure
+from diffcli.lessons.scores.estimators import EstimatorOutcome, EstimatorSetting
+from diffcli.lessons.scores.gradient_noise import GradientNoise
+from diffcli.lessons.scores.points import NoisedPoints
+from diffcli.pictures.fields import draw_arrows, usual_length
 from diffcli.pictures.points import INK
 
+ARROWS, CELLS, DOTS = 17, 80, 2000  # along a side, twice; training points
 COLOURS = {"explicit": "#2563eb", "denoising": INK, "sliced": "#15803d", "sliced, reduced": "#84cc16"}
 SHARES = (0.02, 0.2, 0.6)  # of the highest density, where its lines are drawn
 WORST = 1.0  # of the map of the error; what is beyond has the same colour
@@ -37,16 +41,47 @@ class FieldPlane(NamedTuple):
     data: Tensor
 
 
-def fields_figure(path: Path, plane: FieldPlane, estimates: Sequence[FieldEstimate], title: str, truth: str) -> None:
-    """Columns: the true field, then each estimate. Above arrows over the density; below the data, then the errors."""
+def plane_of(data: NoisedPoints) -> FieldPlane:
+    """The square that nearly all of the data with their noise lie in."""
+    reach = 1.05 * (data.points.abs().quantile(0.995).item() + 2 * data.sigma)
+    places, cells = (_grid(share * reach, side) for share, side in ((0.94, ARROWS), (1.0, CELLS)))
+    density = data.law.log_density(cells, data.level).exp().reshape(CELLS, CELLS).T
+    return FieldPlane(reach, density, places, data.score(places), data.points[:DOTS])
+
+
+def _grid(reach: float, side: int) -> Tensor:
+    return torch.cartesian_prod(*2 * [torch.linspace(-reach, reach, side, dtype=torch.float64)])
+
+
+def estimate_on(
+    plane: FieldPlane, data: NoisedPoints, name: str, outcome: EstimatorOutcome, size: float
+) -> FieldEstimate:
+    """An estimator's field, and where it is off, in units of `size`."""
+    cells = _grid(plane.reach, CELLS)
+    with torch.no_grad():
+        field, everywhere = (outcome.network(x.float()).double() for x in (plane.points, cells))
+    error = ((everywhere - data.score(cells)).norm(dim=1) / size).reshape(CELLS, CELLS).T
+    return FieldEstimate(f"{name}\nerror {100 * outcome.agreement.relative_error:.1f} %", field, error)
+
+
+def fields_figure(setting: EstimatorSetting, outcomes: Mapping[str, EstimatorOutcome], size: float) -> Figure:
+    """Columns: the true field, then each estimate. Above arrows over the density; below the data, then the errors.
+
+    size:  of the true score, its root mean square
+    """
+    data = setting.data
+    plane = plane_of(data)
+    estimates = [estimate_on(plane, data, name, outcome, size) for name, outcome in outcomes.items()]
     columns = 1 + len(estimates)
     figure = Figure(figsize=(3.15 * columns + 0.9, 6.9), layout="constrained")
-    figure.suptitle(title)
+    name = data.name.partition(",")[0]
+    figure.suptitle(f"The score of {name} with noise σ = {data.sigma:g}, after {setting.steps:,} steps each")
     axes = figure.subplots(2, columns, sharex=True, sharey=True, squeeze=False)
-    longest = plane.true.norm(dim=1).quantile(0.9).item()
-    for top, (name, field) in zip(axes[0], [(truth, plane.true), *((e.name, e.field) for e in estimates)], strict=True):
-        _arrows(top, plane, field, longest)
-        top.set_title(name, fontsize=10)
+    fields = [(f"true score, of\n{data.truth} with noise", plane.true), *((e.name, e.field) for e in estimates)]
+    for top, (title, field) in zip(axes[0], fields, strict=True):
+        top.imshow(plane.density.numpy(), cmap="Blues", interpolation="bilinear", **_placed(plane))
+        draw_arrows(top, plane.points, field, plane.reach, usual_length(plane.true), most=1.5)
+        top.set_title(title, fontsize=10)
     left, *others = axes[1]
     left.plot(*plane.data.T.numpy(), ".", color="grey", markersize=2, alpha=0.5, markeredgewidth=0)
     left.set_title("training points, without noise", fontsize=10)
@@ -66,7 +101,7 @@ def fields_figure(path: Path, plane: FieldPlane, estimates: Sequence[FieldEstima
         bar.set_label("|error| over the root mean\nsquare of the true score", fontsize=9)
         said = ", ".join(f"{100 * share:g}" for share in SHARES)
         figure.supxlabel(f"lines over the errors: {said} % of the highest density", fontsize=9)
-    write_figure(figure, path)
+    return figure
 
 
 def _placed(plane: FieldPlane) -> dict[str, Any]:
@@ -81,43 +116,26 @@ def _contours(axes: Axes, plane: FieldPlane) -> None:
     axes.contour(plane.density.numpy(), levels, colors="#1e3a8a", linewidths=0.7, alpha=0.7, **_placed(plane))
 
 
-def _arrows(axes: Axes, plane: FieldPlane, field: Tensor, longest: float) -> None:
-    """Of a common scale, of at most a step and a half of the grid."""
-    axes.imshow(plane.density.numpy(), cmap="Blues", interpolation="bilinear", **_placed(plane))
-    step = 2 * plane.reach / len(plane.points) ** 0.5
-    length = field.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    arrows = field / length * (length / longest).clamp(max=1.5) * step
-    how: dict[str, Any] = {"color": INK, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
-    axes.quiver(*plane.points.T.numpy(), *arrows.T.numpy(), **how)
-
-
-class Study(NamedTuple):
-    """The noise of each estimator's gradient over sigma, and the sigma that was trained at."""
-
-    sigmas: Sequence[float]
-    curves: Mapping[str, Sequence[float]]
-    here: float
-
-
 def curves_figure(
-    path: Path, errors: Mapping[str, Sequence[tuple[int, float]]], floor: float | None, study: Study
-) -> None:
+    setting: EstimatorSetting, outcomes: Mapping[str, EstimatorOutcome], floor: float | None, noise: GradientNoise
+) -> Figure:
     """Left the error over the steps of training; right the noise of the gradient at the true score, over sigma.
 
     floor:  the error of the training points' own score, where the truth is another
     """
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for name, curve in errors.items():
-        left.plot(*zip(*curve, strict=True), label=name, color=COLOURS[name], marker=".", markersize=4)
+    here = setting.data.sigma
+    for name, outcome in outcomes.items():
+        left.plot(*zip(*outcome.curve, strict=True), label=name, color=COLOURS[name], marker=".", markersize=4)
     if floor is not None:
         left.axhline(floor, color="grey", linestyle="--", linewidth=1, label="score of the training points themselves")
     left.set(yscale="log", xlabel="steps of training", ylabel="relative error of the field")
     left.set_title("error of the field on the way", fontsize=11)
-    for name, values in study.curves.items():
+    for name, values in noise.curves.items():
         style = "--" if name == "sliced, reduced" else "-"
-        right.plot(study.sigmas, values, style, label=name, color=COLOURS[name], marker=".", markersize=4)
-    right.axvline(study.here, color="grey", linestyle=":", linewidth=1.2, label=f"trained at σ = {study.here:g}")
+        right.plot(noise.sigmas, values, style, label=name, color=COLOURS[name], marker=".", markersize=4)
+    right.axvline(here, color="grey", linestyle=":", linewidth=1.2, label=f"trained at σ = {here:g}")
     right.set(xscale="log", yscale="log", xlabel="σ of the noise", ylabel="standard deviation of one point's gradient")
     right.set_title("noise of the gradient where the field is the true one", fontsize=11)
     for axes in (left, right):
@@ -126,7 +144,7 @@ def curves_figure(
     _plain(left.yaxis)
     _plain(right.yaxis)
     _plain(right.xaxis)
-    write_figure(figure, path)
+    return figure
 
 
 def _plain(axis: Axis) -> None:

@@ -39,7 +39,7 @@ class NoisedPoints:
 
     @property
     def level(self) -> Level:
-        return Level(*(torch.tensor(v, dtype=torch.float64) for v in (1.0, self.sigma)))
+        return Level.of(1.0, self.sigma)
 
     @property
     def scale(self) -> float:
@@ -47,11 +47,11 @@ class NoisedPoints:
         return math.hypot(self.points.var(0).mean().sqrt().item(), self.sigma)
 
     def score(self, x: Tensor) -> Tensor:
-        """The true one, of the data with their noise; like x [B, 2]."""
+        """The true score, of the data with their noise; like x [B, 2]."""
         return self.law.score(x, self.level)
 
     def own_score(self, x: Tensor) -> Tensor:
-        """That of the training points with noise: the best that training on them can find; like x."""
+        """The score of the training points with noise: the best that training on them can find; like x."""
         return empirical(self.points).score(x, self.level)
 
     def batch(self, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -73,19 +73,19 @@ def empirical(points: Tensor) -> Mixture:
     return Mixture(torch.ones(len(points)), points, torch.zeros(len(points)))
 
 
-def noised_points(target: str, count: int, sigma: float, seed: int) -> NoisedPoints:
+def noised_points(text: str, count: int, sigma: float, seed: int) -> NoisedPoints:
     """The first `count` points of a toy, or as many draws from mixture,means=...; raises UsageProblem."""
-    name = target.split(",")[0].strip()
+    name = text.split(",")[0].strip()
     one_of(name, toys.TOYS, "target")
-    if "," in target:
+    if "," in text:
         if name != "mixture":
             raise UsageProblem(f"{name} takes no parameters", f"only mixture does, as in {EXAMPLE}")
-        law = specs.make({"mixture": mixture}, target, "target")
+        law = specs.make({"mixture": mixture}, text, "target")
         if law.means.shape[1] != 2:
-            raise UsageProblem(f"{target} is on a line", f"give its means two coordinates, as in {EXAMPLE}")
+            raise UsageProblem(f"{text} is on a line", f"give its means two coordinates, as in {EXAMPLE}")
         if max(law.means.abs().max().item(), law.stds.max().item()) > FARTHEST:
             raise UsageProblem(f"means and stds of {name} must be within {FARTHEST:g}", "sigma is in the same units")
-        return NoisedPoints(target, law.draw(count, keyed(seed, "points")), sigma, law, known=True)
+        return NoisedPoints(text, law.draw(count, keyed(seed, "points")), sigma, law, known=True)
     points = datasets.load_dataset(name).take(range(count))[0].double()
     known = name == "mixture"
-    return NoisedPoints(target, points, sigma, Mixture(*toys.MIXTURE) if known else empirical(points), known)
+    return NoisedPoints(text, points, sigma, Mixture(*toys.MIXTURE) if known else empirical(points), known)
