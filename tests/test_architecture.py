@@ -27,6 +27,7 @@ FLOORS: dict[str, set[str]] = {
     },
     "lessons": {
         "console", "core", "data", "errors", "evaluation", "metrics", "pictures", "runs", "sampling", "specs", "system",
+        "training",
     },
     "checks": {"core", "evaluation", "lessons", "metrics"},
     "commands": {
