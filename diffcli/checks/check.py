@@ -4,10 +4,11 @@ A check is a generator of findings, numbers with the truth beside them. Where a 
 written out here in the paper's own way, in plain Python where possible, so that it shares no code with what it checks.
 """
 
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,13 +38,25 @@ class Check:
     name: str
     claim: str
     source: str
-    findings: Callable[[], Iterator[Finding]]
+    findings: Callable[..., Iterator[Finding]]
 
-    def run(self) -> "Report":
-        """Collect all findings. An exception of the code under test is a failure like any other."""
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What it examines that another function may stand for: the names of its generator's parameters.
+
+        `samplers`, `schedules`, ... are dicts of the things of a kind, by name; any other is the core's function of
+        that name.
+        """
+        return tuple(inspect.signature(self.findings).parameters)
+
+    def run(self, **subjects: Any) -> "Report":
+        """Collect all findings. An exception of the code under test is a failure like any other.
+
+        subjects:  what to examine instead of the package's own, by the names in `subjects`
+        """
         began, worst, cases, error = time.perf_counter(), None, 0, ""
         try:
-            for finding in self.findings():
+            for finding in self.findings(**subjects):
                 cases += 1
                 if worst is None or finding.miss > worst.miss:
                     worst = finding
@@ -70,10 +83,10 @@ class Report(NamedTuple):
 CHECKS: dict[str, Check] = {}
 
 
-def check(claim: str, source: str) -> Callable[[Callable[[], Iterator[Finding]]], Check]:
-    """Register the generator below as a check, by its name."""
+def check(claim: str, source: str) -> Callable[[Callable[..., Iterator[Finding]]], Check]:
+    """Register the generator below as a check, by its name. Its parameters, if any, are what it examines."""
 
-    def register(findings: Callable[[], Iterator[Finding]]) -> Check:
+    def register(findings: Callable[..., Iterator[Finding]]) -> Check:
         name = findings.__name__.replace("_", "-")
         CHECKS[name] = Check(name, claim, source, findings)
         return CHECKS[name]

@@ -56,17 +56,17 @@ def seen(x: Tensor, layers: list[nn.Module]) -> Tensor:
 
 @check("the convolutional autoencoder by hand, with sides that do not divide", "He et al. 2016; Shi et al. 2016")
 def convolutional_autoencoder() -> Iterator[Finding]:
-    encoder, decoder = vae.conv((2, 5, 9), 3, 2, widths=(4, 6), blocks=2)
+    encoder, decoder = vae.conv((2, 5, 9), 3, 2, widths=(4, 6, 8), blocks=2)
     for part in (encoder, decoder):
         shaken(part, size=0.2)
     x, z = numbers(2, 2, 5, 9), numbers(2, 3)
-    rows, columns = torch.arange(8).clamp(max=4), torch.arange(12).clamp(max=8)  # to multiples of four
+    rows, columns = torch.arange(8).clamp(max=4), torch.arange(16).clamp(max=8)  # to multiples of eight
     down = list(encoder)  # type: ignore[call-overload]
     yield near("encoder", seen(x[..., rows, :][..., columns], down[1:]), encoder(x), rel=1e-9, abs=1e-10)
     up = list(decoder)  # type: ignore[call-overload]
-    small = seen(z, [up[0]]).reshape(2, 6, 2, 3)
+    small = seen(z, [up[0]]).reshape(2, 8, 1, 2)
     pixels = seen(small, up[2:-2])
-    wanted = torch.empty(2, 4, 8, 12, dtype=torch.float64)
+    wanted = torch.empty(2, 4, 8, 16, dtype=torch.float64)
     for i in range(2):
         for j in range(2):
             wanted[..., i::2, j::2] = pixels[:, 2 * i + j :: 4]
@@ -75,11 +75,11 @@ def convolutional_autoencoder() -> Iterator[Finding]:
     def stage(width: int) -> int:
         return 2 * (2 * width + 2 * a_layer(width, width, 3))
 
-    inside = 6 * 2 * 3
-    into = a_layer(8, 4, 3) + stage(4) + a_layer(4, 6, 3) + stage(6) + 2 * 6 + a_layer(inside, 6)
-    back = a_layer(3, inside) + stage(6) + a_layer(6, 4, 3) + stage(4) + 2 * 4 + a_layer(4, 16, 3)
-    yield near("numbers in the encoder", into, parameters(encoder))
-    yield near("numbers in the decoder", back, parameters(decoder))
+    inside = 8 * 1 * 2
+    into = a_layer(8, 4, 3) + stage(4) + a_layer(4, 6, 3) + stage(6) + a_layer(6, 8, 3) + stage(8) + 2 * 8
+    back = stage(8) + a_layer(8, 6, 3) + stage(6) + a_layer(6, 4, 3) + stage(4) + 2 * 4 + a_layer(4, 16, 3)
+    yield near("numbers in the encoder", into + a_layer(inside, 6), parameters(encoder))
+    yield near("numbers in the decoder", back + a_layer(3, inside), parameters(decoder))
 
 
 @check("the autoencoder of layers by hand; it begins by saying the same of every image", "He et al. 2016")

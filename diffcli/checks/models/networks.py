@@ -130,15 +130,15 @@ def pyramid_by_hand(net: UNet, x: Tensor, condition: Tensor) -> Tensor:
 def network_of_images() -> Iterator[Finding]:
     net = shaken(UNet(2, 3, inputs=2, outputs=2, widths=(4, 6), blocks=2, attention=(1,)), size=0.2)
     condition = condition_by_hand(net, LOG_SNR, LABEL, 16)
-    x = numbers(3, 4, 5, 11)
-    rows, columns = torch.arange(8).clamp(max=4), torch.arange(12).clamp(max=10)  # to fours, by the border's pixels
+    x = numbers(3, 4, 5, 22)
+    rows, columns = torch.arange(8).clamp(max=4), torch.arange(24).clamp(max=21)  # to fours, by the border's pixels
     found = pyramid_by_hand(net, folded(x[..., rows, :][..., columns], 2), condition)
-    unfolded = torch.empty(3, 4, 8, 12, dtype=torch.float64)
+    unfolded = torch.empty(3, 4, 8, 24, dtype=torch.float64)
     for i in range(2):
         for j in range(2):
             unfolded[..., i::2, j::2] = found[:, 2 * i + j :: 4]
     got = net(x, LOG_SNR, label=LABEL)
-    yield near("images of 5 x 11", unfolded[..., :5, :11], got, rel=1e-4, abs=1e-5)
+    yield near("images of 5 x 22", unfolded[..., :5, :22], got, rel=1e-4, abs=1e-5)
     yield near("no label is the label beyond the last", net(x, LOG_SNR, label=torch.full((3,), 3)), net(x, LOG_SNR))
     yield near("it begins as nothing", 0, UNet(1, widths=(4,))(x[:, :1].float(), LOG_SNR.float()))
 
