@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffcli.runs.loading import load_trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -16,11 +15,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from diffcli.core.processes.corruption import CORRUPTIONS, Replacing, best_affine, draw_amounts, moments, recollection
 from diffcli.core.randomness import keyed
 from diffcli.errors import CheckpointProblem, UsageProblem
-from diffcli.evaluation.denoisers import by_tiles, median, tiles
+from diffcli.evaluation.denoisers import by_tiles, median_filter, tiles
 from diffcli.metrics.fields import compare
 from diffcli.metrics.quality import psnr, ssim
 from diffcli.runs import checkpoint
 from diffcli.runs import folder as runs
+from diffcli.runs.loading import load_trained
 from diffcli.runs.session import Session
 from diffcli.training.recipes.dae import RECIPES, DaeRecipe
 
@@ -66,7 +66,7 @@ def test_psnr_of_equal_images_is_infinite() -> None:
 
 def test_the_median_filter_is_that_of_scipy(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     wanted = [[ndimage.median_filter(c.numpy(), size=3, mode="nearest") for c in image] for image in pair[1]]
-    np.testing.assert_array_equal(median(pair[1]).numpy(), np.array(wanted))
+    np.testing.assert_array_equal(median_filter(pair[1]).numpy(), np.array(wanted))
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

@@ -46,7 +46,7 @@ def check_amount(corruption: Corruption, amount: float) -> None:
         )
 
 
-def median(images: Tensor) -> Tensor:
+def median_filter(images: Tensor) -> Tensor:
     """The median of the 3x3 values around each, of images [B, C, H, W]; beyond the border are its own values."""
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     height, width = images.shape[-2:]
@@ -71,7 +71,7 @@ class Baselines:
 
     def at(self, amount: float, model: Any) -> dict[str, Denoiser]:
         """All denoisers for this amount, by name, from the simplest on; `linear` only where images are small."""
-        known: dict[str, Denoiser] = {"median": median}
+        known: dict[str, Denoiser] = {"median": median_filter}
         if self.images[0].numel() <= LARGEST_LINEAR:
             known["linear"] = best_affine(self.corruption, *self._moments, amount).__call__
         known["memorising"] = lambda y: self._remembered(y, amount)
@@ -80,8 +80,7 @@ class Baselines:
 
     def _remembered(self, y: Tensor, amount: float) -> Tensor:
         if isinstance(self.corruption, GaussianNoise):
-            sigma = torch.tensor(amount, dtype=torch.float64)
-            return self._law(y, Level(torch.ones_like(sigma), sigma)).x0
+            return self._law(y, Level.of(1.0, amount)).x0
         assert isinstance(self.corruption, Replacing)
         return recollection(self.corruption, self.images, y, amount, BLUR)
 

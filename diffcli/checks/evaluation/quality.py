@@ -8,7 +8,7 @@ import torch
 
 from diffcli.checks.check import Finding, check, near
 from diffcli.core.processes import corruption as c
-from diffcli.evaluation.denoisers import by_tiles, median
+from diffcli.evaluation.denoisers import by_tiles, median_filter
 from diffcli.metrics import fields, quality
 
 
@@ -86,7 +86,7 @@ def filters_tiles_and_fields() -> Iterator[Finding]:
         around = itertools.product((i - 1, i, i + 1), (j - 1, j, j + 1))
         nine = [image[0, k, min(max(a, 0), 4), min(max(b, 0), 3)].item() for a, b in around]
         wanted[0, k, i, j] = sorted(nine)[4]
-    yield near("median", wanted, median(image), abs=1e-15)
+    yield near("median", wanted, median_filter(image), abs=1e-15)
     for side in ((3, 3), (4, 6), (5, 4), (8, 8)):
         *_, (_, whole) = by_tiles(lambda part: 2 * part, image.float(), side)
         yield near(f"tiles of {side}", 2 * image, whole, abs=1e-6)
