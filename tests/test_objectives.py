@@ -1,8 +1,6 @@
 """What training minimises: the objectives on known denoisers, importance sampling, exact resumes, and refusals."""
 
-import dataclasses
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,27 +8,31 @@ from typing import Any
 import pytest
 import torch
 from conftest import Cli, refuses
-from test_resume import CPU, finish, same, train
+from sessions import go_on, same, train
 from torch import Tensor, nn
 
+from diffcli.core.diffusion import bound, grids
 from diffcli.core.diffusion.denoiser import Denoiser
+from diffcli.core.diffusion.times import LossHistory
 from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
 from diffcli.core.randomness import keyed
+from diffcli.data.kinds import IMAGES, Items
 from diffcli.runs import checkpoint
-from diffcli.runs.session import Session
 from diffcli.specs import schedule
+from diffcli.training import recipes
 from diffcli.training.objectives import HYBRID, objective
 from diffcli.training.optimizers import Muon
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
 USAGE = 2
+ITEMS = Items(IMAGES, (1, 2, 2))
 LIKELIHOOD = {"objective": "vlb", "variance": "learned", "draws": "importance", "prior": "pixels", "predict": "eps"}
 
 
 class Guess(nn.Module):
     """A network of one number per output channel, whatever it sees."""
 
-    classes = 0
+    nulls: dict[str, float] = {}
 
     def __init__(self, *values: float) -> None:
         super().__init__()
@@ -43,11 +45,11 @@ class Guess(nn.Module):
 def losses(recipe: Recipe, denoiser: Denoiser, count: int = 4000) -> Tensor:
     """Of many draws on one image."""
     x0 = torch.linspace(-1, 1, 4).reshape(1, 1, 2, 2).expand(count, 1, 2, 2)
-    return objective(recipe)(denoiser, x0, None, keyed(0, "test"))
+    return objective(recipe, ITEMS).loss(denoiser, x0, {}, keyed(0, "test"))
 
 
 def recipe(**changes: Any) -> Recipe:
-    return dataclasses.replace(RECIPES["tiny"], **changes)
+    return recipes.override(RECIPES["tiny"], changes)
 
 
 def test_the_plain_objective_is_the_loss_of_what_is_predicted() -> None:
@@ -61,8 +63,8 @@ def test_the_plain_objective_is_the_loss_of_what_is_predicted() -> None:
 @pytest.mark.parametrize("name", list(WEIGHTINGS))
 def test_a_weighting_multiplies_the_loss_of_each_level(name: str) -> None:
     law = schedule("vp")
-    plain = recipe(schedule="vp", predict="v")
-    a, b = (losses(r, Denoiser(Guess(0.3), "v"), 8) for r in (plain, dataclasses.replace(plain, weighting=name)))
+    pair = (recipe(schedule="vp", predict="v", weighting=weighting) for weighting in ("target", name))
+    a, b = (losses(chosen, Denoiser(Guess(0.3), "v"), 8) for chosen in pair)
     shift = torch.rand((), generator=keyed(0, "test"), dtype=torch.float64)
     t = 1 - (shift + torch.arange(8, dtype=torch.float64) / 8) % 1
     log_snr = law(t).log_snr
@@ -73,8 +75,6 @@ def test_a_weighting_multiplies_the_loss_of_each_level(name: str) -> None:
 @pytest.mark.parametrize("variance", ["fixed", "learned"])
 def test_the_objective_vlb_is_the_bound_on_average(variance: str) -> None:
     """Mean over times of chain steps drawn, against the sum over all of them with the same denoiser."""
-    from diffcli.core.diffusion import bound, grids
-
     chain = 20
     chosen = recipe(objective="vlb", variance=variance, chain=chain, schedule="log-snr", predict="x0")
     denoiser = Denoiser(Guess(0.1, 0.4) if variance == "learned" else Guess(0.1), "x0", learned=variance == "learned")
@@ -85,12 +85,12 @@ def test_the_objective_vlb_is_the_bound_on_average(variance: str) -> None:
     for t, s in zip(walk, walk[1:], strict=False):
         estimate, share = torch.full_like(x0, 0.1), torch.full_like(x0, 0.7)
         kind = "learned" if variance == "learned" else "small"
-        cost = bound.reverse_variance(kind, t, s, share=share)
+        cost = bound.reverse_variance(kind, t, s, fraction=share)
         if s.sigma == 0:
             total += bound.decoder(x0, estimate, cost, discrete=True).sum().item()
         else:
             total += bound.transition(x0, estimate, t, s, cost).sum().item()
-    got = objective(chosen)(denoiser, x0.expand(chain, 1, 2, 2), None, keyed(0, "test"))
+    got = objective(chosen, ITEMS).loss(denoiser, x0.expand(chain, 1, 2, 2), {}, keyed(0, "test"))
     assert got.mean().item() == pytest.approx(total / 4 / math.log(2), rel=1e-4)
 
 
@@ -108,19 +108,27 @@ def test_hybrid_teaches_the_variance_and_leaves_the_mean_to_simple() -> None:
 
 
 def test_importance_draws_keep_the_mean_and_lower_the_spread() -> None:
-    chosen = recipe(objective="vlb", schedule="log-snr,most=5,least=-5", predict="eps", draws="importance")
-    even = dataclasses.replace(chosen, draws="uniform")
-    from diffcli.core.diffusion.times import LossHistory
-
-    denoiser = Denoiser(Guess(0.0), "x0", history=LossHistory())
+    keys = {"objective": "vlb", "schedule": "log-snr,most=5,least=-5", "predict": "eps"}
+    uneven, even = (objective(recipe(**keys, draws=draws), ITEMS) for draws in ("importance", "uniform"))
+    denoiser = Denoiser(Guess(0.0), "x0")
     x0 = (torch.randint(0, 256, (20_000, 1, 2, 2), generator=keyed(0, "x")) / 127.5 - 1).float()
     for step in range(3):
-        objective(chosen)(denoiser, x0, None, keyed(0, "warm", step))
-    a = objective(chosen)(denoiser.eval(), x0, None, keyed(0, "test"))
-    denoiser.history = None
-    b = objective(even)(denoiser, x0, None, keyed(0, "test"))
+        uneven.loss(denoiser, x0, {}, keyed(0, "warm", step))
+    a, b = (one.loss(denoiser.eval(), x0, {}, keyed(0, "test")) for one in (uneven, even))
     assert a.mean().item() == pytest.approx(b.mean().item(), rel=0.1)
     assert a.std() < 0.5 * b.std()
+
+
+def test_what_the_loss_remembers_is_its_own_and_a_look_does_not_change_it() -> None:
+    chosen = objective(recipe(draws="importance"), ITEMS)
+    assert isinstance(chosen.state, LossHistory)
+    assert objective(recipe(), ITEMS).state is None
+    denoiser, x0 = Denoiser(Guess(0.1), "v"), torch.zeros(50, 1, 2, 2)
+    chosen.loss(denoiser.eval(), x0, {}, keyed(0, "look"))
+    assert chosen.state.seen.sum() == 0
+    chosen.loss(denoiser.train(), x0, {}, keyed(0, "step"))
+    assert chosen.state.seen.sum() == 50
+    assert list(denoiser.state_dict()) == ["network.values"]
 
 
 @pytest.mark.parametrize(
@@ -133,28 +141,27 @@ def test_a_resume_is_exact(tmp_path: Path, changes: dict[str, Any]) -> None:
     whole = train(chosen, tmp_path / "whole")
     half = train(chosen, tmp_path / "half", stop_at=18)
     assert checkpoint.read_checkpoint(half)[1]["step"] == 18
-    session, _ = Session.resumed(tmp_path / "half", {}, CPU, None, time.monotonic())
-    session.probe()
-    assert same(whole, finish(session, tmp_path / "half"))
+    assert same(whole, go_on(tmp_path / "half"))
     if "prior" in changes:
         tensors, _ = checkpoint.read_checkpoint(whole)
-        assert tensors["model/history.seen"].sum() == 24 * 64
+        assert tensors["objective/seen"].sum() == 24 * 64
         assert tensors["model/prior.counts"].sum() == 10_000 * 784 + 256
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["variance=learned"], ("objective=hybrid",)),
-        (["objective=hybrid"], ("variance=learned",)),
-        (["objective=vlb", "weighting=eps"], ("its own weighting",)),
+        (["variance=learned"], ("nothing with the objective simple", "vlb, hybrid", "--set objective=vlb")),
+        (["objective=hybrid", "variance=fixed"], ("variance=learned",)),
+        (["objective=vlb", "weighting=eps"], ("nothing with the objective vlb", "--set objective=simple")),
+        (["chain=10"], ("nothing with the objective simple", "--set objective=vlb")),
         (["objective=vlb", "chain=2000"], ("chain=1000",)),
         (["objective=sample"], ("did you mean simple?",)),
         (["weighting=min-sn"], ("did you mean min-snr?",)),
         (["draws=importanc"], ("did you mean importance?",)),
-        (["variance=large"], ("learned",)),
+        (["objective=vlb", "variance=large"], ("unknown variance", "fixed, learned")),
         (["prior=pixel"], ("did you mean pixels?",)),
-        (["chain=1"], ("at least 2",)),
+        (["objective=vlb", "chain=1"], ("at least 2",)),
     ],
     ids=str,
 )
