@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from diffcli.core.diffusion import exact, grids
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, Prediction, check_pair
-from diffcli.core.diffusion.guidance import clipped, guided
+from diffcli.core.diffusion.guidance import clipped, dropped, guided
 from diffcli.core.diffusion.schedules import SCHEDULES, Schedule
 from diffcli.core.levels import Level
+from diffcli.core.randomness import keyed
 
 PAIRS = [
     (schedule, target)
@@ -142,7 +143,7 @@ def exact_for(label: Tensor | None) -> Prediction:
 
 @pytest.mark.parametrize(("scale", "x0", "eps"), [(0, 2, 3), (1, 5, 1), (3, 2 + 3 * 3, 3 - 3 * 2)])
 def test_guidance_scale_one_is_none_zero_is_unconditional(scale: float, x0: float, eps: float) -> None:
-    denoise = guided(lambda x, level, label=None: exact_for(label), scale, label=None)
+    denoise = guided(lambda x, level, label=None: exact_for(label), scale)
     found = denoise(torch.zeros(2, 1), SCHEDULES["cosine"]()(torch.tensor(0.5)), label=torch.tensor([1, 1]))
     assert found.x0.tolist() == [[x0]] * 2
     assert found.eps.tolist() == [[eps]] * 2
@@ -153,10 +154,43 @@ def test_guidance_of_exact_gaussians_is_the_papers_combination_of_scores() -> No
     level = SCHEDULES["cosine"]()(torch.tensor(0.6, dtype=torch.float64))
     given, null = exact.Gaussian(0.5, 0.2), exact.Gaussian(-0.1, 0.8)
     x, w = torch.randn(7, 2, dtype=torch.float64), 2.5
-    denoise = guided(lambda x, level, label: (null if label is None else given)(x, level), 1 + w, label=None)
+    denoise = guided(lambda x, level, label=None: (null if label is None else given)(x, level), 1 + w)
     found = denoise(x, level, label=0)
     torch.testing.assert_close(found.eps, (1 + w) * given(x, level).eps - w * null(x, level).eps)
     torch.testing.assert_close(level.noised(found.x0, found.eps), x)
+
+
+def test_guidance_away_from_some_conditions_only_keeps_the_others() -> None:
+    """Of two conditions, only `label` is followed: null is told the other, at every scale."""
+    told: list[set[str]] = []
+
+    def denoise(x: Tensor, level: Level, **conditions: Tensor) -> Prediction:
+        told.append(set(conditions))
+        return exact_for(conditions.get("label"))
+
+    level = SCHEDULES["cosine"]()(torch.tensor(0.5))
+    conditions = {"label": torch.tensor([1, 1]), "image": torch.zeros(2, 1)}
+    found = guided(denoise, 3, drop=["label"])(torch.zeros(2, 1), level, **conditions)
+    assert found.x0.tolist() == [[2 + 3 * 3]] * 2
+    assert told == [{"image"}, {"label", "image"}]
+    told.clear()
+    guided(denoise, 0, drop=["label"])(torch.zeros(2, 1), level, **conditions)
+    assert told == [{"image"}]
+
+
+def test_every_condition_with_a_null_is_dropped_by_itself_at_the_asked_rate() -> None:
+    count = 20_000
+    given = {
+        "label": torch.zeros(count, dtype=torch.int64),
+        "image": torch.ones(count, 1, 2, 2),
+        "size": torch.ones(count),
+    }
+    found = dropped(given, {"label": 3, "image": 0.0}, 0.25, keyed(0, "drop"))
+    label, image = found["label"] == 3, (found["image"] == 0).flatten(1)
+    assert (image.all(1) == image.any(1)).all(), "an image is lost whole"
+    rates = (label, image[:, 0], label & image[:, 0])
+    assert [r.float().mean().item() for r in rates] == pytest.approx([0.25, 0.25, 0.0625], abs=0.015)
+    assert torch.equal(found["size"], given["size"]), "what has no null is always given"
 
 
 def test_clipping_holds_x0_and_still_explains_x() -> None:
