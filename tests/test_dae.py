@@ -1,8 +1,7 @@
 """Corruptions, the denoisers that undo them, and what judges these."""
 
-import dataclasses
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from sessions import go_on, same, train
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from diffcli.core.processes.corruption import CORRUPTIONS, Replacing, best_affine, draw_amounts, moments, recollection
@@ -18,10 +18,9 @@ from diffcli.errors import CheckpointProblem, UsageProblem
 from diffcli.evaluation.denoisers import by_tiles, median_filter, tiles
 from diffcli.metrics.fields import compare
 from diffcli.metrics.quality import psnr, ssim
-from diffcli.runs import checkpoint
-from diffcli.runs import folder as runs
+from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.loading import load_trained
-from diffcli.runs.session import Session
+from diffcli.training import recipes
 from diffcli.training.recipes.dae import RECIPES, DaeRecipe
 
 CPU = torch.device("cpu")
@@ -145,40 +144,27 @@ def test_fields_that_are_equal_agree() -> None:
 # Training
 
 
-def train(recipe: DaeRecipe, folder: Path, stop_at: int = 10**9) -> Path:
-    """A run in `folder`, stopped at a step; its last checkpoint."""
-    return finish(Session(recipe, CPU, None, time.monotonic()), runs.create(folder, recipe.dataset), stop_at)
-
-
-def finish(session: Session, folder: Path, stop_at: int = 10**9) -> Path:
-    runs.describe(folder, session.recipe, session.facts())
-    session.prepare(seconds_per_step=0.01)
-    for _ in session.run(folder, lambda: session.trainer.step >= stop_at):
-        pass
-    return runs.checkpoints(folder)[0]
+def tiny(pictures: Path, **changes: Any) -> DaeRecipe:
+    return recipes.override(RECIPES["tiny"], {"dataset": str(pictures), **changes})
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_six_steps_and_six_more_are_twelve_bit_for_bit(tmp_path: Path, pictures: Path, corruption: str) -> None:
-    recipe = dataclasses.replace(RECIPES["tiny"], dataset=str(pictures), steps=12, corruption=corruption, batch=7)
+    recipe = tiny(pictures, steps=12, corruption=corruption, batch=7)
     whole = train(recipe, tmp_path / "whole")
-    train(recipe, tmp_path / "half", stop_at=6)
-    session, _ = Session.resumed(tmp_path / "half", {}, CPU, None, time.monotonic())
-    assert session.trainer.step == 6
-    (a, _), (b, _) = checkpoint.read_checkpoint(whole), checkpoint.read_checkpoint(finish(session, tmp_path / "half"))
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[key], b[key]) for key in a)
+    half = train(recipe, tmp_path / "half", stop_at=6)
+    assert read_checkpoint(half)[1]["step"] == 6
+    assert same(whole, go_on(tmp_path / "half"))
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, pictures: Path) -> None:
-    recipe = dataclasses.replace(RECIPES["tiny"], dataset=str(pictures), steps=8, checkpoint_every=4)
-    newest = train(recipe, tmp_path / "run")
+    newest = train(tiny(pictures, steps=8, checkpoint_every=4), tmp_path / "run")
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
     trained = load_trained(str(tmp_path / "run"), device=CPU, family="dae")
     assert trained.path.name == "step-000000004.safetensors"
-    assert "damaged" in trained.notes[0]
+    assert "damaged" in trained.stored.notes[0]
     with pytest.raises(CheckpointProblem, match="denoising autoencoder"):
         load_trained(str(tmp_path / "run"), device=CPU)
 
@@ -187,8 +173,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, pictures: Path) -> 
 def test_training_lowers_the_loss(tmp_path: Path, pictures: Path, corruption: str) -> None:
     losses = []
     for steps in (1, 120):
-        recipe = dataclasses.replace(RECIPES["tiny"], dataset=str(pictures), steps=steps, corruption=corruption)
-        about = checkpoint.read_checkpoint(train(recipe, tmp_path / str(steps)))[1]
+        recipe = tiny(pictures, steps=steps, corruption=corruption)
+        about = read_checkpoint(train(recipe, tmp_path / str(steps)))[1]
         losses.append(about["validation_loss"])
     assert losses[1] < 0.6 * losses[0]
 
@@ -206,7 +192,7 @@ def test_training_lowers_the_loss(tmp_path: Path, pictures: Path, corruption: st
 )
 def test_recipes_that_cannot_be_are_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(UsageProblem, match=words):
-        dataclasses.replace(RECIPES["default"], **changes).check_core()
+        recipes.override(RECIPES["default"], changes).check_core()
 
 
 def test_keys_give_the_same_corruption_again_and_others_another() -> None:

@@ -1,58 +1,46 @@
 """Variational autoencoders: exact resumes, the same bits for the same image, and the limit of linear maps."""
 
-import dataclasses
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from sessions import go_on, same, train
 
 from diffcli.core.processes import variational
 from diffcli.core.processes.laws import ppca
 from diffcli.data import loading as datasets
 from diffcli.data.bits import BinarisedStorage, binarised
+from diffcli.data.kinds import IMAGES, POINTS, Items
 from diffcli.errors import UsageProblem
 from diffcli.evaluation import vae_bounds
-from diffcli.runs import checkpoint
-from diffcli.runs import folder as runs
-from diffcli.runs.listing import checkpoints
+from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.loading import load_trained
-from diffcli.runs.session import Session
+from diffcli.training import recipes
 from diffcli.training.families import FAMILIES
 from diffcli.training.recipes.vae import RECIPES, VaeRecipe
 
 CPU = torch.device("cpu")
 
 
-def finish(session: Session, folder: Path, stop_at: int = 10**9) -> Path:
-    session.prepare(0.01)
-    runs.describe(folder, session.recipe, session.facts())
-    for event in session.run(folder, lambda: session.trainer.step >= stop_at):
-        if event.progress.step == stop_at:
-            break
-    return checkpoints(folder)[0]
+def tiny(**changes: Any) -> VaeRecipe:
+    return recipes.override(RECIPES["tiny"], changes)
 
 
 @pytest.mark.parametrize("pixels", ["dynamic", "static", "8bit"])
 def test_three_steps_and_three_more_are_six_bit_for_bit(tmp_path: Path, pixels: str) -> None:
-    recipe = dataclasses.replace(RECIPES["tiny"], steps=6, checkpoint_every=3, pixels=pixels)
-    whole = finish(Session(recipe, CPU, None, time.monotonic()), runs.create(tmp_path / "whole", "mnist"))
-    half = runs.create(tmp_path / "half", "mnist")
-    finish(Session(recipe, CPU, None, time.monotonic()), half, stop_at=3)
-    session, _ = Session.resumed(half, {}, CPU, None, time.monotonic())
-    assert session.trainer.step == 3
-    resumed = finish(session, half)
-    (a, about), (b, _) = checkpoint.read_checkpoint(whole), checkpoint.read_checkpoint(resumed)
-    assert about["family"] == "vae"
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[name], b[name]) for name in a)
+    recipe = tiny(steps=6, checkpoint_every=3, pixels=pixels)
+    whole = train(recipe, tmp_path / "whole")
+    about = read_checkpoint(train(recipe, tmp_path / "half", stop_at=3))[1]
+    assert (about["family"], about["step"]) == ("vae", 3)
+    assert same(whole, go_on(tmp_path / "half"))
 
 
 @pytest.mark.parametrize("model", ["conv", "mlp", "linear"])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 13, 10)])
 def test_every_network_gives_back_the_shape_of_its_images(model: str, shape: tuple[int, int, int]) -> None:
-    recipe = dataclasses.replace(RECIPES["tiny"], model=model, pixels="8bit", widths=(4, 8))
-    found = FAMILIES["vae"].build(recipe, shape, 0, False)
+    recipe = tiny(network=model, pixels="8bit")
+    found = FAMILIES["vae"].build(recipe, Items(IMAGES, shape), False)
     x = torch.rand(2, *shape) * 2 - 1
     posterior = found.encode(x)  # type: ignore[operator]
     assert posterior.mean.shape == (2, recipe.latent)
@@ -71,9 +59,9 @@ def test_an_image_has_the_same_bits_whatever_else_is_read() -> None:
 
 def test_colours_are_no_bits_and_points_no_images() -> None:
     with pytest.raises(UsageProblem, match="colours"):
-        FAMILIES["vae"].build(RECIPES["tiny"], (3, 8, 8), 0, False)
+        FAMILIES["vae"].build(tiny(), Items(IMAGES, (3, 8, 8)), False)
     with pytest.raises(UsageProblem, match="points"):
-        FAMILIES["vae"].build(RECIPES["tiny"], (2,), 0, False)
+        FAMILIES["vae"].build(tiny(), Items(POINTS, (2,)), False)
 
 
 def test_a_linear_autoencoder_learns_the_components_of_its_data() -> None:
@@ -83,14 +71,15 @@ def test_a_linear_autoencoder_learns_the_components_of_its_data() -> None:
     x = (
         torch.randn(2000, 2, generator=generator) @ weight.T + 0.5 * torch.randn(2000, 16, generator=generator)
     ).reshape(-1, 1, 4, 4)
-    recipe = VaeRecipe(model="linear", pixels="real", noise=0.5, latent=2, precision="fp32")
+    changes = {"network": "linear", "pixels": "real", "noise": 0.5, "latent": 2, "precision": "fp32"}
+    recipe, items = recipes.override(VaeRecipe(), changes), Items(IMAGES, (1, 4, 4))
     torch.manual_seed(0)
-    model = FAMILIES["vae"].build(recipe, (1, 4, 4), 0, False)
-    loss, optimizer = FAMILIES["vae"].objective(recipe), torch.optim.Adam(model.parameters(), lr=0.02)
+    model = FAMILIES["vae"].build(recipe, items, False)
+    loss, optimizer = FAMILIES["vae"].objective(recipe, items).loss, torch.optim.Adam(model.parameters(), lr=0.02)
     for step in range(600):
         optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 600)
         optimizer.zero_grad()
-        loss(model, x, None, generator).mean().backward()
+        loss(model, x, {}, generator).mean().backward()
         optimizer.step()
     flat = x.flatten(1).double()
     centred = flat - flat.mean(0)
@@ -101,7 +90,7 @@ def test_a_linear_autoencoder_learns_the_components_of_its_data() -> None:
 
 
 def test_bounds_rise_from_one_sample_to_many(tmp_path: Path) -> None:
-    finish(Session(RECIPES["tiny"], CPU, None, time.monotonic()), runs.create(tmp_path / "run", "mnist"))
+    train(tiny(), tmp_path / "run")
     trained = load_trained(str(tmp_path / "run"), device=CPU, family="vae")
     model = vae_bounds.in_full_precision(trained)
     _, x, labels = vae_bounds.test_images(trained, 30, None)
