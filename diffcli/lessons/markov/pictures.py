@@ -71,22 +71,11 @@ def mixing_figure(seen: Portrait, times: Tensor, curves: Tensor, start: int, pat
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     names = seen.chain.states
-    chosen = {f"from {names[start]}": curves[:, start]}
-    if seen.law is not None:
-        worst, likeliest = curves.amax(1), names[seen.likeliest]
-        if torch.allclose(worst, curves[:, start]):
-            chosen = {f"from {names[start]}, the worst start": worst}
-        else:
-            chosen = {"worst start": worst, **chosen}
-        if seen.likeliest != start:
-            chosen[f"from {likeliest}"] = curves[:, seen.likeliest]
-    slope = None
-    if seen.mixing_time and 0 < seen.gap < 1:
-        slope = 1 - seen.gap
+    slope = 1 - seen.gap if seen.mixing_time and 0 < seen.gap < 1 else None
     title = (
         "how far from the stationary law" if seen.law is not None else f"how far from the long run of {names[start]}"
     )
-    distance_axes(left, times, chosen, seen.mixing_time, slope)
+    distance_axes(left, times, _chosen_starts(seen, curves, start), seen.mixing_time, slope)
     left.set(xlabel="steps", title=title)
     shown = min(len(paths), max(40, 4 * (seen.mixing_time or 40)), 400)
     for k in range(paths.shape[1]):
@@ -96,6 +85,22 @@ def mixing_figure(seen: Portrait, times: Tensor, curves: Tensor, start: int, pat
     if len(names) <= WRITTEN:
         right.set_yticks(range(len(names)), names)
     return figure
+
+
+def _chosen_starts(seen: Portrait, curves: Tensor, start: int) -> dict[str, Tensor]:
+    """The curves [T] that are shown: from the worst start, from the one that was simulated, from the likeliest."""
+    names = seen.chain.states
+    chosen = {f"from {names[start]}": curves[:, start]}
+    if seen.law is None:
+        return chosen
+    worst = curves.amax(1)
+    if torch.allclose(worst, curves[:, start]):
+        chosen = {f"from {names[start]}, the worst start": worst}
+    else:
+        chosen = {"worst start": worst, **chosen}
+    if seen.likeliest != start:
+        chosen[f"from {names[seen.likeliest]}"] = curves[:, seen.likeliest]
+    return chosen
 
 
 def distance_axes(
@@ -164,6 +169,13 @@ def walk_figure(
     figure = Figure(figsize=(12.0, 4.8), layout="constrained")
     figure.suptitle(title)
     left, side, right = figure.subplots(1, 3, width_ratios=[3.2, 1.1, 4.0])
+    _trajectories(left, side, paths, band, end)
+    _distances(right, times, curves, mixed)
+    return figure
+
+
+def _trajectories(left: Axes, side: Axes, paths: Tensor, band: tuple[Tensor, Tensor] | None, end: Density) -> None:
+    """Left the numbers over time, and beside them, on the same scale, where they end."""
     steps = torch.arange(len(paths))
     left.plot(steps, paths, linewidth=0.9, alpha=0.8)
     if band:
@@ -179,6 +191,9 @@ def walk_figure(
     for axes in (left, side):
         axes.set_ylim(-limit, 1.35 * limit)
     side.tick_params(labelleft=False)
+
+
+def _distances(right: Axes, times: Tensor, curves: Mapping[str, Tensor], mixed: Mapping[str, int | None]) -> None:
     for i, (name, curve) in enumerate(curves.items()):
         style = "--" if "KL" in name else "-"
         right.plot(times, curve.where(curve > FAINT, torch.nan), style, color=f"C{i // 2}", label=name)
@@ -194,7 +209,6 @@ def walk_figure(
     )
     _legend_below(right)
     right.grid(alpha=0.25)
-    return figure
 
 
 class CountedValues(NamedTuple):

@@ -89,18 +89,14 @@ def fields_figure(setting: EstimatorSetting, outcomes: Mapping[str, EstimatorOut
         image = below.imshow(estimate.error.numpy(), vmin=0, vmax=WORST, cmap="magma_r", **_placed(plane))
         _contours(below, plane)
         below.set_title(f"error of {estimate.name.splitlines()[0]}", fontsize=10)
-    for ax in axes.flat:
+    for place, ax in enumerate(axes.flat):
         ax.set(xlim=(-plane.reach, plane.reach), ylim=(-plane.reach, plane.reach), aspect="equal")
         ax.tick_params(labelsize=8)
-    for ax in axes[1]:
-        ax.set_xlabel("x₁")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("x₂")
-    if others:
-        bar = figure.colorbar(image, ax=list(axes.flat), extend="max", shrink=0.42, anchor=(0.0, 0.03), pad=0.01)
-        bar.set_label("|error| over the root mean\nsquare of the true score", fontsize=9)
-        said = ", ".join(f"{100 * share:g}" for share in SHARES)
-        figure.supxlabel(f"lines over the errors: {said} % of the highest density", fontsize=9)
+        ax.set(xlabel="x₁" if place >= columns else "", ylabel="" if place % columns else "x₂")
+    bar = figure.colorbar(image, ax=list(axes.flat), extend="max", shrink=0.42, anchor=(0.0, 0.03), pad=0.01)
+    bar.set_label("|error| over the root mean\nsquare of the true score", fontsize=9)
+    levels = ", ".join(f"{100 * share:g}" for share in SHARES)
+    figure.supxlabel(f"lines over the errors: {levels} % of the highest density", fontsize=9)
     return figure
 
 
