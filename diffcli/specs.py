@@ -65,14 +65,30 @@ def _parsed(spec: str) -> tuple[str, dict[str, str]]:
     return name, values
 
 
+def parameters(registry: Mapping[str, Callable[..., Any]], spec: str, what: str) -> tuple[str, dict[str, Any]]:
+    """The name in a spec, and its parameters as the types of their defaults; see `make`."""
+    name, values = _parsed(spec)
+    return name, _typed(registry[one_of(name, registry, what)], name, values, what)
+
+
 def _call(registry: Mapping[str, Callable[..., T]], name: str, values: dict[str, str], what: str) -> T:
     entry = registry[one_of(name, registry, what)]
-    parameters = inspect.signature(entry).parameters
-    names = {key.replace("_", "-"): key for key in parameters}
+    given = _typed(entry, name, values, what)
+    try:
+        return entry(**given)
+    except ValueError as error:
+        known = ", ".join(key.replace("_", "-") for key in inspect.signature(entry).parameters)
+        raise UsageProblem(f"{name}: {error}", f"parameters: {known or 'none'}") from None
+
+
+def _typed(entry: Callable[..., Any], name: str, values: dict[str, str], what: str) -> dict[str, Any]:
+    """The parameters given, each of the type of its default."""
+    known = {k: p for k, p in inspect.signature(entry).parameters.items() if p.default is not p.empty}
+    names = {key.replace("_", "-"): key for key in known}
     given: dict[str, Any] = {}
     for key, text in values.items():
         key = names[one_of(key, names, f"parameter of the {what} {name}")]
-        kind = type(parameters[key].default)
+        kind = type(known[key].default)
         try:
             given[key] = kind(text)
             if kind is float and not isfinite(given[key]):
@@ -80,7 +96,4 @@ def _call(registry: Mapping[str, Callable[..., T]], name: str, values: dict[str,
         except ValueError:
             expected = {int: "a whole number", float: "a finite number"}[kind]
             raise UsageProblem(f"{key} of {name} must be {expected}, not '{text}'") from None
-    try:
-        return entry(**given)
-    except ValueError as error:
-        raise UsageProblem(f"{name}: {error}", f"parameters: {', '.join(names) or 'none'}") from None
+    return given

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from diffcli.console import options
+from diffcli.training import recipes
 from diffcli.training.recipes.diffusion import RECIPES
 
 
@@ -16,17 +17,20 @@ def info(
             help="What to describe; default the newest run, else the default recipe.",
         ),
     ] = None,
+    impl: options.Impl = None,
     data: options.Data = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """What a recipe, run, checkpoint or exact model is: shapes, size, cost, schedule, and how to sample it."""
+    from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.evaluation import description
     from diffcli.runs.listing import summaries
 
     show = Show(as_json=as_json, quiet=quiet)
+    plugins.load([*(impl or ()), *(recipes.impl_of(target) if target else ())])
     if target is None and not summaries()[0]:
         target = "default"
     notes: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ def likelihood(
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: by its recipe.")] = "fp32",
     batch: Annotated[Optional[int], typer.Option(help="Items at once.  [64 images, 10000 points]", min=1)] = None,
     seed: options.Seed = 0,
+    impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
     out: options.Out = None,
@@ -40,11 +41,13 @@ def likelihood(
     debug: options.Debug = False,
 ) -> None:
     """log p(x) by the probability flow, in nats and in bits per dimension."""
+    from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.evaluation import likelihood_study as study
 
     show = Show(as_json=as_json, quiet=quiet)
+    plugins.load(impl or ())
     wanted = study.LikelihoodOptions(
         count=count, dequantise=dequantise, trace=trace, probes=probes, rtol=rtol, atol=atol, schedule=schedule,
         conditional=conditional, weights=weights, precision=precision, batch=batch, seed=seed, data=data, device=device,

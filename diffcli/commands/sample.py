@@ -42,6 +42,7 @@ def sample(
     snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio of these.  [0.16]")] = None,
     label: options.Label = None,
     guidance: options.Guidance = None,
+    guide: Annotated[str, typer.Option(metavar="NAME", help="How to follow it: cfg, or a plug-in's.")] = "cfg",
     guidance_interval: Annotated[
         Optional[str], typer.Option(metavar="LOW,HIGH", help="Noise levels sigma/alpha between which to guide.  [all]")
     ] = None,
@@ -79,6 +80,7 @@ def sample(
         Optional[Path], typer.Option(metavar="FILE.npy", help="Write float32 [N, C, H, W] or [N, D], too.")
     ] = None,
     seed: options.Seed = 0,
+    impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
     out: options.Picture = None,
@@ -87,6 +89,7 @@ def sample(
     debug: options.Debug = False,
 ) -> None:
     """Draw from a trained or an exact model: images, points, or variations of an image."""
+    from diffcli import plugins
     from diffcli.commands import sample_draw, sample_inversion, sample_plan
     from diffcli.console.show import Show
     from diffcli.sampling import from_images
@@ -94,6 +97,7 @@ def sample(
     from diffcli.system.files import check_new
 
     show = Show(as_json=as_json, quiet=quiet)
+    plugins.load(impl or ())
     modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
     mode = {k: v for k, v in modes.items() if v}
     details: dict[str, Any] = {"mask": mask, "resample": resample, "strength": strength}
@@ -106,7 +110,7 @@ def sample(
     check_ranges(strength=strength)
     wanted = SamplingOptions(
         sampler=name, steps=steps, usual_steps=INPAINT_STEPS if inpaint and name == "ddpm" else None, grid=grid,
-        schedule=schedule, label=label, guidance=guidance, guidance_interval=guidance_interval,
+        schedule=schedule, label=label, guidance=guidance, guide=guide, guidance_interval=guidance_interval,
         guidance_rescale=guidance_rescale,
         clip=clip, threshold=threshold, count=count, seed=seed, device=device, weights=weights, data=data,
         options={

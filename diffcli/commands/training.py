@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from diffcli.commands import training_report
 from diffcli.console import options
 from diffcli.errors import UsageProblem
 from diffcli.training import recipes
@@ -22,6 +23,7 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the keys of its r
         Optional[str], typer.Option(metavar="NAME|FILE.toml", help="Where to start from.  [what suits the data]")
     ],
     "settings": options.Settings,
+    "impl": options.Impl,
     "resume": options.Resume,
     "dry_run": options.DryRun,
     "data": options.Data,
@@ -29,8 +31,9 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the keys of its r
     "out": options.Out,
     "as_json": options.Json,
     "quiet": options.Quiet,
+    "debug": options.Debug,
 }
-DEFAULTS = {"device": "auto", "dry_run": False, "as_json": False, "quiet": False}
+DEFAULTS = {"device": "auto", "dry_run": False, "as_json": False, "quiet": False, "debug": False}
 
 
 def train_command(
@@ -48,6 +51,7 @@ def train_command(
     """
 
     def train(**given: Any) -> None:
+        given.pop("debug")  # read by `diffcli.cli`
         keys = {name: given.pop(name) for name in flags}
         _train(family, keys, suited or (lambda _: usual), **given)
 
@@ -72,33 +76,39 @@ def _flag(usual: Training, key: str, text: str) -> Any:
 
 def _train(
     family: str, keys: dict[str, Any], suited: Callable[[Any], Training], *, recipe: str | None,
-    settings: list[str] | None, resume: str | None, dry_run: bool, data: Path | None, device: str, out: Path | None,
-    as_json: bool, quiet: bool,
+    settings: list[str] | None, impl: list[Path] | None, resume: str | None, dry_run: bool, data: Path | None,
+    device: str, out: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train a model of the family: parse, prepare, train, say."""
     began = time.monotonic()
+    from diffcli import plugins
     from diffcli.console.interrupts import Interrupts
     from diffcli.console.show import Show
-    from diffcli.runs.session import Assignment, opened
+    from diffcli.runs.assignment import Assignment, opened
+    from diffcli.runs.session import Setting
     from diffcli.system import device as devices
     from diffcli.training.families import FAMILIES
 
     show, command = Show(as_json=as_json, quiet=quiet), f"{FAMILIES[family].command} train"
     changes = _changes(keys, settings or [])
+    files = plugins.load([*(impl or ()), *(recipes.impl_of(recipe) if recipe else ())])
     where = devices.pick(device)
     start = None
     if resume is None:
         known = FAMILIES[family].recipes
-        start = recipes.load_recipe(recipe, known) if recipe else suited(changes.get("dataset", ""))
-        start = recipes.override(start, changes)
+        dataset = changes.get("dataset") or changes.get("data.name", "")
+        start = recipes.load_recipe(recipe, known) if recipe else suited(dataset)
+        named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
+        start = recipes.override(start, changes | named)
     elif out is not None or recipe is not None:
         raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
-    with opened(Assignment(family, start, where, data, resume, changes, out, began)) as session:
+    setting = Setting(where, data, out, began)
+    with opened(Assignment(family, setting, start, resume, changes)) as session:
         seconds_per_step = session.probe()
-        for line in (*session.notes, *_announce(session, seconds_per_step)):
+        for line in (*session.notes, *training_report.announced(session, seconds_per_step)):
             show.note(line)
         if dry_run:
-            _dry_run(session, seconds_per_step, show)
+            training_report.dry_run(session, seconds_per_step, show)
             return
         folder = session.begin()
         show.note(f"run: {folder}   (Ctrl-C saves and stops; {command} --resume {folder} goes on)")
@@ -108,7 +118,7 @@ def _train(
         if not session.complete:
             show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {folder}")
             raise typer.Exit(wanted.code)
-    _finish(session, folder, saved, show)
+    training_report.finished(session, folder, saved, show)
 
 
 def _changes(keys: dict[str, Any], settings: list[str]) -> dict[str, Any]:
@@ -135,72 +145,3 @@ def _loop(session: "Session", stop: Callable[[], bool], show: "Show") -> Path:
                 bar.note(f"step {progress.step}: {look.text}")
             saved = written or saved
     return saved
-
-
-def _finish(session: "Session", folder: Path, saved: Path, show: "Show") -> None:
-    """Say what came of a run that is complete."""
-    from diffcli.system.text import duration
-
-    steps, seconds, look = session.trainer.step, session.clock.used, session.look
-    assert look is not None
-    document = {
-        "run": str(folder),
-        "checkpoint": str(saved),
-        "steps": steps,
-        "images": steps * session.recipe.batch,
-        "seconds": seconds,
-        "images_per_second": session.images_per_second,
-        "loss": session.loss,
-        "validation_loss": look.validation_loss,
-        "linear_denoiser_loss": look.linear_loss,
-    }
-    lines = [
-        f"{steps} steps in {duration(seconds)}, {session.images_per_second:.0f} {session.kind.name}/s",
-        look.summary,
-        f"checkpoint: {saved}",
-        f"preview:    {folder / 'samples' / f'step-{steps:09d}.png'}",
-        f"next:       {session.family.next(session.recipe, folder, session.dataset.items)}",
-    ]
-    show.result(document, lines)
-
-
-def _announce(session: "Session", seconds_per_step: float) -> list[str]:
-    """What will be trained, and how long it will take."""
-    from diffcli.system.text import duration
-
-    recipe, dataset = session.recipe, session.dataset
-    seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
-    size = "x".join(map(str, dataset.shape))
-    classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
-    return [
-        f"data: {dataset.name}, {len(session.places)} {session.kind.name} of {size} numbers{classes}, "
-        f"{len(session.held)} held out",
-        f"model: {session.family.describe(recipe)}, {session.parameters / 1e6:.2f} M parameters, "
-        f"{session.precision} on {session.device}",
-        f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
-    ]
-
-
-def _dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
-    """The resolved recipe and the estimates, as the result."""
-    from diffcli.runs.folder import bytes_of_checkpoints
-    from diffcli.system.text import duration, size
-
-    recipe = session.recipe
-    seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
-    disk = bytes_of_checkpoints(session.trainer)
-    document = {
-        "recipe": recipes.to_dict(recipe),
-        "parameters": session.parameters,
-        "steps": recipe.steps or int(seconds / seconds_per_step),
-        "seconds": seconds,
-        "images_per_second": recipe.batch / seconds_per_step,
-        "disk_bytes": disk,
-    }
-    facts = [
-        f"# parameters: {session.parameters}",
-        f"# steps:      {document['steps']}" + ("" if recipe.steps else " (as the time allows)"),
-        f"# time:       {duration(seconds)}",
-        f"# disk:       {size(disk)}",
-    ]
-    show.result(document, [recipes.to_toml(recipe).rstrip(), *facts])

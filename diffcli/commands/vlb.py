@@ -39,6 +39,7 @@ def vlb(
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: by its recipe.")] = "auto",
     batch: Annotated[int, typer.Option(help="Evaluations at once.", min=1, max=100_000)] = 250,
     seed: options.Seed = 0,
+    impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
     out: options.Out = None,
@@ -47,11 +48,13 @@ def vlb(
     debug: options.Debug = False,
 ) -> None:
     """The variational bound: what every step costs, in nats and in bits per dimension."""
+    from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.evaluation.bound import report, study
 
     show = Show(as_json=as_json, quiet=quiet)
+    plugins.load(impl or ())
     wanted = study.BoundOptions(
         count=count, steps=steps, grid=grid or "trailing", schedule=schedule, variance=variance, decoder=decoder,
         samples=samples, every=every, best_steps=best_steps, conditional=conditional, weights=weights,

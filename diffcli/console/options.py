@@ -48,5 +48,8 @@ Settings = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),
 ]
+Impl = Annotated[
+    Optional[list[Path]], typer.Option("--impl", metavar="FILE.py", help="A plug-in, docs/plugins.md; repeatable.")
+]
 Resume = Annotated[Optional[str], typer.Option("--resume", metavar="RUN", help="Go on with a run.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print recipe, size and estimates; stop.")]

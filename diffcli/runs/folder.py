@@ -2,9 +2,10 @@
 
 import contextlib
 import json
+import math
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import filelock
 import torch
 
 from diffcli.errors import BusyProblem, EnvironmentProblem
+from diffcli.plugins import Plugin
 from diffcli.runs.checkpoint import write_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints
 from diffcli.system.files import cannot_write, check_free, numbered, write_atomically
@@ -75,6 +77,13 @@ def describe(folder: Path, recipe: Training, facts: dict[str, Any]) -> None:
     write_atomically(folder / "run.json", json.dumps(about, indent=2).encode())
 
 
+def keep(folder: Path, files: Iterable[Plugin]) -> None:
+    """Keep a copy of every plug-in that a run is trained with."""
+    for plugin in files:
+        (folder / "impl").mkdir(exist_ok=True)
+        write_atomically(folder / "impl" / plugin.path.name, plugin.text.encode())
+
+
 def set_status(folder: Path, status: str) -> None:
     """Record in run.json what became of the run."""
     path = folder / "run.json"
@@ -128,3 +137,19 @@ def set_aside(folder: Path, after: int) -> None:
     for path in checkpoints(folder):
         if path.name > _name(after):
             path.rename(path.with_suffix(".damaged"))
+
+
+def forget_rows(folder: Path, after: int) -> None:
+    """Drop the rows of the metrics of steps that will be taken again."""
+    path = folder / "metrics.jsonl"
+    if path.exists():
+        rows = [line for line in path.read_text().splitlines() if _step(line) <= after]
+        write_atomically(path, "".join(row + "\n" for row in rows).encode())
+
+
+def _step(row: str) -> float:
+    """The step of a row; infinite where it is half-written."""
+    try:
+        return json.loads(row)["step"]
+    except ValueError:
+        return math.inf

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diffcli import plugins
 from diffcli.data.kinds import KINDS, Items, kind_of_shape
 from diffcli.errors import CheckpointProblem, UsageProblem, one_of
 from diffcli.runs.checkpoint import read_checkpoint
@@ -109,6 +110,7 @@ def _understood(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], n
 
     In the oldest the history of losses is a part of the model, where it has no business.
     """
+    notes += tuple(plugins.check_here(about.get("impl", ()), path))
     try:
         recipe = from_dict(FAMILIES[about.get("family", "diffusion")].recipe(), about["recipe"])
         recipe.check_core()
@@ -136,7 +138,10 @@ def load_trained(
     folder = {"ema": "ema", "raw": "model"}[one_of(weights, ("ema", "raw"), "weights")]
     stored = read(find(target, family))
     check_family(stored.path, stored.recipe.family, family)
-    model = build(stored.recipe, stored.items, device)
+    try:
+        model = build(stored.recipe, stored.items, device)
+    except UsageProblem as problem:
+        raise CheckpointProblem(f"{stored.path} holds a model that cannot be built: {problem.message}") from None
     fill(model, stored, folder)
     return Trained(model.eval().requires_grad_(False), stored)
 

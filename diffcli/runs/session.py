@@ -1,9 +1,8 @@
-"""A training run and its folder: begun, gone on with, and run to its end. Yields; whoever calls shows."""
+"""A training run and its folder, from the first step to the last. Yields; whoever calls shows."""
 
 import contextlib
 import copy
 import dataclasses
-import json
 import math
 import time
 from collections import deque
@@ -14,20 +13,20 @@ from typing import Any, NamedTuple
 
 import torch
 
+from diffcli import plugins
 from diffcli.data import loading as datasets
+from diffcli.data.augmentation import Augment, augmentations
 from diffcli.data.dataset import Dataset, stream
-from diffcli.errors import DataProblem, DivergedProblem, Problem, UsageProblem
+from diffcli.errors import DivergedProblem, Problem, UsageProblem
 from diffcli.pictures.grid import save_png
 from diffcli.runs import folder as runs
-from diffcli.runs import loading
-from diffcli.runs.listing import checkpoints, family_name
+from diffcli.runs.listing import checkpoints
 from diffcli.system.device import use_bf16
-from diffcli.system.files import check_free, write_atomically
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
 from diffcli.training.fit import Diverged, Plan, Progress, Trainer, fit
-from diffcli.training.recipes import Training, override, to_dict
+from diffcli.training.recipes import Training, to_dict
 from diffcli.training.setup import build, new_trainer
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
@@ -43,84 +42,36 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """What is to be trained, and on what.
+class Setting:
+    """Where a run is trained, and where it lies.
 
-    recipe:   to start from, its changes made; None with `resume`
-    resume:   a run to go on with; only `steps` or `minutes` may change, and both count from the run's beginning
-    changes:  of keys, for a resume
-    out:      the folder of a fresh run; None is checkpoints/<data>-<number>
-    began:    when, by time.monotonic: what was done since counts into a time budget
+    data:   folder to look for data sets in first
+    out:    the folder of a fresh run; None is checkpoints/<data>-<number>
+    began:  when, by time.monotonic: what was done since counts into a time budget
     """
 
-    family: str
-    recipe: Training | None
     device: torch.device
     data: Path | None = None
-    resume: str | None = None
-    changes: dict[str, Any] = field(default_factory=dict)
     out: Path | None = None
     began: float = field(default_factory=time.monotonic)
 
 
-@contextlib.contextmanager
-def opened(wanted: Assignment) -> Iterator["Session"]:
-    """The session that does what is wanted; a run is held against other processes until the end.
-
-    Raises UsageProblem, DataProblem, CheckpointProblem, BusyProblem.
-    """
-    with contextlib.ExitStack() as held:
-        if wanted.resume is None:
-            if wanted.out is not None:
-                check_free(wanted.out, f"go on with --resume {wanted.out}, or choose another --out")
-            assert wanted.recipe is not None
-            yield Session(wanted.recipe, wanted, held)
-            return
-        folder = loading.find(wanted.resume, wanted.family)
-        if folder.is_file():
-            raise UsageProblem(f"--resume takes a run, not a file: {wanted.resume}", f"try --resume {folder.parent}")
-        loading.check_family(folder, family_name(folder), wanted.family)
-        held.enter_context(runs.locked(folder))
-        yield _resumed(folder, wanted, held)
-
-
-def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "Session":
-    """The session that goes on with a run from its newest whole checkpoint."""
-    stored = loading.read(folder)
-    if refused := sorted(set(wanted.changes) - {"steps", "minutes"}):
-        raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
-    torch.set_num_threads(stored.about["threads"])
-    session = Session(override(stored.recipe, wanted.changes), wanted, held)
-    if session.dataset.fingerprint != stored.about["data"]:
-        raise DataProblem(f"{stored.recipe.data.name} has changed since the run began", "start a new run")
-    loading.restore(session.trainer, stored)
-    session.folder, session.notes, session.used = folder, stored.notes, stored.about["seconds"]
-    trainer = session.trainer
-    if wanted.changes:
-        trainer.plan = Plan(session.recipe.steps)
-    spent = session.recipe.steps == 0 and session.used >= session.recipe.minutes * 60
-    if session.complete or (wanted.changes and spent):
-        done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
-        raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
-    return session
-
-
 class Session:
-    """Everything that one process needs to train a run. Use it through `opened`.
+    """Everything that one process needs to train a run. Made by `diffcli.runs.assignment.opened`.
 
     folder:  of the run; None before `begin`
     notes:   what the user should know of the data or the run
     """
 
-    def __init__(self, recipe: Training, wanted: Assignment, held: contextlib.ExitStack) -> None:
+    def __init__(self, recipe: Training, place: Setting, held: contextlib.ExitStack) -> None:
         recipe.check_core()
-        self.device, self.began, self.used = wanted.device, wanted.began, 0.0
-        self._out, self._held = wanted.out, held
-        loaded = datasets.load_dataset(recipe.data.name, data=wanted.data, size=recipe.data.size)
+        self.device, self.began, self.used = place.device, place.began, 0.0
+        self._out, self._held = place.out, held
+        loaded = datasets.load_dataset(recipe.data.name, data=place.data, size=recipe.data.size)
         self.dataset = family_of(recipe).view(recipe, loaded)
         if recipe.data.name not in datasets.names():
-            place = str(Path(recipe.data.name).expanduser().resolve())
-            recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, name=place))
+            name = str(Path(recipe.data.name).expanduser().resolve())
+            recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, name=name))
         self.kind = self.dataset.items.kind
         if recipe.data.augment and not self.kind.mirrors:
             raise UsageProblem(f"{recipe.data.name} holds {self.kind.name}, not images", "leave augment out")
@@ -148,6 +99,7 @@ class Session:
             self._held.enter_context(runs.locked(self.folder))
             self._held.enter_context(runs.removed_if_empty(self.folder))
         runs.describe(self.folder, self.recipe, self._facts() | {"resumed_at": self.trainer.step or None})
+        runs.keep(self.folder, self._plugins)
         return self.folder
 
     def prepare(self, seconds_per_step: float) -> None:
@@ -181,7 +133,7 @@ class Session:
     def _steps(self, folder: Path, stop: Callable[[], bool]) -> Iterator[Event]:
         trainer, clock = self.trainer, self.clock
         runs.set_aside(folder, after=trainer.step)
-        _forget_rows(folder / "metrics.jsonl", after=trainer.step)
+        runs.forget_rows(folder, after=trainer.step)
         for progress in self._fit(trainer):
             self.recent.append(progress.loss)
             saved = look = None
@@ -224,6 +176,11 @@ class Session:
         """Of the model."""
         return sum(p.numel() for p in self.trainer.model.parameters())
 
+    @property
+    def _plugins(self) -> list[plugins.Plugin]:
+        """The files that the recipe names."""
+        return [plugin for plugin in plugins.loaded() if str(plugin.path) in self.recipe.impl]
+
     def _facts(self) -> dict[str, Any]:
         """What run.json says beside argv and versions."""
         return {
@@ -234,6 +191,7 @@ class Session:
             "data": self.dataset.fingerprint,
             "images": len(self.places),
             "validation_images": len(self.held),
+            "impl": {plugin.path.name: plugin.digest for plugin in self._plugins},
             "status": "running",
         }
 
@@ -251,6 +209,7 @@ class Session:
         return {
             "family": self.family.name,
             "recipe": to_dict(self.recipe),
+            "impl": [plugin.document for plugin in self._plugins],
             "kind": items.kind.name,
             "shape": list(items.shape),
             "classes": list(items.classes),
@@ -281,24 +240,9 @@ class Session:
 
 def fit_by(recipe: Training, trainer: Trainer, dataset: Dataset, places: torch.Tensor) -> Iterator[Progress]:
     """`fit` with the settings of a recipe on some places of a data set."""
-    flip = "flip" in recipe.data.augment.split(",")
-    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, flip=flip)
+    augment = Augment(augmentations(recipe.data.augment), recipe.seed)
+    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, augment=augment)
     keys = recipe.optimizer
     return fit(
         trainer, batches, seed=recipe.seed, batch=recipe.batch, warmup=keys.warmup, clip=keys.clip, ema=keys.ema,
     )  # fmt: skip
-
-
-def _forget_rows(path: Path, after: int) -> None:
-    """Drop the rows of steps that will be taken again."""
-    if path.exists():
-        rows = [line for line in path.read_text().splitlines() if _step(line) <= after]
-        write_atomically(path, "".join(row + "\n" for row in rows).encode())
-
-
-def _step(row: str) -> float:
-    """The step of a row; infinite where it is half-written."""
-    try:
-        return json.loads(row)["step"]
-    except ValueError:
-        return math.inf

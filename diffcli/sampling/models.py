@@ -9,7 +9,7 @@ from diffcli import specs
 from diffcli.core.diffusion.denoiser import Denoise, check_pair
 from diffcli.core.diffusion.exact import Exact
 from diffcli.core.diffusion.schedules import Schedule
-from diffcli.data.kinds import Items
+from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, Health
 from diffcli.runs.loading import Trained, load_trained
@@ -98,6 +98,6 @@ def load_model(
     except ValueError as error:
         raise UsageProblem(f"{name} does not suit this model: {error}", "use another --schedule") from None
     items = trained.items
-    if not trained.recipe.conditional:  # never told, never learned
+    if not trained.recipe.conditional or CLASS not in getattr(trained.model.network, "nulls", {}):  # never told
         items = Items(items.kind, items.shape)
     return Model(str(trained.path), trained.model, noise, name, items, trained=trained)

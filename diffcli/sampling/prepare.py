@@ -1,6 +1,8 @@
 """From a model and the options of a command to the job that they ask for."""
 
+import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffcli import specs
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoise
-from diffcli.core.diffusion.guidance import clipped, guided, thresholded
+from diffcli.core.diffusion.guidance import GUIDANCE, clipped, thresholded
 from diffcli.core.diffusion.job import Job
 from diffcli.core.diffusion.samplers import SAMPLERS, Sampler, Walk
 from diffcli.core.levels import CLEAN
@@ -33,6 +36,8 @@ RANGES = {
 class SamplingOptions:
     """What the options of a command ask for; None is the default of the sampler or the model.
 
+    sampler:      with parameters perhaps: edm,churn=10
+    guide:        how conditions are followed, with parameters perhaps
     usual_steps:  steps unless told, and unless the table of the schedule is shorter; None is the sampler's
     label:        a class by number or name, or "all" in turn
     options:      those of one sampler
@@ -45,6 +50,7 @@ class SamplingOptions:
     schedule: str | None = None
     label: str | None = None
     guidance: float | None = None
+    guide: str = "cfg"
     guidance_interval: str | None = None
     guidance_rescale: float | None = None
     clip: bool | None = None
@@ -79,16 +85,17 @@ class Prepared:
 def prepare(target: str | None, wanted: SamplingOptions) -> Prepared:
     """The job that the options ask for, everything about it checked."""
     check_ranges(guidance=wanted.guidance, guidance_rescale=wanted.guidance_rescale, threshold=wanted.threshold)
-    walk = chosen(wanted.sampler, **wanted.options)
-    _check_together(wanted)
-    grid = wanted.grid or SAMPLERS[wanted.sampler].grid
-    interval = _interval(wanted.guidance_interval)
+    name, options = _sampler(wanted)
+    walk, sampler = chosen(name, **options), SAMPLERS[name]
+    _check_together(wanted, options)
+    grid = wanted.grid or sampler.grid
+    follow = _follow(wanted)
     where = devices.pick(wanted.device)
     model = load_model(target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data)
     where = torch.device("cpu") if model.exact else where
-    if wanted.options.get("variance") == "learned" and not model.learned:
+    if options.get("variance") == "learned" and not model.learned:
         raise UsageProblem(f"{model.name} has learned no variance", "use --variance small or large")
-    times = walk_times(model, wanted.steps, wanted.usual_steps or SAMPLERS[wanted.sampler].steps, grid)
+    times = walk_times(model, wanted.steps, wanted.usual_steps or sampler.steps, grid)
     kind = model.items.kind
     count = wanted.count or kind.sampled
     if count > kind.most:
@@ -98,12 +105,35 @@ def prepare(target: str | None, wanted: SamplingOptions) -> Prepared:
     clip = model.clip if wanted.clip is None else wanted.clip
 
     def steered(denoise: Denoise) -> Denoise:
-        rescale = wanted.guidance_rescale or 0.0
-        return _bounded(guided(denoise, guidance, interval=interval, rescale=rescale), clip, wanted.threshold)
+        return _bounded(follow(denoise, guidance), clip, wanted.threshold)
 
     levels = [*(model.schedule(t) for t in times), CLEAN]
     job = Job(model.denoise, levels, walk, model.items.shape, wanted.seed, conditions, where, steered)
-    return Prepared(job, model, wanted.sampler, count, guidance, grid, (*times.tolist(), 0.0))
+    return Prepared(job, model, name, count, guidance, grid, (*times.tolist(), 0.0))
+
+
+def _sampler(wanted: SamplingOptions) -> tuple[str, dict[str, Any]]:
+    """The name of the sampler, and its options: from flags, and from parameters behind the name."""
+    name, own = specs.parameters({k: s.walk for k, s in SAMPLERS.items()}, wanted.sampler, "sampler")
+    flags = {k: v for k, v in wanted.options.items() if v is not None}
+    if twice := sorted(own.keys() & flags.keys()):
+        raise UsageProblem(f"{flag(twice[0])} is given twice", f"leave it out of {wanted.sampler}, or as a flag")
+    return name, own | flags
+
+
+def _follow(wanted: SamplingOptions) -> Callable[[Denoise, float], Denoise]:
+    """How conditions are followed: (denoise, scale) -> denoise."""
+    name, own = specs.parameters(GUIDANCE, wanted.guide, "guidance")
+    takes = inspect.signature(GUIDANCE[name]).parameters
+    asked = {"interval": wanted.guidance_interval, "rescale": wanted.guidance_rescale}
+    for option, value in asked.items():
+        if value is not None and option not in takes:
+            raise UsageProblem(f"the guidance {name} takes no {option}", f"leave --guidance-{option} out")
+    if "interval" in takes:
+        own["interval"] = _interval(wanted.guidance_interval)
+    if wanted.guidance_rescale is not None:
+        own["rescale"] = wanted.guidance_rescale
+    return partial(GUIDANCE[name], **own)
 
 
 def chosen(name: str, **options: Any) -> Walk:
@@ -141,9 +171,8 @@ def check_ranges(**options: float | None) -> None:
             raise UsageProblem(f"{flag(option)} must be from {least} to {most:.10g}, not {value:g}")
 
 
-def _check_together(wanted: SamplingOptions) -> None:
+def _check_together(wanted: SamplingOptions, options: dict[str, Any]) -> None:
     """Refuse options that would undo each other, or do nothing."""
-    options = wanted.options
     idle = [k for k in ("churn_min", "churn_max", "churn_noise") if options.get(k) is not None]
     if idle and not options.get("churn"):
         raise UsageProblem(f"{flag(idle[0])} changes nothing without churn", "add --churn")

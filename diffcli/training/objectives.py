@@ -37,7 +37,7 @@ def objective(recipe: Recipe, items: Items) -> Objective:
         device = next(denoiser.parameters()).device
         t, density = history.draw(len(x0), generator) if history else (stratified(len(x0), generator), None)
         eps = torch.randn(x0.shape, generator=generator)
-        told = dropped(conditions, denoiser.network.nulls, recipe.objective.drop, generator)
+        told = dropped(conditions, getattr(denoiser.network, "nulls", {}), recipe.objective.drop, generator)
         told = {name: value.to(device) for name, value in told.items()}
         found: Tensor = losses(denoiser, x0.to(device), t, eps.to(device), told)
         if history is None or density is None:

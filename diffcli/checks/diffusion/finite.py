@@ -1,6 +1,6 @@
 """No schedule, target, sampler and number of steps together make nan or inf."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from diffcli.checks.check import Finding, check, near
+from diffcli.checks.diffusion.on_gaussians import Samplers
+from diffcli.checks.diffusion.schedules import Schedules
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, check_pair
 from diffcli.core.diffusion.samplers import SAMPLERS
@@ -21,10 +23,15 @@ class Bounded(nn.Module):
         return torch.sin(3 * x + log_snr.unsqueeze(1))
 
 
-def walk_all(cases: Iterable[tuple[str, str, str]], step_counts: tuple[int, ...]) -> Iterator[Finding]:
+def walk_all(
+    cases: Iterable[tuple[str, str, str]],
+    step_counts: tuple[int, ...],
+    schedules: Schedules = SCHEDULES,
+    samplers: Samplers = SAMPLERS,
+) -> Iterator[Finding]:
     """For each schedule, target and sampler how many numbers of its walks are not finite, or not x0 at the end."""
     for name, target, sampler in cases:
-        schedule = SCHEDULES[name]()
+        schedule = schedules[name]()
         try:
             check_pair(schedule, target)
         except ValueError:
@@ -34,10 +41,12 @@ def walk_all(cases: Iterable[tuple[str, str, str]], step_counts: tuple[int, ...]
         for steps in step_counts:
             levels = grids.levels(schedule, steps)
             x = torch.hypot(*levels[0]).item() * torch.tensor([[0.5, -2.0]])
-            *_, end = SAMPLERS[sampler](denoise, x, levels, noise=lambda k: torch.tensor([[0.3, -1.0]]) * (-1) ** k)
+            *_, end = samplers[sampler](denoise, x, levels, noise=lambda k: torch.tensor([[0.3, -1.0]]) * (-1) ** k)
             lost += int((~end.x.isfinite()).sum()) + int((end.x != end.x0).sum())
         yield near(f"{name}, {target}, {sampler}, {step_counts} steps", 0, lost)
 
+
+Targets = Mapping[str, Any]
 
 ALL = tuple(product(SCHEDULES, TARGETS, SAMPLERS))
 
@@ -46,8 +55,10 @@ ALL = tuple(product(SCHEDULES, TARGETS, SAMPLERS))
     "every schedule, target and sampler gives finite numbers that end at x0, in 1, 2, 3, 5 and 10 steps",
     "pairs that cannot work are refused",
 )
-def finite_walks() -> Iterator[Finding]:
-    yield from walk_all(ALL, (1, 2, 3, 5, 10))
+def finite_walks(
+    schedules: Schedules = SCHEDULES, targets: Targets = TARGETS, samplers: Samplers = SAMPLERS
+) -> Iterator[Finding]:
+    yield from walk_all(product(schedules, targets, samplers), (1, 2, 3, 5, 10), schedules, samplers)
 
 
 @check("so do 50 and 1000 steps", "each sampler here on one schedule; the tests have them all")

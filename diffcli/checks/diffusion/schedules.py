@@ -1,7 +1,7 @@
 """Schedules and grids against the papers' tables, and drift and diffusion against the SDEs."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 import torch
@@ -25,6 +25,8 @@ from diffcli.core.levels import Level, bridge
 from diffcli.core.processes.laws.gaussian import kl
 
 ENTRIES = (1, 2, 10, 250, 500, 999, 1000)
+
+Schedules = Mapping[str, Callable[..., Schedule]]
 BETA_MIN, BETA_MAX = 0.1, 20.0
 
 
@@ -205,8 +207,8 @@ def marginals_solve_the_sde() -> Iterator[Finding]:
 
 
 @check("steps of the chain add up to the jump, and the posterior is Bayes' rule", "Ho et al. 2020, eq. 2, 4, 6, 7")
-def chain_and_posterior() -> Iterator[Finding]:
-    for name, make in SCHEDULES.items():
+def chain_and_posterior(schedules: Schedules = SCHEDULES) -> Iterator[Finding]:
+    for name, make in schedules.items():
         walk = grids.levels(make(), 20)[::-1]
         factor, variance = walk[0].alpha, walk[0].sigma ** 2
         for s, t in pairwise(walk):
@@ -265,8 +267,8 @@ def grid_entries() -> Iterator[Finding]:
     "Karras' grid and the log-SNR grid are even in their own coordinate",
     "Karras et al. 2022, eq. 5; Lu et al. 2022, section 3.4",
 )
-def even_grids() -> Iterator[Finding]:
-    for name, make in SCHEDULES.items():
+def even_grids(schedules: Schedules = SCHEDULES) -> Iterator[Finding]:
+    for name, make in schedules.items():
         for grid, coordinate in (("karras", lambda v: (-v / 2).exp() ** (1 / 7)), ("log-snr", lambda v: v)):
             walk = grids.levels(make(), 10, grid)[:-1]
             values = torch.stack([coordinate(level.log_snr) for level in walk])
@@ -277,9 +279,9 @@ def even_grids() -> Iterator[Finding]:
 
 
 @check("log-SNR is log(alpha² / sigma²), and `time` is its inverse", "Kingma et al. 2021, eq. 2")
-def log_snr_and_back() -> Iterator[Finding]:
+def log_snr_and_back(schedules: Schedules = SCHEDULES) -> Iterator[Finding]:
     level = Level(at(0.6), at(0.8))
     yield near("0.6, 0.8", math.log(0.36 / 0.64), level.log_snr, rel=1e-12)
-    for name, make in SCHEDULES.items():
+    for name, make in schedules.items():
         times = torch.linspace(0.05, 0.95, 7, dtype=torch.float64)
         yield near(name, times, make().time(make()(times).log_snr), abs=1e-9)

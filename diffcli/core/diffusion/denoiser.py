@@ -123,7 +123,8 @@ def evaluated(
 ) -> tuple[Tensor, Tensor | None]:
     """What a network says of x at a level of unit length: its output, and the fraction of the variance if learned."""
     log_snr = level.log_snr.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).float().flatten().to(x.device)
-    output = network(x, log_snr.expand(len(x)), **cond)
+    known = getattr(network, "nulls", cond)  # the conditions that it takes
+    output = network(x, log_snr.expand(len(x)), **{name: value for name, value in cond.items() if name in known})
     if not learned:
         return output, None
     output, fraction = output.chunk(2, 1)

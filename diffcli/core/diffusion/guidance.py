@@ -1,6 +1,6 @@
 """Denoisers made of denoisers, and what they are told: conditions, tensors [B, ...] by name."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -101,3 +101,7 @@ def thresholded(denoise: Denoise, share: float = 0.995, limit: float = 1.0) -> D
 def _spread(x: Tensor) -> Tensor:
     """Standard deviation over each image's values, [B, 1, ..., 1]."""
     return x.flatten(1).std(1).reshape(-1, *[1] * (x.dim() - 1))
+
+
+GUIDANCE: dict[str, Callable[..., Denoise]] = {"cfg": guided}
+"""Ways to follow conditions, by name: (denoise, scale, *, options) -> denoise."""

@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from diffcli.data.augmentation import AUGMENTATIONS, augmentations
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.training.recipes.keys import Keys, choice, chosen, key, table
 from diffcli.training.recipes.optimizers import OPTIMIZERS, MuonKeys
@@ -29,9 +30,13 @@ FLAT = (  # the keys of every recipe from before there were tables, as a run wro
 class DataKeys(Keys):
     """What is trained on."""
 
-    name: str = key("mnist", "a name, of images or of points, or a folder of images")  # type: ignore[misc]
-    size: int = key(0, "side to crop and resize a folder's images to; 0 leaves them", least=0, most=1024)
-    augment: str = key("", "what is done to each image at random, with commas: flip; not for points")
+    name: str = key("mnist", "a name, torchvision:NAME, or a folder of images")  # type: ignore[misc]
+    size: int = key(0, "side to crop and resize to, of a folder or torchvision:NAME; 0 leaves", least=0, most=1024)
+    augment: str = key("", f"what is done to each image at random, with commas: {', '.join(AUGMENTATIONS)}")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        augmentations(self.augment)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Training(Keys):
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
     seed: int = key(0, "of all randomness", least=0, most=2**63 - 1)
+    impl: tuple[str, ...] = key((), "files of plug-ins, in Python")
 
     data: DataKeys = table(DataKeys())
     optimizer: Any = choice(OPTIMIZERS, MuonKeys(), "how the weights are moved")
@@ -65,13 +71,23 @@ def load_recipe(name: str, known: Mapping[str, R]) -> R:
     """A recipe by name, or from a TOML file whose keys replace those of the recipe `default`."""
     if not name.endswith(".toml"):
         return known[one_of(name, known, "recipe (a file must end in .toml)")]
+    return from_dict(known["default"], _read(name, f"named recipes: {', '.join(known)}"))
+
+
+def impl_of(name: str) -> list[Path]:
+    """The plug-ins that a recipe in a file names, from its own folder; they must be loaded before the recipe is."""
+    found = _read(name, "").get("impl", ()) if name.endswith(".toml") else ()
+    return [Path(name).parent / path for path in ([found] if isinstance(found, str) else found)]
+
+
+def _read(name: str, hint: str) -> dict[str, Any]:
+    """The content of a TOML file; raises DataProblem."""
     try:
-        values = tomllib.loads(Path(name).read_text())
+        return tomllib.loads(Path(name).read_text())
     except OSError as error:
-        raise DataProblem(f"cannot read {name}: {error.strerror}", f"named recipes: {', '.join(known)}") from None
+        raise DataProblem(f"cannot read {name}: {error.strerror}", hint) from None
     except (ValueError, RecursionError) as error:  # bad syntax, bytes that are no text, numbers without end
         raise DataProblem(f"{name} is not TOML: {error}", "lines look like: batch = 64") from None
-    return from_dict(known["default"], values)
 
 
 def from_dict(recipe: R, values: Mapping[str, Any]) -> R:
@@ -93,7 +109,7 @@ def override(recipe: R, values: Mapping[str, Any]) -> R:
 
     Raises UsageProblem for a key that does not exist, or not with these choices.
     """
-    given = {"steps": 0} if "minutes" in values else {}
+    given: dict[str, Any] = {"steps": 0} if "minutes" in values else {}
     for name, value in values.items():
         if isinstance(value, Mapping):
             one_of(name, tables(recipe), "table of the recipe")
@@ -191,7 +207,10 @@ def _replaced(recipe: R, address: str, value: Any) -> R:
         return replace(recipe, **{head: part})
     if leaf not in part.own():
         _refuse(recipe, leaf, f"key of [{head}]", list(part.own()), {head: part})
-    return replace(recipe, **{head: replace(part, **{leaf: value})})
+    try:
+        return replace(recipe, **{head: replace(part, **{leaf: value})})
+    except UsageProblem as problem:  # a table does not know what it is called
+        raise UsageProblem(f"{head}.{problem.message}", problem.hint) from None
 
 
 def _address(recipe: Training, name: str, *, strict: bool = True) -> str:

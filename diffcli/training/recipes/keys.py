@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any, ClassVar, get_type_hints
 
 from diffcli.errors import UsageProblem, one_of
@@ -25,7 +24,7 @@ class Keys:
     name: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        types = _types(type(self))
+        types = get_type_hints(type(self))
         for f in fields(self):
             if not isinstance(getattr(self, f.name), Keys):
                 object.__setattr__(self, f.name, _checked(f, types[f.name], getattr(self, f.name)))
@@ -57,11 +56,6 @@ def chosen(f: dataclasses.Field[Any], name: str, before: Keys) -> Keys:
 
 def _default(keys: Keys, name: str) -> Any:
     return next(f.default for f in fields(keys) if f.name == name)
-
-
-@cache
-def _types(kind: type[Keys]) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _checked(f: dataclasses.Field[Any], kind: Any, value: Any) -> Any:

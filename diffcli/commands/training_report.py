@@ -1,0 +1,79 @@
+"""What `train` of every family says, before and after."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffcli.training import recipes
+
+if TYPE_CHECKING:
+    from diffcli.console.show import Show
+    from diffcli.runs.session import Session
+
+
+def finished(session: "Session", folder: Path, saved: Path, show: "Show") -> None:
+    """Say what came of a run that is complete."""
+    from diffcli.system.text import duration
+
+    steps, seconds, look = session.trainer.step, session.clock.used, session.look
+    assert look is not None
+    document = {
+        "run": str(folder),
+        "checkpoint": str(saved),
+        "steps": steps,
+        "images": steps * session.recipe.batch,
+        "seconds": seconds,
+        "images_per_second": session.images_per_second,
+        "loss": session.loss,
+        "validation_loss": look.validation_loss,
+        "linear_denoiser_loss": look.linear_loss,
+    }
+    lines = [
+        f"{steps} steps in {duration(seconds)}, {session.images_per_second:.0f} {session.kind.name}/s",
+        look.summary,
+        f"checkpoint: {saved}",
+        f"preview:    {folder / 'samples' / f'step-{steps:09d}.png'}",
+        f"next:       {session.family.next(session.recipe, folder, session.dataset.items)}",
+    ]
+    show.result(document, lines)
+
+
+def announced(session: "Session", seconds_per_step: float) -> list[str]:
+    """What will be trained, and how long it will take."""
+    from diffcli.system.text import duration
+
+    recipe, dataset = session.recipe, session.dataset
+    seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
+    size = "x".join(map(str, dataset.shape))
+    classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
+    return [
+        f"data: {dataset.name}, {len(session.places)} {session.kind.name} of {size} numbers{classes}, "
+        f"{len(session.held)} held out",
+        f"model: {session.family.describe(recipe)}, {session.parameters / 1e6:.2f} M parameters, "
+        f"{session.precision} on {session.device}",
+        f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
+    ]
+
+
+def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
+    """The resolved recipe and the estimates, as the result."""
+    from diffcli.runs.folder import bytes_of_checkpoints
+    from diffcli.system.text import duration, size
+
+    recipe = session.recipe
+    seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
+    disk = bytes_of_checkpoints(session.trainer)
+    document = {
+        "recipe": recipes.to_dict(recipe),
+        "parameters": session.parameters,
+        "steps": recipe.steps or int(seconds / seconds_per_step),
+        "seconds": seconds,
+        "images_per_second": recipe.batch / seconds_per_step,
+        "disk_bytes": disk,
+    }
+    facts = [
+        f"# parameters: {session.parameters}",
+        f"# steps:      {document['steps']}" + ("" if recipe.steps else " (as the time allows)"),
+        f"# time:       {duration(seconds)}",
+        f"# disk:       {size(disk)}",
+    ]
+    show.result(document, [recipes.to_toml(recipe).rstrip(), *facts])

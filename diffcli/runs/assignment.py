@@ -1,0 +1,82 @@
+"""What is to be trained, and the session that does it: a fresh run, or one that is gone on with."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffcli import plugins
+from diffcli.errors import DataProblem, UsageProblem
+from diffcli.runs import folder as runs
+from diffcli.runs import loading
+from diffcli.runs.listing import family_name
+from diffcli.runs.session import Session, Setting
+from diffcli.system.files import check_free
+from diffcli.training.fit import Plan
+from diffcli.training.recipes import Training, override
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be trained: a recipe, or a run to go on with.
+
+    recipe:   with its changes made; None with `resume`
+    resume:   a run; only `steps` or `minutes` may change, and both count from the run's beginning
+    changes:  of keys, for a resume
+    """
+
+    family: str
+    setting: Setting
+    recipe: Training | None = None
+    resume: str | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def opened(wanted: Assignment) -> Iterator["Session"]:
+    """The session that does what is wanted; a run is held against other processes until the end.
+
+    Raises UsageProblem, DataProblem, CheckpointProblem, BusyProblem.
+    """
+    with contextlib.ExitStack() as held:
+        if wanted.resume is None:
+            out = wanted.setting.out
+            if out is not None:
+                check_free(out, f"go on with --resume {out}, or choose another --out")
+            assert wanted.recipe is not None
+            yield Session(wanted.recipe, wanted.setting, held)
+            return
+        folder = loading.find(wanted.resume, wanted.family)
+        if folder.is_file():
+            raise UsageProblem(f"--resume takes a run, not a file: {wanted.resume}", f"try --resume {folder.parent}")
+        loading.check_family(folder, family_name(folder), wanted.family)
+        held.enter_context(runs.locked(folder))
+        yield _resumed(folder, wanted, held)
+
+
+def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "Session":
+    """The session that goes on with a run from its newest whole checkpoint."""
+    stored = loading.read(folder)
+    if refused := sorted(set(wanted.changes) - {"steps", "minutes"}):
+        raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
+    torch.set_num_threads(stored.about["threads"])
+    session = Session(override(stored.recipe, wanted.changes), wanted.setting, held)
+    here = {plugin.digest for plugin in plugins.loaded()}
+    if changed := [d["file"] for d in stored.about.get("impl", ()) if d["digest"] not in here]:
+        copy = folder / "impl" / changed[0]
+        raise DataProblem(f"{changed[0]} has changed since the run began", f"use the copy: --impl {copy}")
+    if session.dataset.fingerprint != stored.about["data"]:
+        raise DataProblem(f"{stored.recipe.data.name} has changed since the run began", "start a new run")
+    loading.restore(session.trainer, stored)
+    session.folder, session.notes, session.used = folder, stored.notes, stored.about["seconds"]
+    trainer = session.trainer
+    if wanted.changes:
+        trainer.plan = Plan(session.recipe.steps)
+    spent = session.recipe.steps == 0 and session.used >= session.recipe.minutes * 60
+    if session.complete or (wanted.changes and spent):
+        done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
+        raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
+    return session
