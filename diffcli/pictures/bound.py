@@ -92,7 +92,7 @@ def likelihood_figure(cost: Tensor, truth: Tensor | None, unit: str, title: str)
     cost, truth:  [N]
     """
     figure = Figure(figsize=(9.6 if truth is not None else 5.6, 4.0), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, wrap=True)
     axes = figure.subplots(1, 2 if truth is not None else 1, squeeze=False)[0]
     axes[0].hist(cost.numpy(), bins=max(5, min(40, len(cost) // 4)), color="tab:blue", alpha=0.8)
     axes[0].axvline(cost.mean().item(), color="black", linewidth=1.2, label=f"mean {cost.mean():.4g}")

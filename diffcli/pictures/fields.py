@@ -26,7 +26,8 @@ def score_fields_figure(rows: Mapping[str, Sequence[ScoreField]]) -> Figure:
     """Rows of score fields, columns of levels: arrows along the score, at most one step of the grid long."""
     count = len(next(iter(rows.values())))
     figure = Figure(figsize=(max(6.5, 3.1 * count), 2.95 * len(rows) + 0.65), layout="constrained")
-    figure.suptitle("The score ∇ log p(x) at each noise level: arrows point to where data are; blue is p(x)")
+    title = "The score ∇ log p(x) at each noise level: arrows point to where data are; blue is p(x)"
+    figure.suptitle(title, wrap=True)
     axes = figure.subplots(len(rows), count, squeeze=False)
     for r, (name, fields) in enumerate(rows.items()):
         for c, field in enumerate(fields):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
@@ -23,11 +24,14 @@ def bounds_figure(curve: Sequence[Mapping[str, float]], kl: Tensor, active: Tens
     counts, values, errors = ([row[key] for row in curve] for key in ("samples", "nats", "standard_error"))
     left.errorbar(counts, values, yerr=[2 * e for e in errors], marker="o", color="#c2410c", capsize=3)
     left.set(xscale="log", xlabel="samples k", ylabel="nats per image, two standard errors")
+    left.set_xticks(counts, [str(count) for count in counts], fontsize=8)
+    left.minorticks_off()
     left.set_title("from the ELBO (k = 1) towards log p(x)")
     left.grid(alpha=0.3)
     order = kl.argsort(descending=True)
     colours = ["#c2410c" if bool(active[i]) else "lightgrey" for i in order]
     right.bar(np.arange(len(kl)), kl[order].numpy(), color=colours)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set(xlabel="unit, by its KL", ylabel="KL in nats per image")
     right.set_title(f"what each unit says: {int(active.sum())} of {len(kl)} are active")
     return figure
