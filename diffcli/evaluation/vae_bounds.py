@@ -125,7 +125,7 @@ class Annealing:
             yield rung, state.log_weight.reshape(len(self.x), self.chains)
 
     def upper(self, z: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """The same downwards from z [N, D], exact draws of p(z | x): those that the model drew the images from.
+        """Log-weights on the way down from z [N, D], exact draws of p(z | x): the images must be drawn from them.
 
         Minus the log of the mean weight is an upper bound of log p(x) (Wu et al. 2017, section 3.2).
         """

@@ -37,6 +37,7 @@ class DenoiserStudy:
 
     @property
     def corruption(self) -> Corruption:
+        """What is done to the images."""
         return self.trained.model.corruption
 
     @property

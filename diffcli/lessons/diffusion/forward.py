@@ -44,11 +44,12 @@ class ForwardProcess:
 
     @property
     def levels(self) -> list[Level]:
-        """Those to look at, from data to noise."""
+        """The levels to look at, from data to noise."""
         return [self.schedule(t) for t in self.times]
 
     @property
     def end(self) -> Level:
+        """The level that a walk back would start from."""
         return self.schedule(torch.ones((), dtype=torch.float64))
 
     @property

@@ -37,6 +37,7 @@ class ReverseProcess:
 
     @property
     def title(self) -> str:
+        """The sampler and its steps, to begin the title of a picture with."""
         return f"{self.prepared.sampler} in {self.prepared.job.steps} steps"
 
 

@@ -28,7 +28,7 @@ def endpoints(schedules: Mapping[str, Schedule]) -> list[dict[str, Any]]:
 
 
 def endpoint_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """The same as a table."""
+    """The endpoints as a table."""
     keys = ("log_snr_first", "log_snr_last", "alpha_last", "sigma_last")
     cells = [
         [str(row["name"]), str(row["entries"] or "continuous"), *(f"{row[key]:.4g}" for key in keys)] for row in rows
