@@ -27,7 +27,7 @@ def ais(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Annealed importance sampling of a constant that is known, with bounds from both sides.
+    """Annealed importance sampling of a constant that is known. Its bounds come from both sides.
 
     Problems and their parameters: unimodal (dimension, mean, std), bimodal (dimension, separation, std, narrow,
     weight), mixture (dimension, modes, radius, std, ratio, log-z), rbm (visible, hidden, scale, seed).

@@ -25,7 +25,7 @@ def data(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """List the data sets, or see what one of them or a folder of images holds. Downloads nothing."""
+    """List the data sets, or see what one of them or a folder holds. Downloads nothing."""
     from diffcli.console.show import Show
     from diffcli.data import catalogue
 

@@ -40,7 +40,7 @@ def draw(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Draw from a known law, by one method or by all of them, and say what the draws are worth.
+    """Draw from a known law by one method or by all. Says what the draws are worth.
 
     An evaluation is one of the density, of its gradient, of a distribution function or of a closed map.
     """

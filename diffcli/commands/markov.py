@@ -28,7 +28,7 @@ def markov(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Look through a Markov chain: its stationary law, and how fast it forgets its start.
+    """A Markov chain: its stationary law, and how fast it mixes.
 
     Examples: two-state,a=0.1,b=0.3   random-walk,n=10,up=0.4,ends=absorbing
     cycle,n=12,forward=0.8,lazy=0   birth-death,n=10,up=0.3,down=0.4

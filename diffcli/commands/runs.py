@@ -22,7 +22,7 @@ def runs(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """List the runs in checkpoints/, newest first: state, progress, and losses beside the best linear denoiser's."""
+    """List the runs in checkpoints/, newest first. State, progress, and losses beside the best linear denoiser's."""
     from diffcli.console.show import Show, table
     from diffcli.runs import listing
     from diffcli.system.text import printable

@@ -5,7 +5,7 @@ import typer
 from diffcli.commands.dae import denoise, evaluate, score, train
 
 app = typer.Typer(
-    help="Denoising autoencoders: train one, hold it against other denoisers, and find the score in it.",
+    help="Denoising autoencoders: train, compare, and find the score.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -25,7 +25,7 @@ def denoise(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Denoise an image file; it keeps its size, and is worked on in tiles of the size that the model knows."""
+    """Denoise an image file of any size. It is worked on in tiles of the size that the model knows."""
     from diffcli.commands.opening import opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

@@ -21,7 +21,7 @@ def evaluate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """PSNR and SSIM of a denoising autoencoder on test images, beside those of four other denoisers."""
+    """PSNR and SSIM on test images, beside those of other denoisers."""
     from diffcli.commands.opening import opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

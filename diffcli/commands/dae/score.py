@@ -17,7 +17,7 @@ def score(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train a denoiser of points, and find in it the score: (r(x) - x) / sigma² beside the exact one."""
+    """Train a denoiser of points, and find the score in it. (r(x) - x) / sigma² beside the exact one."""
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.lessons.autoencoders import dae_score_report

@@ -28,7 +28,7 @@ def chain(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """The forward process step by step against the one-jump formula: the same law at every time, other paths."""
+    """The forward process, step by step against the one-jump formula. The same law at every time, other paths."""
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.lessons.gaussians.noising.setting import noising_setting

@@ -35,7 +35,7 @@ def gaussian(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Gaussians: draws beside the density; affine map, sum, product, conditional and KL against their formulas."""
+    """What Gaussians do, by draws and by formula. Density, affine map, sum, product, conditional and KL."""
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.lessons.gaussians.named import WrittenGaussian

@@ -5,7 +5,7 @@ import typer
 from diffcli.commands.vae import evaluate, interpolate, reconstruct, sample, train
 
 app = typer.Typer(
-    help="Variational autoencoders: train one, draw from it, and bound its likelihood from both sides.",
+    help="Variational autoencoders: train, draw, bound the likelihood.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -21,7 +21,7 @@ def evaluate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """The bound in its parts, IWAE-k, log p(x) by annealing with bounds from both sides, and the latent space."""
+    """The bound and its parts, log p(x), and the latent space. IWAE-k, and annealing with bounds from both sides."""
     from diffcli.commands.opening import opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

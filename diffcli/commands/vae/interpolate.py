@@ -19,7 +19,7 @@ def interpolate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """From one test image to another through the latent space: on the straight line and on the great circle."""
+    """From one test image to another through the latent space. On the straight line and on the great circle."""
     from diffcli.commands.opening import opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

@@ -21,7 +21,7 @@ def reconstruct(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Images above what the autoencoder makes of them, each with its bound in parts."""
+    """Images above their reconstructions, each with its bound."""
     from diffcli.commands.opening import opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

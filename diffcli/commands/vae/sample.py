@@ -20,7 +20,7 @@ def sample(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Images from the prior, as means and as drawn pixels; and what each latent unit changes."""
+    """Images from the prior, and what each latent unit changes. As means and as drawn pixels."""
     from diffcli.commands.opening import opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

@@ -25,7 +25,7 @@ def forward(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """The forward process: images or points on their way to noise, level by level."""
+    """Images or points on their way to noise, level by level. This is the forward process."""
     import json
 
     from diffcli.console.show import Show

@@ -28,7 +28,7 @@ def reverse(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """The reverse process: where the walk stands (x_t) and what it believes (the clean estimate), step by step."""
+    """The reverse process, step by step. Where the walk stands (x_t) and what it believes (the clean estimate)."""
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.reverse import reverse_process, write_pictures
     from diffcli.sampling.prepare import SamplingOptions

@@ -16,7 +16,7 @@ def schedules(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """All noise schedules in one plot: log-SNR over time, and where over the log-SNR they spend it."""
+    """All noise schedules in one plot. log-SNR over time, and where over the log-SNR they spend it."""
     from diffcli import specs
     from diffcli.console.show import Show
     from diffcli.core.diffusion.schedules import SCHEDULES

@@ -17,7 +17,7 @@ def score(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """The score field of a model of points, as arrows over the density, from noise to data."""
+    """The score of a model of points, as arrows over the density. From noise to data."""
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.score_fields import score_fields
     from diffcli.pictures.fields import score_fields_figure

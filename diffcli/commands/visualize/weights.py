@@ -21,7 +21,7 @@ def weights(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """How each loss weighs the levels: on its own, and with the levels that a schedule draws."""
+    """How each loss weighs the levels. On its own, and with the levels that a schedule draws."""
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.pictures import weightings_figure
     from diffcli.lessons.diffusion.weightings import document, lines, weighed_levels
