@@ -1,22 +1,24 @@
 """Points as data: the data set, its health, its pictures, and `diffcli train` on it from end to end."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import Cli, checkpoint_of, rewrite_about, steps_kept
-from diffcli.runs.loading import load_trained
 from PIL import Image
+from sessions import CPU, go_on, same, train
 from test_errors import DATA, USAGE, refuses
-from test_resume import CPU, finish, same, train
 
 from diffcli.core.processes.laws.toys import TOYS
 from diffcli.data.dataset import stream
+from diffcli.data.kinds import POINTS
 from diffcli.data.loading import load_dataset
-from diffcli.errors import CheckpointProblem, UsageProblem
+from diffcli.errors import CheckpointProblem
 from diffcli.metrics.health import PointMoments, line
-from diffcli.runs.session import Session
+from diffcli.runs.loading import load_trained
 from diffcli.training import recipes
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
@@ -58,8 +60,8 @@ def test_the_test_split_is_of_other_points_and_every_toy_has_its_own() -> None:
 def test_points_keep_their_values_on_the_way_to_the_network() -> None:
     """Images are divided by 127.5 there."""
     dataset = load_dataset("moons")
-    batch, label = next(stream(dataset, torch.arange(len(dataset)), batch=1000, seed=0)(0))
-    assert label is None
+    batch, conditions = next(stream(dataset, torch.arange(len(dataset)), batch=1000, seed=0)(0))
+    assert conditions == {}
     assert batch.shape == (1000, 2)
     torch.testing.assert_close(batch.std(0), torch.ones(2), atol=0.1, rtol=0)
 
@@ -117,10 +119,9 @@ def test_json_of_a_run_on_points_has_the_keys_of_any_run(cli: Cli) -> None:
 
 def test_a_run_remembers_shape_recipe_and_the_moments_of_its_data(moons_run: Path) -> None:
     trained = load_trained(str(moons_run), device=CPU)
-    assert trained.shape == (2,)
-    assert trained.recipe.model == "mlp"
-    assert trained.about["moments"] == pytest.approx([0, 0, 1, 1], abs=0.03)
-    assert "brightness" not in trained.about
+    assert (trained.items.kind, trained.items.shape, trained.items.classes) == (POINTS, (2,), ())
+    assert trained.recipe.network.name == "mlp"
+    assert trained.stored.about["health"] == pytest.approx([0, 0, 1, 1], abs=0.03)
 
 
 def test_the_network_of_a_recipe_is_as_wide_and_deep_as_it_says(moons_run: Path) -> None:
@@ -131,8 +132,7 @@ def test_the_network_of_a_recipe_is_as_wide_and_deep_as_it_says(moons_run: Path)
 
 def test_three_steps_and_three_more_are_six_bit_for_bit(moons_run: Path, tmp_path: Path) -> None:
     train(recipe(checkpoint_every=3), tmp_path / "half", stop_at=3)
-    session, _ = Session.resumed(tmp_path / "half", {}, CPU, None, 0.0)
-    assert same(finish(session, tmp_path / "half"), checkpoint_of(moons_run, 6))
+    assert same(go_on(tmp_path / "half"), checkpoint_of(moons_run, 6))
 
 
 def test_learning_moons_beats_the_best_linear_denoiser(cli: Cli) -> None:
@@ -143,13 +143,15 @@ def test_learning_moons_beats_the_best_linear_denoiser(cli: Cli) -> None:
 # Which recipe
 
 
-def dry(cli: Cli, *arguments: object) -> dict[str, object]:
+def dry(cli: Cli, *arguments: object) -> dict[str, Any]:
     result = cli("train", *arguments, "--dry-run", "--json", "--quiet")
     assert result.code == 0, result.err
     return result.document["recipe"]
 
 
-@pytest.mark.parametrize("arguments", [("--dataset", "mixture"), ("--set", "dataset=mixture")])
+@pytest.mark.parametrize(
+    "arguments", [("--dataset", "mixture"), ("--set", "dataset=mixture"), ("--set", "data.name=mixture")], ids=" ".join
+)
 def test_points_get_the_recipe_points_unless_told(cli: Cli, arguments: tuple[str, ...]) -> None:
     expected = recipes.to_dict(recipes.override(RECIPES["points"], {"dataset": "mixture"}))
     assert dry(cli, *arguments) == expected
@@ -157,13 +159,14 @@ def test_points_get_the_recipe_points_unless_told(cli: Cli, arguments: tuple[str
 
 def test_what_is_asked_for_wins_over_the_recipe_that_was_chosen(cli: Cli) -> None:
     found = dry(cli, "--dataset", "moons", "--lr", 0.5, "--set", "width=8", "--minutes", 0.5)
-    assert (found["lr"], found["width"], found["steps"], found["minutes"]) == (0.5, 8, 0, 0.5)
+    assert (found["optimizer"]["lr"], found["network"]["width"]) == (0.5, 8)
+    assert (found["steps"], found["minutes"]) == (0, 0.5)
     found = dry(cli, "--recipe", "tiny", "--dataset", "moons", "--model", "mlp")
-    assert (found["steps"], found["model"]) == (20, "mlp")
+    assert (found["steps"], found["network"]["name"]) == (20, "mlp")
 
 
 def test_the_recipe_for_points_has_points_to_train_on(cli: Cli) -> None:
-    assert dry(cli, "--recipe", "points")["dataset"] == "moons"
+    assert dry(cli, "--recipe", "points")["data"]["name"] == "moons"
 
 
 # Refused
@@ -177,11 +180,12 @@ def test_the_recipe_for_points_has_points_to_train_on(cli: Cli) -> None:
         (["--dataset", "moons", "--recipe", "default"], ("unet", "points", "--model mlp")),
         (["--model", "mlp"], ("mlp", "images", "--model unet")),
         (["--recipe", "points", "--dataset", "mnist"], ("mlp", "images", "--model unet")),
-        (["--dataset", "moons", "--set", "flip=true"], ("flip", "points")),
+        (["--dataset", "moons", "--set", "flip=true"], ("moons", "points", "leave augment out")),
+        (["--dataset", "moons", "--set", "augment=flip"], ("moons", "points", "leave augment out")),
         (["--dataset", "moons", "--set", "size=8"], ("size", "points")),
         (["--dataset", "moons", "--set", "width=0"], ("width", "at least 1")),
         (["--dataset", "moons", "--set", "depth=1000"], ("depth", "at most 64")),
-        (["--set", "dataset=[1]"], ("dataset", "a name")),
+        (["--set", "dataset=[1]"], ("data.name must be a name",)),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -195,20 +199,26 @@ def test_a_typo_in_the_name_of_a_toy_is_answered(cli: Cli, tmp_path: Path) -> No
     refuses(cli, tmp_path, DATA, "train", "--dataset", "swissroll", words=("did you mean swiss-roll?",))
 
 
-@pytest.mark.parametrize("shape", [[], [2, 2], [0], [2.0], ["2"]])
-def test_a_checkpoint_of_items_of_no_known_kind_is_refused(
-    moons_run: Path, tmp_path: Path, shape: list[object]
-) -> None:
-    path = tmp_path / "step-000000006.safetensors"
-    path.write_bytes(checkpoint_of(moons_run, 6).read_bytes())
-    rewrite_about(path, shape=shape)
+@pytest.fixture
+def copied(moons_run: Path, tmp_path: Path) -> Path:
+    """A checkpoint of the run, to be damaged."""
+    return Path(shutil.copy(checkpoint_of(moons_run, 6), tmp_path))
+
+
+@pytest.mark.parametrize("shape", [[], [2, 2], [0], [2.0], ["2"], [1, 8, 8]])
+def test_a_checkpoint_of_items_that_its_kind_has_none_of_is_refused(copied: Path, shape: list[object]) -> None:
+    rewrite_about(copied, shape=shape)
     with pytest.raises(CheckpointProblem, match="shape"):
-        load_trained(str(path), device=CPU)
+        load_trained(str(copied), device=CPU)
 
 
-def test_a_checkpoint_whose_network_does_not_take_its_items_is_refused(moons_run: Path, tmp_path: Path) -> None:
-    path = tmp_path / "step-000000006.safetensors"
-    path.write_bytes(checkpoint_of(moons_run, 6).read_bytes())
-    rewrite_about(path, shape=[1, 8, 8])
-    with pytest.raises((CheckpointProblem, UsageProblem)):
-        load_trained(str(path), device=CPU)
+def test_a_checkpoint_of_no_known_kind_is_refused(copied: Path) -> None:
+    rewrite_about(copied, kind="sounds")
+    with pytest.raises(CheckpointProblem, match="sounds"):
+        load_trained(str(copied), device=CPU)
+
+
+def test_a_checkpoint_whose_network_does_not_take_its_items_is_refused(copied: Path) -> None:
+    rewrite_about(copied, shape=[1, 8, 8], kind="images")
+    with pytest.raises(CheckpointProblem, match="does not take images"):
+        load_trained(str(copied), device=CPU)

@@ -55,11 +55,18 @@ class Items:
 
     shape:    (C, H, W), or (D,) for points
     classes:  a name per class; none where items have no class
+
+    Raises ValueError for a shape that no item of the kind has.
     """
 
     kind: Kind
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = all(isinstance(n, int) and n > 0 for n in self.shape)
+        if len(self.shape) != self.kind.dimensions or not numbers:
+            raise ValueError(f"{self.kind.name} of shape {list(self.shape)}")
 
     @property
     def numbers(self) -> int:
@@ -80,6 +87,6 @@ def kind_of_shape(shape: Sequence[int]) -> Kind:
     Raises ValueError for any other shape.
     """
     kinds = {3: IMAGES, 1: POINTS}
-    if len(shape) not in kinds or not all(isinstance(n, int) and n > 0 for n in shape):
+    if len(shape) not in kinds:
         raise ValueError(f"items of shape {list(shape)}")
     return kinds[len(shape)]
