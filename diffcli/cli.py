@@ -80,7 +80,10 @@ app.command()(verify.verify)
 
 
 @app.callback(invoke_without_command=True)
-def options(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; of every command."),
+) -> None:
     if version:
         from importlib.metadata import version as installed
 
@@ -93,13 +96,15 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")  # torch's, about its own parts
     signal.signal(signal.SIGTERM, _terminated)
+    debug, arguments = "--debug" in arguments, [word for word in arguments if word != "--debug"]
     try:
+        _load_installed(arguments)
         code = app(arguments, standalone_mode=False)
         if sys.stdout:  # None where it was closed
             sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except Problem as problem:
-        _debug(arguments)
+        _traceback(debug)
         return _fail(problem.message, problem.hint, problem.exit_code)
     except typer.TyperException as problem:  # what typer itself found wrong with the arguments
         return _fail(_first_line(problem), "diffcli --help lists commands, diffcli COMMAND --help options", 2)
@@ -116,12 +121,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         raise
     except OSError as error:
-        _debug(arguments)
+        _traceback(debug)
         return _fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""), "", 5)
     except MemoryError:
         return _fail("out of memory", "use a smaller --batch or --count", 5)
     except Exception as error:
-        _debug(arguments)
+        _traceback(debug)
         if "out of memory" in str(error) or "can't allocate memory" in str(error):
             return _fail("out of memory", "use a smaller --batch or --count", 5)
         return _fail(f"a bug in diffcli: {type(error).__name__}: {error}", "--debug shows where; please report it", 70)
@@ -142,9 +147,22 @@ def _first_line(problem: Exception) -> str:
     return " ".join(text.split()) or "no command given"
 
 
-def _debug(arguments: list[str]) -> None:
-    if "--debug" in arguments:
+def _traceback(wanted: bool) -> None:
+    if wanted:
         traceback.print_exc()
+
+
+def _load_installed(arguments: list[str]) -> None:
+    """Load the plug-ins of installed packages; not where only help is asked for, which imports nothing heavy."""
+    if not arguments or {"-h", "--help", "--version"} & set(arguments):
+        return
+    from importlib.metadata import entry_points
+
+    if entry_points(group="diffcli.plugins"):
+        from diffcli import plugins
+
+        for note in plugins.load_installed():
+            print(f"note: {note}", file=sys.stderr)
 
 
 def _fail(message: str, hint: str, code: int) -> int:

@@ -20,7 +20,8 @@ FLOORS: dict[str, set[str]] = {
     "metrics": {"core", "data"},
     "pictures": {"core", "data", "system"},
     "training": {"core", "data", "errors", "metrics", "pictures", "specs", "system"},
-    "runs": {"core", "data", "errors", "pictures", "system", "training"},
+    "plugins": {"core", "errors", "training"},
+    "runs": {"core", "data", "errors", "pictures", "plugins", "system", "training"},
     "sampling": {"core", "data", "errors", "metrics", "pictures", "runs", "specs", "system"},
     "evaluation": {
         "console", "core", "data", "errors", "metrics", "pictures", "runs", "sampling", "specs", "system", "training",
@@ -31,10 +32,10 @@ FLOORS: dict[str, set[str]] = {
     },
     "checks": {"core", "evaluation", "lessons", "metrics"},
     "commands": {
-        "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "runs",
-        "sampling", "specs", "system", "training",
+        "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "plugins",
+        "runs", "sampling", "specs", "system", "training",
     },
-    "cli": {"commands", "errors"},
+    "cli": {"commands", "errors", "plugins"},
     "__main__": {"cli"},
 }  # fmt: skip
 MOST_ROOMS = 20

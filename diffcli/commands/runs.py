@@ -5,16 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffcli.console import options
+from diffcli.training.recipes.families import USUAL
 
 if TYPE_CHECKING:
     from diffcli.runs.listing import Summary
 
 HEADS = ["run", "state", "model", "data", "steps", "saved", "time", "loss", "valid.", "linear"]
-NEXT = {  # without torch, which the families import: this list answers at once
-    "diffusion": ("diffcli", "sample {} --ddim"),
-    "vae": ("diffcli vae", "evaluate {}"),
-    "dae": ("diffcli dae", "evaluate {}"),
-}
 
 
 def runs(
@@ -64,7 +60,7 @@ def _next(runs: list["Summary"]) -> str:
     for run in runs:
         if run.checkpoint and run.state != "damaged":
             path = shlex.quote(str(run.path))
-            command, use = NEXT.get(run.family, NEXT["diffusion"])
+            recipe = USUAL.get(run.family, USUAL["diffusion"])
             resume = run.state in ("interrupted", "stopped", "failed")
-            return f"{command} train --resume {path}" if resume else f"{command} {use}".format(path)
+            return f"{recipe.command} train --resume {path}" if resume else recipe.next_command(path)
     return "diffcli train"

@@ -32,7 +32,7 @@ def finished(session: "Session", folder: Path, saved: Path, show: "Show") -> Non
         look.summary,
         f"checkpoint: {saved}",
         f"preview:    {folder / 'samples' / f'step-{steps:09d}.png'}",
-        f"next:       {session.family.next(session.recipe, folder, session.dataset.items)}",
+        f"next:       {session.recipe.next_command(str(folder), classes=bool(session.dataset.classes))}",
     ]
     show.result(document, lines)
 

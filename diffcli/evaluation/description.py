@@ -90,7 +90,7 @@ def _trained(trained: Trained) -> dict[str, Any]:
         "file_bytes": trained.path.stat().st_size,
         "made_by": made_by(trained.path.parent),
         "recipe": recipes.to_dict(recipe),
-        "next": family.next(recipe, trained.path.parent, trained.items),
+        "next": recipe.next_command(str(trained.path.parent), classes=bool(trained.items.classes)),
     }
 
 

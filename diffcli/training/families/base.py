@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from PIL import Image
@@ -50,7 +49,6 @@ class Family:
     name:       as in its recipes and checkpoints
     title:      what texts call one
     prefix:     of the names of its runs
-    command:    the words before `train`, `diffcli` or `diffcli vae`
     recipe:     the class of its recipes
     recipes:    those by name; `default` is one of them
     build:      (recipe, items, whether to compute in bf16) -> the model at its start, its weights from torch's global
@@ -58,7 +56,6 @@ class Family:
     objective:  (recipe, items) -> what is minimised
     preview:    (recipe, dataset, places to train on, places held out) -> Preview
     describe:   recipe -> network and choices, for the line on the model
-    next:       (recipe, run, items) -> the next useful command after training
     view:       (recipe, dataset) -> the data set as this family trains on it
     begin:      (model, dataset, places to train on): give an untrained model what it takes from the data before its
                 first step
@@ -67,13 +64,16 @@ class Family:
     name: str
     title: str
     prefix: str
-    command: str
     recipe: type[Training]
     recipes: Mapping[str, Training]
     build: Callable[[Any, Items, bool], nn.Module]
     objective: Callable[[Any, Items], Objective]
     preview: Callable[[Any, Dataset, Tensor, Tensor], Preview]
     describe: Callable[[Any], str]
-    next: Callable[[Any, Path, Items], str]
     view: Callable[[Any, Dataset], Dataset] = lambda _, dataset: dataset
     begin: Callable[[Any, Dataset, Tensor], None] = lambda _, dataset, places: None
+
+    @property
+    def command(self) -> str:
+        """The words before `train`: `diffcli` or `diffcli vae`."""
+        return self.recipe.command

@@ -1,7 +1,5 @@
 """Denoising autoencoders in training: the network, the loss, and a look at what they make of corrupted images."""
 
-from pathlib import Path
-
 import torch
 from torch import Generator, Tensor
 
@@ -82,12 +80,7 @@ def _error(found: Tensor, truth: Tensor) -> float:
     return (found - truth).square().mean().item()
 
 
-def then(recipe: DaeRecipe, folder: Path, items: Items) -> str:
-    """The next command after training."""
-    return f"diffcli dae evaluate {folder}"
-
-
 DAE = Family(
-    "dae", "denoising autoencoder", "dae-", "diffcli dae", DaeRecipe, RECIPES, build, objective, DaePreview,
-    lambda recipe: f"unet, {recipe.corruption.name} corruption", then,
+    "dae", "denoising autoencoder", "dae-", DaeRecipe, RECIPES, build, objective, DaePreview,
+    lambda recipe: f"unet, {recipe.corruption.name} corruption",
 )  # fmt: skip

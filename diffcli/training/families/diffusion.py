@@ -1,7 +1,5 @@
 """Diffusion models in training: the network, the loss, and a look at their samples, their health and their loss."""
 
-from pathlib import Path
-
 from torch import Tensor
 
 from diffcli import specs
@@ -93,15 +91,8 @@ class DiffusionPreview:
         return {"health": list(self.data), "linear_denoiser_loss": self.linear_loss}
 
 
-def then(recipe: Recipe, folder: Path, items: Items) -> str:
-    """The next command after training."""
-    if recipe.objective.name == "vlb":
-        return f"diffcli vlb {folder}"
-    return f"diffcli sample {folder} --ddim" + (" --class all" if items.classes and recipe.conditional else "")
-
-
 DIFFUSION = Family(
-    "diffusion", "diffusion model", "", "diffcli", Recipe, RECIPES, build, objective, DiffusionPreview,
+    "diffusion", "diffusion model", "", Recipe, RECIPES, build, objective, DiffusionPreview,
     lambda recipe: f"{recipe.network.name}, {recipe.schedule} schedule, predicts {recipe.objective.predict}",
-    then, begin=begin,
+    begin=begin,
 )  # fmt: skip

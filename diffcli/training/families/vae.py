@@ -1,7 +1,5 @@
 """Variational autoencoders in training: the networks, the bound, and a look at reconstructions and samples."""
 
-from pathlib import Path
-
 import torch
 from torch import Generator, Tensor
 
@@ -97,12 +95,7 @@ def describe(recipe: VaeRecipe) -> str:
     return ", ".join([recipe.network.name, f"{recipe.latent} units", f"{recipe.pixels.name} pixels", *twist])
 
 
-def then(recipe: VaeRecipe, folder: Path, items: Items) -> str:
-    """The next command after training."""
-    return f"diffcli vae evaluate {folder}"
-
-
 VAE = Family(
-    "vae", "variational autoencoder", "vae-", "diffcli vae", VaeRecipe, RECIPES, build, objective, VaePreview, describe,
-    then, view,
+    "vae", "variational autoencoder", "vae-", VaeRecipe, RECIPES, build, objective, VaePreview, describe,
+    view,
 )  # fmt: skip

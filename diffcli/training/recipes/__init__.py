@@ -44,6 +44,8 @@ class Training(Keys):
     """The keys that every recipe has. Raises UsageProblem when a value has the wrong type or lies out of range."""
 
     family: ClassVar[str]
+    command: ClassVar[str]
+    """The words before `train`."""
 
     minutes: float = key(5.0, "time budget; used where steps is 0", above=0, most=1e6)
     steps: int = key(0, "optimiser steps; 0 means train for `minutes`", least=0)
@@ -62,6 +64,10 @@ class Training(Keys):
 
     def check_core(self) -> None:
         """Check the names that belong to the core, and that the choices go together. May import torch."""
+
+    def next_command(self, run: str, *, classes: bool = False) -> str:
+        """The next useful command after training. classes: whether the data have any"""
+        return f"{self.command} evaluate {run}"
 
 
 R = TypeVar("R", bound=Training)

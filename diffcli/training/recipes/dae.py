@@ -46,6 +46,7 @@ class DaeRecipe(Training):
     """All keys of `diffcli dae train --set`."""
 
     family: ClassVar[str] = "dae"
+    command: ClassVar[str] = "diffcli dae"
 
     minutes: float = key(3.0, "time budget; used where steps is 0", above=0, most=1e6)
     optimizer: Any = choice(OPTIMIZERS, MuonKeys(ema=0.99), "how the weights are moved")

@@ -69,6 +69,7 @@ class Recipe(Training):
     """All keys of `diffcli train --set`."""
 
     family: ClassVar[str] = "diffusion"
+    command: ClassVar[str] = "diffcli"
 
     schedule: str = key("cosine", "noise schedule, with its parameters: linear,steps=250")
     network: Any = choice(NETWORKS, UNetKeys(), "what is trained")
@@ -103,6 +104,12 @@ class Recipe(Training):
             raise UsageProblem(
                 f"{self.schedule} and {objective.predict} do not go together: {error}", "use --predict v"
             ) from None
+
+    def next_command(self, run: str, *, classes: bool = False) -> str:
+        """The next useful command after training. classes: whether the data have any"""
+        if self.objective.name == "vlb":
+            return f"diffcli vlb {run}"
+        return f"diffcli sample {run} --ddim" + (" --class all" if classes and self.conditional else "")
 
     @property
     def conditional(self) -> bool:

@@ -90,6 +90,7 @@ class VaeRecipe(Training):
     """All keys of `diffcli vae train --set`."""
 
     family: ClassVar[str] = "vae"
+    command: ClassVar[str] = "diffcli vae"
 
     minutes: float = key(3.0, "time budget; used where steps is 0", above=0, most=1e6)
     batch: int = key(128, "images per step", least=1, most=65536)
