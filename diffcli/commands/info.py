@@ -23,7 +23,7 @@ def info(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """What a recipe, run, checkpoint or exact model is: shapes, size, cost, schedule, and how to sample it."""
+    """What a recipe, run, checkpoint or exact model is. Shapes, size, cost, schedule, and how to sample it."""
     from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.evaluation import description

@@ -38,7 +38,7 @@ def langevin(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Walk along the score of a mixture: plain Langevin gets the weights wrong, annealed Langevin right."""
+    """Walk along the score of a mixture. Plain Langevin gets the weights wrong, annealed Langevin right."""
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.lessons.langevin.setting import dynamics_setting

@@ -40,7 +40,7 @@ def likelihood(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """log p(x) by the probability flow, in nats and in bits per dimension."""
+    """log p(x) by the probability flow. In nats and in bits per dimension."""
     from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

@@ -88,7 +88,7 @@ def sample(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Draw from a trained or an exact model: images, points, or variations of an image."""
+    """Draw images or points from a trained or an exact model. Or vary an image."""
     from diffcli import plugins
     from diffcli.commands import sample_draw, sample_inversion, sample_plan
     from diffcli.console.show import Show

@@ -27,7 +27,7 @@ def score(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Learn one score by explicit, denoising and sliced score matching, and compare each with the true one."""
+    """Learn one score in three ways, each beside the true one. By explicit, denoising and sliced matching."""
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.lessons.scores.estimators import estimator_setting

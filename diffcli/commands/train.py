@@ -5,8 +5,8 @@ from diffcli.training.recipes.diffusion import RECIPES, suited
 
 train = train_command(
     "diffusion",
-    "Train a diffusion model: MNIST in five minutes, or your own images.",
-    RECIPES["default"],
+    "Train a diffusion model on MNIST or on images of your own. MNIST takes five minutes.",
+    RECIPES,
     {
         "dataset": "A name (diffcli data lists them) or a folder of images.",
         "minutes": "Time budget; the run ends with it.",

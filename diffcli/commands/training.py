@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from diffcli.console.show import Show
     from diffcli.runs.session import Session
 
-COMMON: dict[str, Any] = {  # options of every `train`, beside the keys of its recipe
-    "recipe": Annotated[
-        Optional[str], typer.Option(metavar="NAME|FILE.toml", help="Where to start from.  [what suits the data]")
-    ],
+COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and its keys
     "settings": options.Settings,
     "impl": options.Impl,
     "resume": options.Resume,
@@ -39,23 +36,26 @@ DEFAULTS = {"device": "auto", "dry_run": False, "as_json": False, "quiet": False
 def train_command(
     family: str,
     summary: str,
-    usual: Training,
+    known: Mapping[str, Training],
     flags: Mapping[str, str],
     suited: Callable[[Any], Training] | None = None,
 ) -> Callable[..., None]:
     """The command that trains models of a family.
 
     summary:  for its help
-    usual:    the recipe where none is asked for, unless `suited` (data set -> recipe) says another
+    known:    recipes by name; `default` where none is asked for, unless `suited` (data set -> recipe) says another
     flags:    keys of the recipe that have options of their own, with what they are
     """
+    usual = known["default"]
 
     def train(**given: Any) -> None:
         given.pop("debug")  # read by `diffcli.cli`
         keys = {name: given.pop(name) for name in flags}
         _train(family, keys, suited or (lambda _: usual), **given)
 
-    hints = {name: _flag(usual, name, text) for name, text in flags.items()} | COMMON
+    start = f"Where to start from: {', '.join(known)}.  [{'what suits the data' if suited else 'default'}]"
+    recipe = Annotated[Optional[str], typer.Option(metavar="NAME|FILE.toml", help=start)]
+    hints = {name: _flag(usual, name, text) for name, text in flags.items()} | {"recipe": recipe} | COMMON
     train.__annotations__ = hints
     train.__doc__ = summary
     train.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

@@ -23,7 +23,7 @@ def verify(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Hold every formula against its closed form: claim, truth, what we got.
+    """Hold every formula against its closed form. Claim, truth, what we got.
 
     Takes up to a minute. With --impl what the file defines is examined: what it adds, and functions that have the name
     of one of the core's.

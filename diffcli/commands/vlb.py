@@ -47,7 +47,7 @@ def vlb(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """The variational bound: what every step costs, in nats and in bits per dimension."""
+    """The variational bound: what every step costs. In nats and in bits per dimension."""
     from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.console.show import Show

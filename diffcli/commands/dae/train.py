@@ -5,8 +5,8 @@ from diffcli.training.recipes.dae import RECIPES
 
 train = train_command(
     "dae",
-    "Train a denoising autoencoder, told how much each image is corrupted: MNIST in three minutes.",
-    RECIPES["default"],
+    "Train one on MNIST or on images of your own. MNIST takes three minutes.",
+    RECIPES,
     {
         "dataset": "A name (diffcli data lists them) or a folder.",
         "corruption": "gaussian, masking or salt-and-pepper.",

@@ -5,8 +5,8 @@ from diffcli.training.recipes.vae import RECIPES
 
 train = train_command(
     "vae",
-    "Train a variational autoencoder: MNIST in three minutes, or your own images.",
-    RECIPES["default"],
+    "Train one on MNIST or on images of your own. MNIST takes three minutes.",
+    RECIPES,
     {
         "dataset": "A name (diffcli data lists them) or a folder.",
         "minutes": "Time budget; the run ends with it.",
