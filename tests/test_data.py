@@ -18,8 +18,8 @@ import torch
 from conftest import SHAPES, Cli
 from PIL import Image
 
-from diffcli.data import loading as datasets
-from diffcli.data import published
+from diffcli.data import fitting, published
+from diffcli.data.augmentation import Augment
 from diffcli.data.dataset import Dataset, stream, to_pixels, to_unit
 from diffcli.data.formats import CifarBinary, Format, Idx, Npz
 from diffcli.data.kinds import IMAGES, Items
@@ -512,7 +512,7 @@ def numbered(count: int) -> Dataset:
 
 def labels(dataset: Dataset, first: int, batches: int, **options: Any) -> list[int]:
     taken = islice(stream(dataset, torch.arange(len(dataset)), **options)(first), batches)
-    return torch.cat([label for _, label in taken if label is not None]).tolist()
+    return torch.cat([conditions["label"] for _, conditions in taken]).tolist()
 
 
 def test_every_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
@@ -541,7 +541,7 @@ def test_the_order_depends_on_the_seed() -> None:
 
 def test_half_of_the_images_are_mirrored_the_same_ones_from_wherever() -> None:
     dataset = numbered(200)
-    batches = stream(dataset, torch.arange(200), batch=50, seed=0, flip=True)
+    batches = stream(dataset, torch.arange(200), batch=50, seed=0, augment=Augment(("flip",), 0))
     whole = torch.cat([images for images, _ in islice(batches(0), 8)])
     mirrored = whole[:, 0, 0, 0] == 1
     assert 0.4 < mirrored.float().mean() < 0.6
@@ -551,24 +551,22 @@ def test_half_of_the_images_are_mirrored_the_same_ones_from_wherever() -> None:
 
 def test_a_set_too_large_for_memory_streams_the_same_batches(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_memory = load_folder(pictures)
-    monkeypatch.setattr(datasets, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(fitting, "MEMORY_LIMIT", 0)
     on_disk = load_folder(pictures)
     assert not isinstance(on_disk.storage, torch.Tensor)
     places, _ = in_memory.holdout()
-    for flip in (False, True):
+    for augment in (None, Augment(("flip", "crop", "rotate"), 3)):
         pairs = [
-            list(islice(stream(dataset, places, batch=16, seed=3, flip=flip)(32), 5))
+            list(islice(stream(dataset, places, batch=16, seed=3, augment=augment)(32), 5))
             for dataset in (in_memory, on_disk)
         ]
-        for (a, label_a), (b, label_b) in zip(*pairs, strict=True):
+        for (a, told_a), (b, told_b) in zip(*pairs, strict=True):
             assert torch.equal(a, b)
-            assert label_a is not None
-            assert label_b is not None
-            assert torch.equal(label_a, label_b)
+            assert torch.equal(told_a["label"], told_b["label"])
 
 
 def test_an_image_that_breaks_while_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(fitting, "MEMORY_LIMIT", 0)
     for i in range(4):
         Image.effect_noise((8, 8), 50).save(tmp_path / f"{i}.png")
     dataset = load_folder(tmp_path)
