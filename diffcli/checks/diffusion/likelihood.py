@@ -9,8 +9,9 @@ from torch import Tensor
 
 from diffcli.checks.check import Finding, check, near
 from diffcli.core.diffusion.exact import Gaussian, Mixture
-from diffcli.core.diffusion.likelihood import PROBES, dormand_prince, exact_trace, flowed, hutchinson, log_prior
+from diffcli.core.diffusion.likelihood import PROBES, exact_trace, flowed, hutchinson, log_prior
 from diffcli.core.diffusion.schedules import SCHEDULES, LogSNR
+from diffcli.core.ode import dormand_prince
 
 
 def plane_mixture() -> Mixture:

@@ -11,8 +11,8 @@ from torch.func import vjp
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.diffusion.sde import flow_at
+from diffcli.core.ode import State, dormand_prince
 
-State = tuple[Tensor, ...]
 Velocity = Callable[[Tensor], Tensor]
 Trace = Callable[[Velocity, Tensor], tuple[Tensor, Tensor]]
 """(velocity, x [B, ...]) -> the velocity at x and the trace of its derivative, [B]."""
@@ -98,59 +98,3 @@ def flowed(
     begin = x, torch.zeros(len(x), dtype=x.dtype, device=x.device)
     for t, state, refused in dormand_prince(slope, begin, start, 1.0, rtol=rtol, atol=atol):
         yield Flowed(t, state[0], state[1], evaluations, refused)
-
-
-STAGES = (  # times of the stages, and the weights of the slopes before each (Dormand & Prince 1980, table 2)
-    (1 / 5, (1 / 5,)),
-    (3 / 10, (3 / 40, 9 / 40)),
-    (4 / 5, (44 / 45, -56 / 15, 32 / 9)),
-    (8 / 9, (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729)),
-    (1.0, (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656)),
-    (1.0, (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84)),  # the step itself
-)
-ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)  # order 5 less order 4
-LARGEST, SMALLEST, SAFETY = 10.0, 0.2, 0.9  # changes of the step
-
-
-def dormand_prince(
-    slope: Callable[[float, State], State], state: State, start: float, end: float, *, rtol: float, atol: float
-) -> Iterator[tuple[float, State, int]]:
-    """Solve d state / dt = slope from start to end > start: time, state and refused steps, after each accepted step.
-
-    Raises ArithmeticError where the step becomes too small to go on.
-    """
-    t, refused = start, 0
-    first = slope(t, state)
-    scale = tuple(atol + rtol * s.abs() for s in state)
-    size = _norm(first, scale)
-    step = min(end - start, 0.01 * _norm(state, scale) / size if size > 0 else 1e-3)
-    while t < end:
-        step = min(step, end - t)
-        if t + step / 10 == t:
-            raise ArithmeticError(f"the flow cannot be followed at t = {t:g}: its steps became too small")
-        slopes = [first]
-        for share, weights in STAGES:
-            ahead = tuple(_advanced(s, step, weights, parts) for s, *parts in zip(state, *slopes, strict=True))
-            slopes.append(slope(t + share * step, ahead))
-        scale = tuple(atol + rtol * torch.maximum(s.abs(), a.abs()) for s, a in zip(state, ahead, strict=True))
-        error = _norm(tuple(_advanced(0 * s, step, ERROR, k) for s, *k in zip(state, *slopes, strict=True)), scale)
-        if error < 1:
-            t = end if step == end - t else t + step
-            state, first = ahead, slopes[-1]
-            yield t, state, refused
-        else:
-            refused += 1
-        change = SAFETY * error**-0.2 if error > 0 else LARGEST
-        step *= min(LARGEST if error < 1 else 1.0, max(SMALLEST, change)) if math.isfinite(error) else SMALLEST
-
-
-def _advanced(value: Tensor, step: float, weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:
-    for weight, slope in zip(weights, slopes, strict=True):
-        value = value + step * weight * slope
-    return value
-
-
-def _norm(parts: State, scale: State) -> float:
-    """Root mean square of all numbers in units of their scale."""
-    squares = [(part / s).double().square().flatten() for part, s in zip(parts, scale, strict=True)]
-    return torch.cat(squares).mean().sqrt().item()
