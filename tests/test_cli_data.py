@@ -205,7 +205,7 @@ def test_the_values_do_not_depend_on_how_many_are_read_at_once(
 ) -> None:
     whole = cli("data", pictures, "--json").document
     monkeypatch.setattr("diffcli.metrics.values.AT_ONCE", 7 * 64 + 1)
-    monkeypatch.setattr(datasets, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr("diffcli.data.fitting.MEMORY_LIMIT", 0)
     parts = cli("data", pictures, "--json").document
     for key in ("mean", "std", "min", "max"):
         assert parts[key] == pytest.approx(whole[key], abs=1e-12)

@@ -18,11 +18,11 @@ import torch
 from conftest import SHAPES, Cli
 from PIL import Image
 
-from diffcli.data import fitting, published
+from diffcli.data import fitting, kinds, published
 from diffcli.data.augmentation import Augment
 from diffcli.data.dataset import Dataset, stream, to_pixels, to_unit
 from diffcli.data.formats import CifarBinary, Format, Idx, Npz
-from diffcli.data.kinds import IMAGES, Items
+from diffcli.data.kinds import Items
 from diffcli.data.loading import load_dataset, load_folder
 from diffcli.data.published import DATASETS, File, Source
 from diffcli.errors import DataProblem, UsageProblem
@@ -495,7 +495,7 @@ def test_every_pixel_value_survives_the_way_to_the_model_and_back() -> None:
 
 @pytest.mark.parametrize(("count", "held"), [(3, 3), (9, 9), (10, 1), (600, 60), (20_000, 512)])
 def test_a_tenth_is_held_out_at_most_512(count: int, held: int) -> None:
-    dataset = Dataset("x", Items(IMAGES, (1, 1, 1)), torch.zeros(count, 1, 1, 1, dtype=torch.uint8), None, "")
+    dataset = Dataset("x", Items(kinds.IMAGES, (1, 1, 1)), torch.zeros(count, 1, 1, 1, dtype=torch.uint8), None, "")
     train, validation = dataset.holdout()
     assert len(validation) == held
     if held < count:
@@ -507,7 +507,7 @@ def numbered(count: int) -> Dataset:
     """Image i is i everywhere but in its right half, which is 255, and has label i."""
     pixels = torch.arange(count, dtype=torch.uint8).reshape(-1, 1, 1, 1).repeat(1, 1, 2, 2)
     pixels[..., 1] = 255
-    return Dataset("x", Items(IMAGES, (1, 2, 2), tuple(map(str, range(count)))), pixels, torch.arange(count), "")
+    return Dataset("x", Items(kinds.IMAGES, (1, 2, 2), tuple(map(str, range(count)))), pixels, torch.arange(count), "")
 
 
 def labels(dataset: Dataset, first: int, batches: int, **options: Any) -> list[int]:

@@ -1,5 +1,6 @@
 """A set of images or points with labels, and the stream of batches that training takes from it."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.utils import data
 
 from diffcli.core.randomness import keyed
+from diffcli.data.augmentation import Augment
 from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import Problem
 
@@ -95,12 +97,12 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 def stream(
-    dataset: Dataset, places: Tensor, *, batch: int, seed: int, flip: bool = False
+    dataset: Dataset, places: Tensor, *, batch: int, seed: int, augment: Augment | None = None
 ) -> Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor]]]]:
     """The endless stream of training batches, from any place in it: `stream(...)(first)`.
 
-    Image j of the stream is in epoch j // N, whose order has its own key; batches run across epochs.
-    With `flip`, half of the images are mirrored left to right, those of a batch by its own key.
+    Image j of the stream is in epoch j // N, whose order has its own key; batches run across epochs. What `augment`
+    does to it depends on j, too, and on nothing else.
     """
 
     def indices(first: int) -> Iterator[Tensor]:
@@ -117,24 +119,25 @@ def stream(
             yield torch.cat(chosen)
 
     def batches(first: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        taken = (
-            map(dataset.take, indices(first)) if isinstance(dataset.storage, Tensor) else _load(dataset, indices(first))
-        )
-        for images, conditions in taken:
-            if flip:
-                mirrored = torch.rand(batch, 1, 1, 1, generator=keyed(seed, "flip", first)) < 0.5
-                images = torch.where(mirrored, images.flip(-1), images)
+        if not isinstance(dataset.storage, Tensor):
+            yield from _load(dataset, indices(first), first, augment)
+            return
+        for chosen in indices(first):
+            items = dataset.storage[chosen]
+            yield to_unit(augment(items, first) if augment else items), dataset._known(chosen)
             first += batch
-            yield images, conditions
 
     return batches
 
 
-def _load(dataset: Dataset, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """Batches read from disk by worker processes, in the order asked for."""
+def _load(
+    dataset: Dataset, indices: Iterator[Tensor], first: int, augment: Augment | None
+) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """Batches read from disk by worker processes, in the order asked for; `first` is the first image's number."""
+    numbers = itertools.count(first)
     loader: data.DataLoader[Any] = data.DataLoader(
-        cast(data.Dataset[Any], _Reader(dataset.storage)),
-        batch_sampler=([int(i) for i in chosen] for chosen in indices),
+        cast(data.Dataset[Any], _Reader(dataset.storage, augment)),
+        batch_sampler=([(next(numbers), int(i)) for i in chosen] for chosen in indices),
         num_workers=WORKERS,
         collate_fn=list,
     )
@@ -152,9 +155,13 @@ class _Reader:
     """A storage for worker processes; a problem travels as a value, because an exception would lose its hint."""
 
     storage: Storage
+    augment: Augment | None
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor | Problem]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor | Problem]:
+        """The item at a place, as the image of this number in the stream: key is (number, place)."""
+        number, place = key
         try:
-            return index, self.storage[index]
+            item = self.storage[place]
+            return place, self.augment(item.unsqueeze(0), number).squeeze(0) if self.augment else item
         except Problem as problem:
-            return index, problem
+            return place, problem

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import platformdirs
 
+from diffcli.console.show import Show
 from diffcli.data.formats import Bytes, CifarBinary, Format, Idx, Npz, unpacked
 from diffcli.errors import DataProblem
 from diffcli.system.download import fetch, has_checksum
@@ -107,7 +108,11 @@ class Source:
         where = f"put {name} into {self.cache}, or name its folder by --data or DIFFCLI_DATA"
         if not self.url:
             raise DataProblem(f"{self.title} is incomplete: {name} is missing", where)
-        return fetch(f"{self.url}/{name}", self.cache / name, self.files[name].checksum, hint=where)
+        path, published = self.cache / name, self.files[name]
+        with Show().progress(f"downloading {name}", published.bytes, unit="B") as bar:
+            for done, total in fetch(f"{self.url}/{name}", path, published.checksum, hint=where):
+                bar.update(done, total=total or published.bytes)
+        return path
 
 
 def _medmnist(title: str, name: str, images: tuple[int, int, int], classes: tuple[str, ...], file: File) -> Source:

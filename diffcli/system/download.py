@@ -4,9 +4,9 @@ import hashlib
 import http.client
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
-from diffcli.console.show import Show
 from diffcli.errors import DataProblem
 
 
@@ -16,17 +16,19 @@ def has_checksum(content: bytes, checksum: str) -> bool:
     return hashlib.new(algorithm, content, usedforsecurity=algorithm != "md5").hexdigest() == expected
 
 
-def fetch(url: str, path: Path, checksum: str, *, hint: str, timeout: float = 20.0) -> Path:
-    """Bring what is at `url` to `path`; raises DataProblem, leaving nothing there, if it cannot be had."""
+def fetch(url: str, path: Path, checksum: str, *, hint: str, timeout: float = 20.0) -> Iterator[tuple[int, int]]:
+    """Bring what is at `url` to `path`, where it is when this ends; yields the bytes so far and in all, 0 if unknown.
+
+    Raises DataProblem, leaving nothing there, if it cannot be had.
+    """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with urllib.request.urlopen(url, timeout=timeout) as answer, part.open("wb") as file:
             total = int(answer.headers.get("Content-Length") or 0)
-            with Show().progress(f"downloading {path.name}", total, unit="B") as bar:
-                while block := answer.read(1 << 18):
-                    file.write(block)
-                    bar.update(file.tell())
+            while block := answer.read(1 << 18):
+                file.write(block)
+                yield file.tell(), total
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         part.unlink(missing_ok=True)
         reason = getattr(error, "reason", None) or error
@@ -34,4 +36,4 @@ def fetch(url: str, path: Path, checksum: str, *, hint: str, timeout: float = 20
     if not has_checksum(part.read_bytes(), checksum):
         part.unlink()
         raise DataProblem(f"{url} does not hold the file it should (its checksum differs)", hint)
-    return part.replace(path)
+    part.replace(path)

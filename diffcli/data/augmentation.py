@@ -1,0 +1,146 @@
+"""What is done to training images at random. Importing this is cheap: torch and torchvision come when an image does.
+
+Every image of the stream has random numbers of its own, keyed by the seed, the augmentation and the image's number
+there. So a run that goes on, another size of batch and any number of worker processes see the same images.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from diffcli.errors import UsageProblem, one_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BLOCK = 1024  # images that share a generator
+ANGLE = 10.0  # degrees
+SHIFT = 8  # a side is shifted by at most this part of it: 4 pixels of 32 (He et al. 2016, section 4.2)
+STRENGTH = 0.2  # a brightness, contrast or saturation is multiplied by 1 - STRENGTH to 1 + STRENGTH
+
+
+class Augmentation(NamedTuple):
+    """One way to change images.
+
+    text:     what it does
+    numbers:  how many random ones an image takes
+    apply:    uint8 [B, C, H, W] and numbers in [0, 1), [B, numbers] -> uint8 [B, C, H, W]
+    """
+
+    text: str
+    numbers: int
+    apply: "Callable[[Tensor, Tensor], Tensor]"
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Augmentations one after the other, for images of a stream: picklable, as worker processes need it.
+
+    names:  of `AUGMENTATIONS`
+    """
+
+    names: tuple[str, ...]
+    seed: int
+
+    def __call__(self, pixels: "Tensor", first: int) -> "Tensor":
+        """The images [B, C, H, W], uint8, that are numbers first, first + 1, ... of the stream."""
+        for name in self.names:
+            augmentation = AUGMENTATIONS[name]
+            pixels = augmentation.apply(pixels, self._numbers(name, augmentation.numbers, first, len(pixels)))
+        return pixels
+
+    def _numbers(self, name: str, numbers: int, first: int, count: int) -> "Tensor":
+        """Uniform random numbers [count, numbers] of the images from `first` on."""
+        import torch
+
+        from diffcli.core.randomness import keyed
+
+        begin, end = first // BLOCK, (first + count - 1) // BLOCK + 1
+        drawn = [
+            torch.rand(BLOCK, numbers, generator=keyed(self.seed, f"augment {name}", block))
+            for block in range(begin, end)
+        ]
+        return torch.cat(drawn)[first - begin * BLOCK :][:count]
+
+
+def augmentations(text: str) -> tuple[str, ...]:
+    """The names in a list with commas; raises UsageProblem for an unknown one, and for one that is there twice."""
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    for name in names:
+        one_of(name, AUGMENTATIONS, "augmentation")
+    if len(set(names)) < len(names):
+        raise UsageProblem(f"augment names something twice: {text}", "name each augmentation once")
+    return names
+
+
+def _flip(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
+    return pixels.where(numbers.reshape(-1, 1, 1, 1) < 0.5, pixels.flip(-1))
+
+
+def _vflip(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
+    return pixels.where(numbers.reshape(-1, 1, 1, 1) < 0.5, pixels.flip(-2))
+
+
+def _crop(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
+    import torch
+
+    count, channels, height, width = pixels.shape
+    rows, columns = (
+        _mirrored(torch.arange(side) + _shift(numbers[:, i : i + 1], side // SHIFT), side)
+        for i, side in enumerate((height, width))
+    )
+    images, planes = torch.arange(count).reshape(-1, 1, 1, 1), torch.arange(channels).reshape(1, -1, 1, 1)
+    return pixels[images, planes, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _shift(numbers: "Tensor", most: int) -> "Tensor":
+    """Whole numbers from -most to most."""
+    return (numbers * (2 * most + 1)).long() - most
+
+
+def _mirrored(places: "Tensor", side: int) -> "Tensor":
+    """Places at most side - 1 beyond the edges, reflected there."""
+    return (side - 1) - ((side - 1) - places.abs()).abs()
+
+
+def _rotate(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
+    """Through angles from -ANGLE to ANGLE; what comes into the picture at its corners is its reflection."""
+    import torch
+
+    from diffcli.data.vision import transforms
+
+    v2, (height, width) = transforms(), pixels.shape[-2:]
+    reach = math.ceil(max(height, width) / 2 * math.sin(math.radians(ANGLE))) + 1
+    rows, columns = (_mirrored(torch.arange(-reach, side + reach).clamp(1 - side, 2 * side - 2), side)
+                     for side in (height, width))  # fmt: skip
+    larger = pixels[:, :, rows[:, None], columns]
+    turned = [
+        v2.functional.rotate(image, float(angle), interpolation=v2.InterpolationMode.BILINEAR)
+        for image, angle in zip(larger, (2 * numbers[:, 0] - 1) * ANGLE, strict=True)
+    ]
+    return v2.functional.center_crop(torch.stack(turned), [height, width])
+
+
+def _color(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
+    import torch
+
+    from diffcli.data.vision import transforms
+
+    f = transforms().functional
+    jitters = (f.adjust_brightness, f.adjust_contrast, f.adjust_saturation)[: 3 if pixels.shape[1] == 3 else 2]
+    changed = []
+    for image, factors in zip(pixels, 1 + (2 * numbers - 1) * STRENGTH, strict=True):
+        for jitter, factor in zip(jitters, factors.tolist(), strict=False):
+            image = jitter(image, factor)
+        changed.append(image)
+    return torch.stack(changed)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "flip": Augmentation("left to right, half of the images", 1, _flip),
+    "vflip": Augmentation("upside down, half of the images", 1, _vflip),
+    "crop": Augmentation("shifted by up to an eighth of each side, the edges reflected", 2, _crop),
+    "rotate": Augmentation("turned by up to 10 degrees either way, the edges reflected", 1, _rotate),
+    "color": Augmentation("brightness, contrast and saturation each changed by up to a fifth", 3, _color),
+}
