@@ -33,7 +33,7 @@ def test_what_is_saved_is_loaded(path: Path) -> None:
 def test_it_is_a_safetensors_file_that_others_can_read(path: Path) -> None:
     assert torch.equal(safetensors.torch.load_file(path)["a"], TENSORS["a"])
     with safetensors.safe_open(path, "pt") as file:
-        assert file.metadata()["format"] == "1"
+        assert file.metadata()["format"] == "2"
 
 
 def test_channels_last_weights_keep_their_values(tmp_path: Path) -> None:

@@ -32,38 +32,32 @@ def wish(sampler: str, options: dict[str, Any], count: int, **more: Any) -> Samp
     return SamplingOptions(sampler=sampler, options=options, steps=4, seed=11, device="cpu", count=count, **more)
 
 
-def drawn(job: Job, count: int, batch: int) -> Tensor:
-    """The first images of a job, so many at once."""
-    parts = [range(first, min(count, first + batch)) for first in range(0, count, batch)]
-    return torch.cat([last(job.walk(part)) for part in parts])
-
-
 def assert_the_same_whatever_is_drawn_with_it(ten: Job, three: Job, rounding: float) -> None:
-    whole = drawn(ten, 10, 10)
+    whole = ten.drawn(10, 10)
     assert whole.isfinite().all()
     assert (whole[0] - whole[1]).abs().max() > 0.05
     for batch in (1, 2, 7):
-        assert (drawn(ten, 10, batch) - whole).abs().max() <= rounding
-        assert (drawn(three, 3, batch) - whole[:3]).abs().max() <= rounding
+        assert (ten.drawn(10, batch) - whole).abs().max() <= rounding
+        assert (three.drawn(3, batch) - whole[:3]).abs().max() <= rounding
 
 
 @pytest.mark.parametrize(("sampler", "options"), EVERY)
 def test_images_of_a_trained_model(shapes_run: Path, sampler: str, options: dict[str, Any]) -> None:
-    ten, three = (prepare(str(shapes_run), wish(sampler, options, n, label="all"))[0] for n in (10, 3))
+    ten, three = (prepare(str(shapes_run), wish(sampler, options, n, label="all")).job for n in (10, 3))
     assert_the_same_whatever_is_drawn_with_it(ten, three, ROUNDING)
 
 
 @pytest.mark.parametrize(("sampler", "options"), EVERY)
 def test_points_are_equal_to_the_bit(sampler: str, options: dict[str, Any]) -> None:
     target = "exact:gaussian,mean=1:-1,std=0.3:0.8"
-    ten, three = (prepare(target, wish(sampler, options, n))[0] for n in (10, 3))
+    ten, three = (prepare(target, wish(sampler, options, n)).job for n in (10, 3))
     assert_the_same_whatever_is_drawn_with_it(ten, three, 0)
 
 
 @pytest.mark.parametrize(("sampler", "options"), EVERY)
 def test_points_beyond_the_first_block_of_noise_are_equal_too(sampler: str, options: dict[str, Any]) -> None:
     """Points share generators by the thousand: the 1022nd to 1027th lie in two blocks."""
-    job, _ = prepare("exact:mixture", wish(sampler, options, 2000))
+    job = prepare("exact:mixture", wish(sampler, options, 2000)).job
     places = range(1022, 1028)
     whole = last(job.walk(range(1030)))[1022:1028]
     single = torch.cat([last(job.walk([place])) for place in places])
@@ -71,7 +65,7 @@ def test_points_beyond_the_first_block_of_noise_are_equal_too(sampler: str, opti
     assert len(whole.unique(dim=0)) == 6
 
 
-@pytest.mark.parametrize(("sampler", "options"), [(s, o) for s, o in EVERY if s in from_images.BY_STEP])
+@pytest.mark.parametrize(("sampler", "options"), [(s, o) for s, o in EVERY if SAMPLERS[s].separable])
 @pytest.mark.parametrize("resample", [1, 2])
 def test_painted_images(
     shapes_run: Path, pictures: Path, tmp_path: Path, sampler: str, options: dict[str, Any], resample: int
@@ -81,15 +75,17 @@ def test_painted_images(
     Image.fromarray(where).save(tmp_path / "mask.png")
     jobs = []
     for count in (10, 3):
-        job, _ = prepare(str(shapes_run), wish(sampler, options, count))
-        jobs.append(from_images.inpaint(job, sampler, pictures / "circle" / "00.png", tmp_path / "mask.png", resample))
+        plain = prepare(str(shapes_run), wish(sampler, options, count))
+        painted = from_images.inpaint(plain, pictures / "circle" / "00.png", tmp_path / "mask.png", resample)
+        jobs.append(painted.job)
     assert_the_same_whatever_is_drawn_with_it(*jobs, ROUNDING)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_variations_of_an_image(shapes_run: Path, pictures: Path, sampler: str) -> None:
     picture = pictures / "cross" / "00.png"
-    jobs = [from_images.from_image(prepare(str(shapes_run), wish(sampler, {}, n))[0], picture, 0.75) for n in (10, 3)]
+    plain = (prepare(str(shapes_run), wish(sampler, {}, n)) for n in (10, 3))
+    jobs = [from_images.from_image(prepared, picture, 0.75).job for prepared in plain]
     assert_the_same_whatever_is_drawn_with_it(*jobs, ROUNDING)
 
 
@@ -100,7 +96,7 @@ def test_fresh_noise_is_new_at_every_draw_and_for_every_image() -> None:
     def listening(denoise: Any, x: Tensor, levels: Any, *, noise: Any, **cond: Any) -> Any:
         return SAMPLERS["ddpm"](denoise, x, levels, noise=lambda i: seen.append(noise(i)) or seen[-1], **cond)
 
-    job, _ = prepare("exact:gaussian,dim=3", wish("ddpm", {}, 4))
+    job = prepare("exact:gaussian,dim=3", wish("ddpm", {}, 4)).job
     last(replace(job, sampler=listening).walk(range(4)))
     rows = torch.cat(seen)
     assert len(rows) == 12
@@ -115,3 +111,12 @@ def test_the_command_says_the_same_for_any_batch(cli: Cli, run: Path, sampler: s
         assert cli("sample", "shapes-1", *how, "--array", f"{number}.npy", "--quiet").code == 0
         arrays.append(np.load(f"{number}.npy"))
     assert np.abs(arrays[0][:3] - arrays[1]).max() <= ROUNDING
+
+
+def test_a_job_is_drawn_batch_by_batch_and_tells_how_far_it_is() -> None:
+    job = prepare("exact:gaussian,dim=3", wish("ddim", {}, 5)).job
+    parts = list(job.draw(5, 2))
+    assert [(part.first, part.step) for part in parts] == [(first, step) for first in (0, 2, 4) for step in range(4)]
+    assert [part.done for part in parts] == [2, 4, 6, 8, 10, 12, 14, 16, 17, 18, 19, 20]
+    assert [len(part.x) for part in parts] == [2] * 8 + [1] * 4
+    assert torch.equal(torch.cat([part.x for part in parts if part.step == 3]), job.drawn(5, 2))
