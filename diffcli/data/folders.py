@@ -19,6 +19,7 @@ def load_folder(folder: Path, size: int = 0) -> Dataset:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
     if not paths:
         raise DataProblem(f"no images in {folder}", f"images end in {', '.join(sorted(SUFFIXES))}")
+    name = folder.resolve().name
     headers = [header(path) for path in paths]
     shape, notes = common_shape(headers, size)
 
@@ -33,10 +34,10 @@ def load_folder(folder: Path, size: int = 0) -> Dataset:
 
     reader, items = Files.of(paths, headers, shape), Items(IMAGES, shape, classes)
     if (pixels := in_memory(reader, shape)) is not None:
-        names = "\n".join((*classes, *tops)).encode()
-        return Dataset(folder.name, items, pixels, labels, digest(names, pixels.numpy().tobytes()), tuple(notes))
+        of_classes = "\n".join((*classes, *tops)).encode()
+        return Dataset(name, items, pixels, labels, digest(of_classes, pixels.numpy().tobytes()), tuple(notes))
     stamps = "\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in paths)
-    return Dataset(folder.name, items, reader, labels, digest(stamps.encode()), tuple(notes))
+    return Dataset(name, items, reader, labels, digest(stamps.encode()), tuple(notes))
 
 
 def _hidden(path: Path) -> bool:

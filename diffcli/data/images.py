@@ -66,7 +66,9 @@ def fitted(image: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     (root mean square 5.1 of 255 instead of 4.1), and rounds by the kind of processor.
     """
     channels, height, width = shape
-    flat = _flattened(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    flat = _flattened(image).convert("L" if channels == 1 else "RGB")
     if flat.size != (width, height):
         flat = ImageOps.fit(flat, (width, height), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(flat).reshape(height, width, channels)).permute(2, 0, 1).contiguous()

@@ -26,15 +26,14 @@ def held_out(trained: Trained, data: Path | None) -> tuple[Dataset, Tensor]:
     Raises DataProblem where the data have changed their shape.
     """
     wanted = trained.recipe.data
-    named = wanted.name in datasets.names()
-    split, size = ("test", 0) if named else ("train", wanted.size)
-    found = datasets.load_dataset(wanted.name, split, data=data, size=size)
+    tested = datasets.has_test_split(wanted.name)
+    found = datasets.load_dataset(wanted.name, "test" if tested else "train", data=data, size=wanted.size)
     if found.shape != trained.items.shape:
         raise DataProblem(
             f"{wanted.name} holds items of {found.shape}, and the model was trained on {trained.items.shape}",
             "train a model on the data as they are",
         )
-    return found, torch.arange(len(found)) if named else found.holdout()[1]
+    return found, torch.arange(len(found)) if tested else found.holdout()[1]
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def test_images(trained: Trained, count: int, data: Path | None) -> tuple[Datase
     found, places = held_out(trained, data)
     recipe = trained.recipe
     if recipe.pixels.name in BITS:
-        found = binarised(found, "test" if recipe.data.name in datasets.names() else "train")
+        found = binarised(found, "test" if datasets.has_test_split(recipe.data.name) else "train")
     x, conditions = found.take(places[:count])
     return found, x, conditions.get(CLASS)
 

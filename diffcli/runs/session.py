@@ -69,9 +69,8 @@ class Session:
         self._out, self._held = place.out, held
         loaded = datasets.load_dataset(recipe.data.name, data=place.data, size=recipe.data.size)
         self.dataset = family_of(recipe).view(recipe, loaded)
-        if recipe.data.name not in datasets.names():
-            name = str(Path(recipe.data.name).expanduser().resolve())
-            recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, name=name))
+        name, size = datasets.lasting(recipe.data.name, recipe.data.size, loaded)
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, name=name, size=size))
         self.kind = self.dataset.items.kind
         if recipe.data.augment and not self.kind.mirrors:
             raise UsageProblem(f"{recipe.data.name} holds {self.kind.name}, not images", "leave augment out")
@@ -95,7 +94,7 @@ class Session:
     def begin(self) -> Path:
         """The folder of the run, made and held where the run is a fresh one, with its recipe and facts written."""
         if self.folder is None:
-            self.folder = runs.create(self._out, self.family.prefix + Path(self.recipe.data.name).name)
+            self.folder = runs.create(self._out, self.family.prefix + self.dataset.name)
             self._held.enter_context(runs.locked(self.folder))
             self._held.enter_context(runs.removed_if_empty(self.folder))
         runs.describe(self.folder, self.recipe, self._facts() | {"resumed_at": self.trainer.step or None})

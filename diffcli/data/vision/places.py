@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from diffcli.system.files import FULL, is_dir
 
 ABSENT = re.compile(r"not found|not present|does not exist|could not be found|couldn't find", re.IGNORECASE)
 MISUSED = re.compile(r"argument|valid values|expected type", re.IGNORECASE)
-UNKNOWN_SPLIT = re.compile(r"unknown value", re.IGNORECASE)
+UNKNOWN = re.compile(r"unknown value", re.IGNORECASE)
 PACKAGE = re.compile(r"pip install [`'\"]?([\w-]+)")
 
 
@@ -48,14 +47,16 @@ def fetch(request: Request, split: str) -> Any:
     entry, folder = request.entry, request.root or cache(request)
     where = f"put its files into {folder}, or name their folder by --data or DIFFCLI_DATA"
     if entry.layout:
-        where += f" (torchvision says: {entry.layout.rstrip('.')})"
+        where += f" (torchvision says: {entry.layout})"
     if "download" not in entry.parameters:
         raise DataProblem(f"{entry.name} is not here, and torchvision cannot download it{_why(request, split)}", where)
     try:
         with downloading(entry.name, folder) as root:
             return _made(request, split, root, download=True)
-    except (UsageProblem, EnvironmentProblem) as problem:
-        raise type(problem)(problem.message, problem.hint or where) from problem
+    except UsageProblem:
+        raise
+    except EnvironmentProblem as problem:
+        raise EnvironmentProblem(problem.message, f"{problem.hint}, or {where}") from problem
     except (_Absent, Problem) as error:
         raise DataProblem(f"cannot download {entry.name}: {_line(error)}", where) from error
     except OSError as error:
@@ -86,7 +87,8 @@ def _made(request: Request, split: str, root: Path | None, *, download: bool = F
         try:
             return entry.make(**places, **quietly, **by_path, **arguments)
         except Exception as error:  # there is no end to what a data set may raise
-            if isinstance(error, ValueError) and UNKNOWN_SPLIT.search(str(error)) and arguments != request.given:
+            ours = f"'{arguments.get(entry.split)}'" if arguments != request.given else None
+            if isinstance(error, ValueError) and UNKNOWN.search(str(error)) and ours and ours in str(error):
                 refused = _line(error)
                 continue
             raise _problem(request, root, error, downloading=download) from error
@@ -115,20 +117,11 @@ def _why(request: Request, split: str) -> str:
     """What torchvision says of an empty folder, after a colon."""
     try:
         _made(request, split, cache(request))
-    except _Absent as error:
-        return f": {_line(error)}"
-    except Problem as problem:
-        return f": {problem.message}"
+    except (_Absent, Problem) as error:
+        return "" if "[Errno" in _line(error) else f": {_line(error)}"
     return ""
 
 
 def _line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:3]) if lines else type(error).__name__
-
-
-def looked_in(request: Request, data: Path | None) -> Iterator[str]:
-    """The folders that are looked in, as text."""
-    for root in _roots(request, data):
-        if root:
-            yield str(root)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -22,7 +23,7 @@ PICTURES = (Image.Image, str)  # what a sample's first part may be: an image, or
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleReader:
     """The images of a data set of torchvision, read when asked for."""
 
     source: Any
@@ -56,12 +57,14 @@ def dataset_of(request: Request, source: Any, size: int) -> Dataset:
     name = request.entry.name
     if len(source) == 0:
         raise DataProblem(f"{name} holds no images here", "delete its files, or fetch them again")
-    headers, targets, paths = _surveyed(name, source)
-    shape, notes = common_shape(headers, size)
-    labels, classes, note = _classes(request, source, targets)
-    storage: Files | Samples = Files.of(paths, headers, shape) if paths else Samples(source, shape)
-    pixels = in_memory(storage, shape)
-    content = [f"{path.name} {path.stat().st_size}" for path in paths] if paths else [str(h) for h in headers]
+    found = _in_arrays(source) or _surveyed(name, source)
+    shape, notes = common_shape(found.headers, size)
+    labels, classes, note = _classes(request, source, found.targets)
+    paths, pixels = found.paths, found.pixels
+    storage: Files | SampleReader = Files.of(paths, found.headers, shape) if paths else SampleReader(source, shape)
+    if pixels is None or pixels.shape[1:] != shape:
+        pixels = in_memory(storage, shape)
+    content = [f"{path.name} {path.stat().st_size}" for path in paths] if paths else map(str, found.headers)
     of_pixels = "\n".join([request.spelling, *content]).encode() if pixels is None else pixels.numpy().tobytes()
     of_classes = "\n".join([*classes, *map(str, [] if labels is None else labels.tolist())]).encode()
     return Dataset(
@@ -70,8 +73,24 @@ def dataset_of(request: Request, source: Any, size: int) -> Dataset:
     )  # fmt: skip
 
 
-def _surveyed(name: str, source: Any) -> tuple[list[Header], list[Any], list[Path]]:
-    """Mode and size of each image and its target; the paths of the files where it gave these. Decodes no file."""
+@dataclass(frozen=True)
+class _Survey:
+    """What is known of the images before they are brought to one shape.
+
+    headers:  mode and size of each, or of all where they are alike
+    targets:  what torchvision gives with each
+    paths:    of the files, where it gives these instead of images
+    pixels:   uint8 [N, C, H, W] where it has them in memory already
+    """
+
+    headers: Sequence[Header]
+    targets: Sequence[Any]
+    paths: Sequence[Path] = ()
+    pixels: Tensor | None = None
+
+
+def _surveyed(name: str, source: Any) -> _Survey:
+    """Every item, one by one; files are not decoded."""
     headers, targets, paths = [], [], []
     with Show().progress(f"opening {name}", len(source), unit="images") as bar:
         for i in range(len(source)):
@@ -87,7 +106,30 @@ def _surveyed(name: str, source: Any) -> tuple[list[Header], list[Any], list[Pat
             headers.append(header(paths[-1]) if isinstance(image, str) else header_of(image))
             targets.append(target)
             bar.update(i + 1)
-    return headers, targets, paths
+    return _Survey(headers, targets, paths)
+
+
+def _in_arrays(source: Any) -> _Survey | None:
+    """The images and classes that many data sets keep in arrays: 50 times as fast as item by item for MNIST's like.
+
+    They are taken only if the first item, the middle one and the last are in them as the data set gives them.
+    """
+    data, targets = getattr(source, "data", None), getattr(source, "targets", getattr(source, "labels", None))
+    data = torch.from_numpy(data) if isinstance(data, np.ndarray) and data.dtype == np.uint8 else data
+    if not isinstance(data, Tensor) or data.dtype != torch.uint8 or data.ndim not in (3, 4):
+        return None
+    if targets is None or not len(data) == len(targets) == len(source):
+        return None
+    layouts = [data.unsqueeze(1)] if data.ndim == 3 else [data, data.movedim(3, 1)]
+    probes = [(i, *source[i]) for i in (0, len(source) // 2, len(source) - 1)]
+    if not all(isinstance(image, Image.Image) and _number(targets[i]) == _number(t) for i, image, t in probes):
+        return None
+    for pixels in layouts:
+        shape = (pixels.shape[1], *pixels.shape[2:])
+        if shape[0] in (1, 3) and all(torch.equal(fitted(image, shape), pixels[i]) for i, image, _ in probes):
+            numbers = [_number(target) for target in (targets.tolist() if hasattr(targets, "tolist") else targets)]
+            return _Survey([header_of(probes[0][1])], numbers, pixels=pixels.contiguous())
+    return None
 
 
 def _classes(request: Request, source: Any, targets: Sequence[Any]) -> tuple[Tensor | None, tuple[str, ...], list[str]]:

@@ -50,7 +50,10 @@ class VisionSet:
         """What its documentation says of the folder that its files belong in, or ""."""
         texts = (inspect.cleandoc(kind.__doc__ or "") for kind in self.make.__mro__)
         found = next(filter(None, map(ROOT.search, texts)), None)
-        return " ".join(re.split(r"\n\s*\n|\.\. ", found[1])[0].replace("`", "").split()) if found else ""
+        text = " ".join(re.split(r"\n\s*\n|\.\. ", found[1])[0].replace("`", "").split()) if found else ""
+        sentences = re.split(r"(?<=\.)\s", text)
+        kept = " ".join(sentences[: 2 if len(sentences[0]) < 80 else 1])
+        return kept.rstrip(".:") if len(kept.split()) > 6 else ""  # "Root directory of the dataset." says nothing
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -85,8 +85,8 @@ def _images(trained: Trained, folder: Path | None, count: int, show: Show) -> tu
     if len(places) > most:
         show.note(f"note: the linear and the memorising denoiser know {most} of {len(places)} training images")
     known, _ = dataset.take(places[:most])
-    if wanted.name in datasets.names():
-        tested = datasets.load_dataset(wanted.name, "test", data=folder)
+    if datasets.has_test_split(wanted.name):
+        tested = datasets.load_dataset(wanted.name, "test", data=folder, size=wanted.size)
         return known, tested.take(range(min(count, len(tested))))[0]
     show.note("note: a folder has no test images; these were held out of its training")
     return known, dataset.take(held[:count])[0]
