@@ -14,14 +14,14 @@ FLOORS: dict[str, set[str]] = {
     "errors": set(),
     "core": set(),
     "system": {"errors"},
-    "console": {"errors", "system"},
+    "console": {"system"},
     "specs": {"core", "errors"},
     "data": {"console", "core", "errors", "system"},
     "metrics": {"core", "data"},
     "pictures": {"core", "data", "system"},
     "training": {"core", "data", "errors", "metrics", "pictures", "specs", "system"},
     "plugins": {"core", "errors", "training"},
-    "runs": {"core", "data", "errors", "pictures", "plugins", "system", "training"},
+    "runs": {"data", "errors", "pictures", "plugins", "system", "training"},
     "sampling": {"core", "data", "errors", "metrics", "pictures", "runs", "specs", "system"},
     "evaluation": {
         "console", "core", "data", "errors", "metrics", "pictures", "runs", "sampling", "specs", "system", "training",
@@ -41,7 +41,7 @@ FLOORS: dict[str, set[str]] = {
 MOST_ROOMS = 20
 
 CORE_FLOORS = {"processes": {"levels", "randomness"}, "models": {"levels", "randomness"}}
-STANDARD = ("abc", "collections", "dataclasses", "functools", "hashlib", "itertools", "math", "typing")
+STANDARD = ("abc", "collections", "dataclasses", "functools", "hashlib", "inspect", "itertools", "math", "typing")
 HEAVY = {"torch", "numpy", "PIL", "matplotlib", "safetensors", "scipy", "torchvision"}
 LIGHT = [
     ROOT / "cli.py",

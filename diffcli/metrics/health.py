@@ -59,18 +59,18 @@ class PointMoments(NamedTuple):
         return "healthy"
 
 
-class Spread(NamedTuple):
+class LatentSpread(NamedTuple):
     """Of latents: mean and standard deviation of all values."""
 
     mean: float
     std: float
 
     @classmethod
-    def of(cls, latents: Tensor) -> "Spread":
+    def of(cls, latents: Tensor) -> "LatentSpread":
         """Of latents [N, ...]."""
         return cls(latents.mean().item(), latents.std().item())
 
-    def against(self, data: "Spread") -> str:
+    def against(self, data: "LatentSpread") -> str:
         """One phrase on how samples compare; "healthy" if mean and spread are near the data's."""
         if self.std != self.std:
             return "nan in the samples: the network has diverged"
@@ -81,10 +81,10 @@ class Spread(NamedTuple):
         return "healthy"
 
 
-Health = Brightness | PointMoments | Spread
+Health = Brightness | PointMoments | LatentSpread
 
-HEALTH: dict[str, type[Brightness] | type[PointMoments] | type[Spread]] = {  # by the kind of data
-    "images": Brightness, "points": PointMoments, "latents": Spread,
+HEALTH: dict[str, type[Brightness] | type[PointMoments] | type[LatentSpread]] = {  # by the kind of data
+    "images": Brightness, "points": PointMoments, "latents": LatentSpread,
 }  # fmt: skip
 
 

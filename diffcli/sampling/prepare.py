@@ -23,6 +23,7 @@ from diffcli.errors import UsageProblem, one_of
 from diffcli.sampling import gridfile
 from diffcli.sampling.models import Model, load_model
 from diffcli.system import device as devices
+from diffcli.system.text import flag
 
 MOST_STEPS = 100_000
 
@@ -156,11 +157,6 @@ def _check_option(sampler: Sampler, option: str, value: Any) -> None:
         one_of(value, names, option)
     elif not least <= value <= most:
         raise UsageProblem(f"{flag(option)} must be from {least} to {most:.10g}, not {value:g}")
-
-
-def flag(option: str) -> str:
-    """churn_min -> --churn-min"""
-    return f"--{option.replace('_', '-')}"
 
 
 def check_ranges(**options: float | None) -> None:

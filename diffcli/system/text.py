@@ -41,3 +41,8 @@ def width() -> int:
 def printable(text: str) -> str:
     """The text with a ? for what moves the cursor or cannot be written, as a file's name may have it."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def flag(option: str) -> str:
+    """churn_min -> --churn-min"""
+    return f"--{option.replace('_', '-')}"
