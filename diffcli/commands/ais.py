@@ -25,7 +25,6 @@ def ais(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Annealed importance sampling of a constant that is known. Its bounds come from both sides.
 

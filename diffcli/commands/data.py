@@ -1,11 +1,13 @@
 """diffcli data"""
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from diffcli.console import options
+from diffcli.data.vision import PREFIX
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
@@ -18,36 +20,68 @@ NAMED = 40  # classes that are listed one by one
 
 def data(
     target: Annotated[
-        Optional[str], typer.Argument(metavar="[NAME|FOLDER]", help="One data set, or a folder of images.")
+        Optional[str],
+        typer.Argument(
+            metavar="[NAME|torchvision:NAME|FOLDER]",
+            help="One data set, or a folder of images; torchvision lists its own.",
+        ),
     ] = None,
     folder: options.Data = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """List the data sets, or see what one of them or a folder holds. Downloads nothing."""
     from diffcli.console.show import Show
     from diffcli.data import catalogue
 
     show = Show(as_json=as_json, quiet=quiet)
-    entries = catalogue.entries(folder)
     if target is None:
-        lines = [*_tables(list(entries.values())), "next: diffcli data NAME, or diffcli train --dataset NAME"]
-        show.result({"datasets": [entry.document for entry in entries.values()]}, lines)
-        return
-    entry = entries.get(target)
-    document: dict[str, Any] = {} if entry is None else entry.document
-    facts: dict[str, str] = {} if entry is None else _facts(entry)
-    if entry is None or entry.present:
-        from diffcli.data.loading import load_dataset
+        entries = list(catalogue.entries(folder).values())
+        lines = [*_tables(entries), "next: diffcli data NAME, or diffcli train --dataset NAME"]
+        show.result({"datasets": [entry.document for entry in entries]}, lines)
+    elif target in ("torchvision", PREFIX):
+        _list_vision(show)
+    else:
+        _describe(target, folder, show)
 
-        dataset = load_dataset(target, data=folder)
+
+def _list_vision(show: "Show") -> None:
+    """The data sets of torchvision by name, each with what it is."""
+    from diffcli.console.show import table
+    from diffcli.data.vision.catalogue import listed
+
+    found = listed()
+    rows = [[PREFIX + name, entry.title] for name, entry in found.items()]
+    lines = [*table(["data set", "what it is"], rows, wraps=(1,)), "", f"next: diffcli data {PREFIX}NAME"]
+    show.result({"datasets": [PREFIX + name for name in found]}, lines)
+
+
+def _describe(target: str, folder: Path | None, show: "Show") -> None:
+    """What is known of one data set and, where it is here, what is in it."""
+    document, facts, dataset = _known(target, folder)
+    if dataset is not None:
         measured, contents = _look(dataset, show)
-        document = {"name": target, **document, **measured}
+        document |= measured
         facts |= contents
     train = f"diffcli train --dataset {shlex.quote(target)}"
-    facts["next"] = train if entry is None or entry.present else f"{train}   (downloads it)"
+    facts["next"] = train if dataset is not None else f"{train}   (downloads it)"
     show.result(document, [line for name, text in facts.items() for line in _wrapped(name, text)])
+
+
+def _known(target: str, folder: Path | None) -> tuple[dict[str, Any], dict[str, str], "Dataset | None"]:
+    """What a data set's name tells, for --json and for the eye; and the data set, unless it would be downloaded."""
+    from diffcli.data import catalogue
+    from diffcli.data.loading import load_dataset
+
+    if target.startswith(PREFIX):
+        from diffcli.data.vision.catalogue import entry_of
+
+        found = entry_of(target, folder)
+        return found.document, found.facts, found.dataset
+    entry = catalogue.entries(folder).get(target)
+    if entry is None:
+        return {"name": target}, {}, load_dataset(target, data=folder)
+    return entry.document, _facts(entry), load_dataset(target, data=folder) if entry.present else None
 
 
 def _tables(entries: list["Entry"]) -> list[str]:
@@ -63,7 +97,7 @@ def _tables(entries: list["Entry"]) -> list[str]:
             entry.where,
         ]
         for entry in entries
-    ]
+    ] + [[f"{PREFIX}NAME", "-", "-", "-", "-", "any data set of torchvision with classes: diffcli data torchvision"]]
     what = [[entry.name, ", ".join(entry.classes) or "-", entry.licence or "-"] for entry in entries]
     return [
         *table(["data set", "train", "test", "size", "classes", "where"], where, right=(1, 2, 4), wraps=(5,)),

@@ -38,7 +38,6 @@ def draw(
     seed: options.Seed = 0,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Draw from a known law by one method or by all. Says what the draws are worth.
 

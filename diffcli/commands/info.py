@@ -21,7 +21,6 @@ def info(
     data: options.Data = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """What a recipe, run, checkpoint or exact model is. Shapes, size, cost, schedule, and how to sample it."""
     from diffcli import plugins

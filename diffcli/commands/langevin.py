@@ -36,7 +36,6 @@ def langevin(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Walk along the score of a mixture. Plain Langevin gets the weights wrong, annealed Langevin right."""
     from diffcli.console.results import lesson

@@ -38,7 +38,6 @@ def likelihood(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """log p(x) by the probability flow. In nats and in bits per dimension."""
     from diffcli import plugins

@@ -26,7 +26,6 @@ def markov(
     seed: options.Seed = 0,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """A Markov chain: its stationary law, and how fast it mixes.
 

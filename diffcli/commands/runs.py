@@ -16,7 +16,6 @@ HEADS = ["run", "state", "model", "data", "steps", "saved", "time", "loss", "val
 def runs(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """List the runs in checkpoints/, newest first. State, progress, and losses beside the best linear denoiser's."""
     from diffcli.console.show import Show, table

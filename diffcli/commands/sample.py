@@ -86,7 +86,6 @@ def sample(
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Draw images or points from a trained or an exact model. Or vary an image."""
     from diffcli import plugins

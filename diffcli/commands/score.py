@@ -25,7 +25,6 @@ def score(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Learn one score in three ways, each beside the true one. By explicit, denoising and sliced matching."""
     from diffcli.console.results import lesson

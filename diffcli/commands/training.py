@@ -28,9 +28,8 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
     "out": options.Out,
     "as_json": options.Json,
     "quiet": options.Quiet,
-    "debug": options.Debug,
 }
-DEFAULTS = {"device": "auto", "dry_run": False, "as_json": False, "quiet": False, "debug": False}
+DEFAULTS = {"device": "auto", "dry_run": False, "as_json": False, "quiet": False}
 
 
 def train_command(
@@ -49,7 +48,6 @@ def train_command(
     usual = known["default"]
 
     def train(**given: Any) -> None:
-        given.pop("debug")  # read by `diffcli.cli`
         keys = {name: given.pop(name) for name in flags}
         _train(family, keys, suited or (lambda _: usual), **given)
 

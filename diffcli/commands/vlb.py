@@ -45,7 +45,6 @@ def vlb(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """The variational bound: what every step costs. In nats and in bits per dimension."""
     from diffcli import plugins

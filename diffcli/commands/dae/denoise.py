@@ -23,7 +23,6 @@ def denoise(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Denoise an image file of any size. It is worked on in tiles of the size that the model knows."""
     from diffcli.commands.opening import opened

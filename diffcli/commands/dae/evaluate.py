@@ -19,7 +19,6 @@ def evaluate(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """PSNR and SSIM on test images, beside those of other denoisers."""
     from diffcli.commands.opening import opened

@@ -15,7 +15,6 @@ def score(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Train a denoiser of points, and find the score in it. (r(x) - x) / sigma² beside the exact one."""
     from diffcli.console.results import lesson

@@ -24,7 +24,6 @@ def noise(
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     command = context.invoked_subcommand
     if command is None:

@@ -26,7 +26,6 @@ def chain(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """The forward process, step by step against the one-jump formula. The same law at every time, other paths."""
     from diffcli.console.results import lesson

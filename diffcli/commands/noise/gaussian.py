@@ -33,7 +33,6 @@ def gaussian(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """What Gaussians do, by draws and by formula. Density, affine map, sum, product, conditional and KL."""
     from diffcli.console.results import lesson

@@ -19,7 +19,6 @@ def evaluate(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """The bound and its parts, log p(x), and the latent space. IWAE-k, and annealing with bounds from both sides."""
     from diffcli.commands.opening import opened

@@ -17,7 +17,6 @@ def interpolate(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """From one test image to another through the latent space. On the straight line and on the great circle."""
     from diffcli.commands.opening import opened

@@ -19,7 +19,6 @@ def reconstruct(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Images above their reconstructions, each with its bound."""
     from diffcli.commands.opening import opened

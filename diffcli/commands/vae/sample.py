@@ -18,7 +18,6 @@ def sample(
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Images from the prior, and what each latent unit changes. As means and as drawn pixels."""
     from diffcli.commands.opening import opened

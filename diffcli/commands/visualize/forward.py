@@ -23,7 +23,6 @@ def forward(
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Images or points on their way to noise, level by level. This is the forward process."""
     import json

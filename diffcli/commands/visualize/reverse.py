@@ -26,7 +26,6 @@ def reverse(
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """The reverse process, step by step. Where the walk stands (x_t) and what it believes (the clean estimate)."""
     from diffcli.console.show import Show

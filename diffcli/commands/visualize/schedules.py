@@ -14,7 +14,6 @@ def schedules(
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """All noise schedules in one plot. log-SNR over time, and where over the log-SNR they spend it."""
     from diffcli import specs

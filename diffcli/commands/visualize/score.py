@@ -15,7 +15,6 @@ def score(
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """The score of a model of points, as arrows over the density. From noise to data."""
     from diffcli.console.show import Show

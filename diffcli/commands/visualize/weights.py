@@ -19,7 +19,6 @@ def weights(
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """How each loss weighs the levels. On its own, and with the levels that a schedule draws."""
     from diffcli.console.show import Show

@@ -3,7 +3,10 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.core.processes.laws.line import Law
@@ -11,7 +14,7 @@ from diffcli.core.processes.montecarlo.methods import METHODS, Batch, Method
 from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem, one_of
 from diffcli.lessons.drawing import ALL
-from diffcli.lessons.drawing.measures import joined, worth
+from diffcli.lessons.drawing.measures import Worth, joined, worth
 from diffcli.lessons.drawing.named import named_law
 from diffcli.system.text import flag
 
@@ -88,6 +91,38 @@ def _check_takers(options: dict[str, Any], chosen: dict[str, Method], method: st
             raise UsageProblem(
                 f"{flag(option)} does not belong to the method {method}", f"it belongs to {', '.join(takers)}"
             )
+
+
+class MethodSample(NamedTuple):
+    """What a method of this name drew, and what it is worth."""
+
+    name: str
+    law: Law
+    method: Method
+    sample: Batch
+    worth: Worth
+
+    @property
+    def points(self) -> Tensor:
+        """All draws, [N, D]."""
+        return self.sample.x.flatten(0, 1)
+
+    @property
+    def tested(self) -> str:
+        """The verdict of the test."""
+        return "not tested" if math.isnan(self.worth.p_value) else f"p = {self.worth.p_value:.2g}"
+
+    @property
+    def values(self) -> Tensor:
+        """What they stand for, [N, D]."""
+        return self.law.worth(self.points)
+
+    @property
+    def shares(self) -> Tensor:
+        """The share of every draw in the whole, [N]; their sum is 1."""
+        weights = self.sample.log_weights
+        count = len(self.points)
+        return torch.full((count,), 1 / count, dtype=torch.float64) if weights is None else weights.flatten().softmax(0)
 
 
 def samples_by_method(setting: DrawingSetting, show: Show) -> Iterator[MethodSample]:
