@@ -21,10 +21,7 @@ NAMED = 40  # classes that are listed one by one
 def data(
     target: Annotated[
         Optional[str],
-        typer.Argument(
-            metavar="[NAME|torchvision:NAME|FOLDER]",
-            help="One data set, or a folder of images; torchvision lists its own.",
-        ),
+        typer.Argument(metavar="[NAME|FOLDER]", help="One data set, or a folder of images; torchvision lists its own."),
     ] = None,
     folder: options.Data = None,
     as_json: options.Json = False,
@@ -58,30 +55,32 @@ def _list_vision(show: "Show") -> None:
 
 def _describe(target: str, folder: Path | None, show: "Show") -> None:
     """What is known of one data set and, where it is here, what is in it."""
-    document, facts, dataset = _known(target, folder)
+    document, facts, dataset, missing = _known(target, folder)
     if dataset is not None:
         measured, contents = _look(dataset, show)
         document |= measured
         facts |= contents
     train = f"diffcli train --dataset {shlex.quote(target)}"
-    facts["next"] = train if dataset is not None else f"{train}   (downloads it)"
+    facts["next"] = f"{train}   ({missing})" if missing else train
     show.result(document, [line for name, text in facts.items() for line in _wrapped(name, text)])
 
 
-def _known(target: str, folder: Path | None) -> tuple[dict[str, Any], dict[str, str], "Dataset | None"]:
-    """What a data set's name tells, for --json and for the eye; and the data set, unless it would be downloaded."""
+def _known(target: str, folder: Path | None) -> tuple[dict[str, Any], dict[str, str], "Dataset | None", str]:
+    """What a data set's name tells, for --json and for the eye; the data set if it is here, else how it comes here."""
     from diffcli.data import catalogue
-    from diffcli.data.loading import load_dataset
 
     if target.startswith(PREFIX):
         from diffcli.data.vision.catalogue import entry_of
 
         found = entry_of(target, folder)
-        return found.document, found.facts, found.dataset
+        return found.document, found.facts, found.dataset, found.missing
     entry = catalogue.entries(folder).get(target)
-    if entry is None:
-        return {"name": target}, {}, load_dataset(target, data=folder)
-    return entry.document, _facts(entry), load_dataset(target, data=folder) if entry.present else None
+    document, facts = ({"name": target}, {}) if entry is None else (entry.document, _facts(entry))
+    if entry is not None and not entry.present:
+        return document, facts, None, "downloads it"
+    from diffcli.data.loading import load_dataset
+
+    return document, facts, load_dataset(target, data=folder), ""
 
 
 def _tables(entries: list["Entry"]) -> list[str]:

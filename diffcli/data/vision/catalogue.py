@@ -60,6 +60,13 @@ class VisionEntry:
         return {name: text for name, text in found.items() if text}
 
     @property
+    def missing(self) -> str:
+        """What comes before its use; "" where its files are here."""
+        if self.source is not None:
+            return ""
+        return "downloads it" if "download" in self.request.entry.parameters else "once its files are there"
+
+    @property
     def where(self) -> str:
         """Where its files are, or what would be done to have them."""
         entry, folder = self.request.entry, self.request.root or places.cache(self.request)

@@ -37,7 +37,8 @@ class VisionSet:
     def title(self) -> str:
         """What its documentation begins with."""
         first = re.sub(r"`([^`<]*?)\s*<[^>]*>`_+", r"\1", self._summary).replace("`", "")
-        return re.split(r"(?<=\.)\s|\s*::", " ".join(first.split()))[0]
+        sentence = re.split(r"(?<=\.)\s|\s*::", " ".join(first.split()))[0]
+        return re.sub(r"(\s+dataset)*[.:]?$", "", sentence, flags=re.IGNORECASE)
 
     @property
     def page(self) -> str:
@@ -48,7 +49,7 @@ class VisionSet:
     @property
     def layout(self) -> str:
         """What its documentation says of the folder that its files belong in, or ""."""
-        texts = (inspect.cleandoc(kind.__doc__ or "") for kind in self.make.__mro__)
+        texts = (inspect.cleandoc(kind.__doc__ or "") for kind in self.make.__mro__ if kind.__name__ != "VisionDataset")
         found = next(filter(None, map(ROOT.search, texts)), None)
         text = " ".join(re.split(r"\n\s*\n|\.\. ", found[1])[0].replace("`", "").split()) if found else ""
         sentences = re.split(r"(?<=\.)\s", text)
@@ -58,8 +59,8 @@ class VisionSet:
     @property
     def urls(self) -> tuple[str, ...]:
         """Where its files are downloaded from, as far as its class says."""
-        attributes = {name: value for kind in reversed(self.make.__mro__[:-1]) for name, value in vars(kind).items()}
-        return tuple(dict.fromkeys(url for value in attributes.values() for url in _urls(value)))
+        by_class = ([url for value in vars(kind).values() for url in _urls(value)] for kind in self.make.__mro__[:-1])
+        return tuple(dict.fromkeys(next(filter(None, by_class), ())))
 
     @property
     def _summary(self) -> str:
