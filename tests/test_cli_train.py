@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Cli, checkpoint_of, start, steps_kept, tree
+from conftest import Cli, checkpoint_of, refuses, start, steps_kept, tree
 from PIL import Image
 
 from diffcli.console import show
@@ -154,7 +154,7 @@ def test_a_dry_run_writes_nothing_and_tells_everything(cli: Cli, pictures: Path,
     assert list(tmp_path.iterdir()) == []
     assert set(document) == {"recipe", "parameters", "steps", "seconds", "images_per_second", "disk_bytes"}
     assert document["steps"] == 20
-    assert document["recipe"]["dataset"] == str(pictures)
+    assert document["recipe"]["data"]["name"] == str(pictures)
 
 
 def test_a_dry_run_prints_a_recipe_that_train_can_read(cli: Cli, pictures: Path, tmp_path: Path) -> None:
@@ -174,31 +174,104 @@ def test_the_estimates_of_a_dry_run_are_those_of_the_run(cli: Cli, pictures: Pat
 
 
 def test_a_flag_beats_set_beats_the_recipe(cli: Cli, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(f'dataset = "{pictures}"\nwidths = [8]\nattention = []\nbatch = 5\nlr = 0.5\n')
+    (tmp_path / "mine.toml").write_text(f"""
+        batch = 5
+        data.name = "{pictures}"
+        network = {{widths = [8], attention = []}}
+        optimizer.lr = 0.5
+    """)
     base = ["--recipe", "mine.toml", "--steps", 3]
     assert dry(cli, *base)["recipe"]["batch"] == 5
     assert dry(cli, *base, "--set", "batch=6")["recipe"]["batch"] == 6
     changed = dry(cli, *base, "--set", "batch=6", "--set", "lr=0.1", "--batch", 7)["recipe"]
-    assert (changed["batch"], changed["lr"], changed["widths"], changed["steps"]) == (7, 0.1, [8], 3)
+    assert (changed["batch"], changed["steps"]) == (7, 3)
+    assert (changed["optimizer"]["lr"], changed["network"]["widths"]) == (0.1, [8])
 
 
 def test_keys_that_a_recipe_file_leaves_out_are_those_of_the_default(cli: Cli, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(f'dataset = "{pictures}"\nwidths = [8]\nattention = []\n')
-    expected = recipes.to_dict(Recipe()) | {"dataset": str(pictures), "widths": [8], "attention": []}
+    (tmp_path / "mine.toml").write_text(f'network.widths = [8]\n[data]\nname = "{pictures}"\n')
+    expected = recipes.to_dict(Recipe())
+    expected["data"]["name"], expected["network"]["widths"] = str(pictures), [8]
     assert dry(cli, "--recipe", "mine.toml")["recipe"] == expected
+
+
+def test_a_recipe_file_may_name_keys_as_the_options_do(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.toml").write_text(f'dataset = "{pictures}"\nmodel = "unet"\nwidths = [8]\nlabel_drop = 0.5\n')
+    (tmp_path / "long.toml").write_text(
+        f'[objective]\ndrop = 0.5\n[data]\nname = "{pictures}"\n[network]\nname = "unet"\nwidths = [8]\n'
+    )
+    short, long = (dry(cli, "--recipe", f"{name}.toml")["recipe"] for name in ("short", "long"))
+    assert short == long
+    assert (short["network"]["widths"], short["objective"]["drop"]) == ([8], 0.5)
+
+
+IDLE = [  # keys that another choice has, and not the one that is made
+    ({"width": 64}, "width does nothing with the network unet", "--set network=mlp"),
+    ({"network.width": 64}, "width does nothing with the network unet", "--set network=mlp"),
+    ({"model": "mlp", "widths": [8, 16]}, "widths does nothing with the network mlp", "--set network=unet"),
+    ({"optimizer": "adamw", "muon_lr": 0.01}, "muon_lr does nothing with the optimizer adamw", "--set optimizer=muon"),
+    ({"chain": 100}, "chain does nothing with the objective simple", "--set objective=vlb"),
+    ({"objective.chain": 100}, "chain does nothing with the objective simple", "--set objective=vlb"),
+]
+
+
+@pytest.mark.parametrize(("keys", "words", "way_out"), IDLE, ids=lambda value: ",".join(value) if value else "")
+def test_a_key_that_would_do_nothing_is_refused_with_the_way_out(
+    cli: Cli, tmp_path: Path, keys: dict[str, Any], words: str, way_out: str
+) -> None:
+    settings = [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
+    refuses(cli, tmp_path, 2, *TINY, *settings, words=(words, way_out))
+    (tmp_path / "mine.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()))
+    refuses(cli, tmp_path, 2, "train", "--recipe", "mine.toml", words=(words, way_out))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("foo.name=x", ("unknown table of the recipe 'foo'", "network")),
+        ("network.widths.x=1", ("[network]", "did you mean widths?")),
+        ("sampling.name=x", ("[sampling]", "guidance")),
+        ("data=mnist", ("data is a table", "name, size, augment")),
+        ("name=mnist", ("several tables", "data.name or optimizer.name or network.name or objective.name")),
+        ("widht=8", ("did you mean widths?",)),
+    ],
+)
+def test_a_key_that_is_not_there_is_answered_with_those_that_are(
+    cli: Cli, tmp_path: Path, setting: str, words: tuple[str, ...]
+) -> None:
+    refuses(cli, tmp_path, 2, *TINY, "--set", setting, words=words)
+
+
+def test_a_key_that_fits_a_choice_made_with_it_is_taken_in_any_order(cli: Cli, pictures: Path) -> None:
+    base = ("--recipe", "tiny", "--dataset", pictures)
+    found = dry(cli, *base, "--set", "chain=100", "--set", "objective=vlb", "--set", "schedule=log-snr")["recipe"]
+    assert (found["objective"]["name"], found["objective"]["chain"]) == ("vlb", 100)
+
+
+def test_what_two_choices_share_is_kept_when_one_takes_the_place_of_the_other(cli: Cli, pictures: Path) -> None:
+    """The recipe ddpm sets lr and ema of its optimiser, and leaves weight_decay at its default."""
+    base = ("--recipe", "ddpm", "--dataset", pictures, "--set", "fold=2", "--set", "widths=8", "--set", "attention=[]")
+    before, after = (dry(cli, *base, *more)["recipe"]["optimizer"] for more in ((), ("--set", "optimizer=muon")))
+    assert after == before | {"name": "muon", "muon_lr": 0.02}
+    assert after["lr"] == 2e-4
 
 
 @pytest.mark.parametrize(
     ("setting", "key", "value"),
     [
-        ("lr=1e-3", "lr", 1e-3), ("lr=1", "lr", 1.0), ("widths=8,16", "widths", [8, 16]), ("widths=8", "widths", [8]),
-        ("widths=[8]", "widths", [8]), ("flip=true", "flip", True), ("flip=False", "flip", False),
-        ("attention=[]", "attention", []), ("attention=()", "attention", []), (" lr = 0.5", "lr", 0.5),
-        ("precision=fp32", "precision", "fp32"), ("precision='fp32'", "precision", "fp32"),
+        ("lr=1e-3", "optimizer.lr", 1e-3), ("lr=1", "optimizer.lr", 1.0), ("optimizer.lr=1", "optimizer.lr", 1.0),
+        ("widths=8,16", "network.widths", [8, 16]), ("widths=8", "network.widths", [8]),
+        ("widths=[8]", "network.widths", [8]), ("network.widths=8", "network.widths", [8]),
+        ("flip=true", "data.augment", "flip"), ("flip=False", "data.augment", ""),
+        ("attention=[]", "network.attention", []), ("attention=()", "network.attention", []),
+        (" lr = 0.5", "optimizer.lr", 0.5), ("precision=fp32", "precision", "fp32"),
+        ("precision='fp32'", "precision", "fp32"),
     ],
 )  # fmt: skip
 def test_settings_are_typed(cli: Cli, pictures: Path, setting: str, key: str, value: Any) -> None:
-    found = dry(cli, "--recipe", "tiny", "--dataset", pictures, "--set", setting)["recipe"][key]
+    found = dry(cli, "--recipe", "tiny", "--dataset", pictures, "--set", setting)["recipe"]
+    for part in key.split("."):
+        found = found[part]
     assert found == value
     assert type(found) is type(value)
 
@@ -265,7 +338,7 @@ def test_what_is_done_to_images_is_said(cli: Cli, tmp_path: Path) -> None:
     result = cli(*TINY, "--steps", 1, "--dataset", "pics", "--out", "mine")
     assert "9x9" in result.err
     assert cli(*TINY, "--dataset", "pics", "--set", "size=6", "--out", "six", "--steps", 1).code == 0
-    assert load_trained("six", device=torch.device("cpu")).shape == (1, 6, 6)
+    assert load_trained("six", device=torch.device("cpu")).items.shape == (1, 6, 6)
 
 
 def test_a_single_image_can_be_learned(cli: Cli, tmp_path: Path) -> None:
@@ -357,7 +430,7 @@ def test_a_resume_takes_runs_not_files(cli: Cli, run: Path) -> None:
     before = tree(run)
     result = cli("train", "--resume", checkpoint_of(run, 6))
     assert result.code == 2
-    assert "--resume checkpoints/shapes-1" in result.err or str(run) in result.err
+    assert result.err.splitlines()[-1] == f"hint: try --resume {run}"
     assert tree(run) == before
 
 

@@ -104,7 +104,7 @@ def from_dict(recipe: R, values: Mapping[str, Any]) -> R:
     if not all(name in values for name in FLAT):
         return override(recipe, values)
     recipe = override(recipe, {k: v for k, v in values.items() if _address(recipe, k, strict=False).endswith(".name")})
-    return override(recipe, {k: v for k, v in values.items() if _address(recipe, k, strict=False)})
+    return override(recipe, {k: v for k, v in values.items() if k == "flip" or _address(recipe, k, strict=False)})
 
 
 def override(recipe: R, values: Mapping[str, Any]) -> R:
@@ -126,9 +126,14 @@ def override(recipe: R, values: Mapping[str, Any]) -> R:
             given[name] = value
     choices = {n: a for n in given if (a := _address(recipe, n, strict=False)).endswith(".name")}
     for name, address in choices.items():
-        recipe = _replaced(recipe, address, given.pop(name))
+        recipe = _replaced(recipe, address.removesuffix(".name"), {"name": given.pop(name)})
+    changes: dict[str, dict[str, Any]] = {}  # table by table, as its keys need to go together only when all are there
     for name, value in given.items():
-        recipe = _replaced(recipe, _address(recipe, name), value)
+        address = _address(recipe, name)
+        head, leaf = address.split(".", 1) if "." in address else ("", address)
+        changes.setdefault(head, {})[leaf] = value
+    for head, changed in changes.items():
+        recipe = _replaced(recipe, head, changed)
     return recipe
 
 
@@ -201,20 +206,20 @@ def _field(keys: Keys, name: str) -> Field[Any]:
     return next(f for f in fields(keys) if f.name == name)
 
 
-def _replaced(recipe: R, address: str, value: Any) -> R:
-    """The recipe with the value at an address, head or head.leaf."""
-    head, _, leaf = address.partition(".")
-    if not leaf:
-        return replace(recipe, **{head: value})
+def _replaced(recipe: R, head: str, values: dict[str, Any]) -> R:
+    """The recipe with other values in a table; those that are in none have the table ""."""
+    if not head:
+        return replace(recipe, **values)
     part: Any
     part, choices = getattr(recipe, head), _field(recipe, head).metadata["choices"]
-    if leaf == "name" and choices:
-        part = chosen(_field(recipe, head), str(value), part)
+    if "name" in values and choices:
+        part = chosen(_field(recipe, head), str(values["name"]), part)
         return replace(recipe, **{head: part})
-    if leaf not in part.own():
-        _refuse(recipe, leaf, f"key of [{head}]", list(part.own()), {head: part})
+    for name in values:
+        if name not in part.own():
+            _refuse(recipe, name, f"key of [{head}]", list(part.own()), {head: part})
     try:
-        return replace(recipe, **{head: replace(part, **{leaf: value})})
+        return replace(recipe, **{head: replace(part, **values)})
     except UsageProblem as problem:  # a table does not know what it is called
         raise UsageProblem(f"{head}.{problem.message}", problem.hint) from None
 
@@ -224,8 +229,7 @@ def _address(recipe: Training, name: str, *, strict: bool = True) -> str:
     name = ALIASES.get(name, name)
     parts = tables(recipe)
     if "." in name:
-        if strict:
-            one_of(name.partition(".")[0], parts, "table of the recipe")
+        one_of(name.partition(".")[0], parts, "table of the recipe")
         return name
     if name in recipe.own():
         return name
@@ -233,7 +237,7 @@ def _address(recipe: Training, name: str, *, strict: bool = True) -> str:
         if _field(recipe, name).metadata["choices"]:
             return f"{name}.name"
         raise UsageProblem(f"{name} is a table of the recipe", f"its keys: {', '.join(parts[name].own())}")
-    owners = [head for head, part in parts.items() if name in part.own() or name == "name"]
+    owners = [head for head, part in parts.items() if name in part.own() or (name == "name" and part.name)]
     if len(owners) > 1:
         raise UsageProblem(f"{name} is a key of several tables", f"write {' or '.join(f'{o}.{name}' for o in owners)}")
     if owners:
