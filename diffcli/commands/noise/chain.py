@@ -21,6 +21,7 @@ def chain(
         Optional[int],
         typer.Option("--count", help="Chains.  [20 images, 2000 points, 5000 numbers]", min=1, max=20_000),
     ] = None,
+    impl: options.Impl = None,
     seed: options.Seed = 0,
     data: options.Data = None,
     out: options.Out = None,
@@ -28,11 +29,13 @@ def chain(
     quiet: options.Quiet = False,
 ) -> None:
     """The forward process, step by step against the one-jump formula. The same law at every time, other paths."""
+    from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.lessons.gaussians.noising.setting import noising_setting
     from diffcli.lessons.gaussians.noising.study import study_chain_and_jump
 
+    plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
     setting = noising_setting(dataset, value, schedule, steps, count, seed, data)
     with lesson("noise-chain", out, show) as made:

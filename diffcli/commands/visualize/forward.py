@@ -18,6 +18,7 @@ def forward(
     columns: Annotated[
         Optional[int], typer.Option("--columns", help="Levels to show.  [9 of images, 6 of points]", min=2, max=20)
     ] = None,
+    impl: options.Impl = None,
     seed: options.Seed = 0,
     data: options.Data = None,
     out: options.Picture = None,
@@ -27,11 +28,13 @@ def forward(
     """Images or points on their way to noise, level by level. This is the forward process."""
     import json
 
+    from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.forward import document, forward_process, seen, write_pictures
     from diffcli.system.files import check_free, fresh_place, write_atomically
     from diffcli.system.text import finite
 
+    plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
     process = forward_process(dataset, image, schedule, count, columns, seed, data)
     numbers = document(process)

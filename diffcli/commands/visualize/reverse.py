@@ -21,6 +21,7 @@ def reverse(
     columns: Annotated[
         Optional[int], typer.Option("--columns", help="Levels to show.  [9 of images, 6 of points]", min=2, max=20)
     ] = None,
+    impl: options.Impl = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     out: options.Picture = None,
@@ -28,11 +29,13 @@ def reverse(
     quiet: options.Quiet = False,
 ) -> None:
     """The reverse process, step by step. Where the walk stands (x_t) and what it believes (the clean estimate)."""
+    from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.reverse import reverse_process, write_pictures
     from diffcli.sampling.prepare import SamplingOptions
     from diffcli.system.files import fresh_place
 
+    plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
     wanted = SamplingOptions(
         sampler=sampler, steps=steps, grid=grid, schedule=schedule, label=label, guidance=guidance, count=count,

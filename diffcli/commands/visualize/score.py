@@ -12,17 +12,20 @@ def score(
     columns: Annotated[int, typer.Option("--columns", help="Noise levels to show.", min=1, max=8)] = 4,
     schedule: options.Schedule = None,
     data: options.Data = None,
+    impl: options.Impl = None,
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """The score of a model of points, as arrows over the density. From noise to data."""
+    from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.score_fields import score_fields
     from diffcli.pictures.fields import score_fields_figure
     from diffcli.pictures.figures import write_figure
     from diffcli.system.files import fresh_place
 
+    plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
     found = score_fields(target, columns, schedule, data)
     with fresh_place(out, "score", "score.png") as place:
