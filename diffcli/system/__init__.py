@@ -1,0 +1,1 @@
+"""Files, downloads, devices, and numbers as text."""

@@ -1,0 +1,1 @@
+"""Checks of core/diffusion: schedules, denoisers, samplers, bounds, likelihoods."""

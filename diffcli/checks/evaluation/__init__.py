@@ -1,0 +1,1 @@
+"""Checks of what judges a model."""

@@ -1,0 +1,1 @@
+"""Checks of the networks, by hand from their weights."""

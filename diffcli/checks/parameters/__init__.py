@@ -1,0 +1,1 @@
+"""Checks of defaults, and of what is refused."""

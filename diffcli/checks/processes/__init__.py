@@ -1,0 +1,1 @@
+"""Checks of core/processes: laws, Monte Carlo, chains, corruption."""

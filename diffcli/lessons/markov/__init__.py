@@ -1,0 +1,1 @@
+"""The lesson of `diffcli markov`: chains, exactly and simulated."""

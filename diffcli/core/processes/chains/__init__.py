@@ -1,0 +1,1 @@
+"""Markov chains: finite ones, those with a name, autoregressions, the Ising model."""

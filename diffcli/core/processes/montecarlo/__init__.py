@@ -1,0 +1,1 @@
+"""Drawing from laws: exact methods, Markov kernels, Langevin dynamics, annealing."""
