@@ -1,6 +1,8 @@
 """What the tests of the command line share: the command in process, a folder of pictures, and a trained run."""
 
 import contextlib
+import functools
+import hashlib
 import io
 import json
 import os
@@ -16,12 +18,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import typer.main
+from matplotlib.figure import Figure
 from PIL import Image
 
 from diffcli.cli import main
+from diffcli.data import published
+from diffcli.training.families import diffusion
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+
+typer.main.get_command = functools.cache(typer.main.get_command)  # it is built anew for every command otherwise
 
 SHAPES = ("circle", "cross", "stripe")
 
@@ -105,6 +113,43 @@ def restored(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     torch.set_num_threads(1)
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are composed but stay blank, which saves most of their time, unless a test is marked `rendered`."""
+    if request.node.get_closest_marker("rendered") is None:
+        monkeypatch.setattr(Figure, "draw", lambda figure, renderer: None)
+
+
+READ: dict[tuple[object, ...], Any] = {}
+"""What has been read or computed in this process, by what it was made of."""
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published files are checked and unpacked once while they do not change; so is the spectrum of some data."""
+    original, spectrum = published.Source.read, diffusion.covariance_spectrum
+
+    def read(source: published.Source, split: str, extra: Path | None) -> Any:
+        paths = [source.find(name, extra) for name in source.format.names(split)]
+        if None in paths:
+            return original(source, split, extra)
+        stamps = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path]
+        return remembered(("read", source.title, split, *stamps), lambda: original(source, split, extra))
+
+    def computed(data: torch.Tensor) -> torch.Tensor:
+        digest = hashlib.blake2b(data.contiguous().numpy().tobytes()).digest()
+        return remembered(("spectrum", tuple(data.shape), digest), lambda: spectrum(data))
+
+    monkeypatch.setattr(published.Source, "read", read)
+    monkeypatch.setattr(diffusion, "covariance_spectrum", computed)
+
+
+def remembered(key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+    if key not in READ:
+        READ[key] = make()
+    return READ[key]
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ mutations.py; the few of them that change no result are in mistakes/harmless.tom
 First all checks run as they are, and are watched: a mistake in a function can only be seen by the checks that call it.
 Those run then, the fast ones first, until one fails. Nothing is planted in the working tree: every mutant is a process
 of its own, forked from this one (which has imported torch, but never diffcli), that reads a copy of the package and
-finds one of its modules changed. Who takes ten times as long as the code without a mistake, or gigabytes, is ended and
-counted apart. Exits with 1 if a mistake survives, or if the copy without one fails (not looked at with --quick).
+finds one of its modules changed. Who takes ten times as long for a check as the code without a mistake, or gigabytes,
+is ended and counted apart. Exits with 1 if a mistake survives, or if the copy without one fails (which is not looked
+at with --quick).
 """
 
 import argparse
@@ -41,8 +42,8 @@ HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "diffcli"
 LISTS = sorted((HERE / "mistakes").glob("*.txt"))
 
-PATIENCE = 10  # times the processor time that the same checks take without a mistake
-START = 20.0  # seconds of it beside that, for imports
+PATIENCE = 10  # times the processor time that a check takes without a mistake
+START = 5.0  # seconds of it beside that, and for imports
 QUICK = 600.0  # seconds of it where no check was timed
 NEIGHBOURS = 4  # of the clock, in units of the processor time: others may keep the processor busy
 MEMORY = 4 << 30  # bytes beyond those that torch has
@@ -186,6 +187,7 @@ def first_failure(package: Path, mutant: Mutant, watching: list[Planned]) -> tup
     modules = check_modules(package)
     likely = [module for module in modules if module.rpartition(".")[2] in mutant.likely]
     done: set[str] = set()
+    usual = {check.name: check.seconds for check in watching}
     for some in [{check.module for check in watching}] if watching else [likely, modules]:
         try:
             for module in sorted(some):
@@ -195,6 +197,8 @@ def first_failure(package: Path, mutant: Mutant, watching: list[Planned]) -> tup
         known = registered()
         ours = [name for name, check in known.items() if check.findings.__module__ in some and name not in done]
         for name in [check.name for check in watching] or ours:
+            if name in usual:
+                limited(START + PATIENCE * usual[name])
             report = known[name].run()
             if not report.passed:
                 return name, report.error or (f"{report.worst.miss:.1e}" if report.worst else "no findings")
@@ -203,12 +207,16 @@ def first_failure(package: Path, mutant: Mutant, watching: list[Planned]) -> tup
 
 
 def limited(seconds: float) -> None:
-    """Have this process ended after so much of the processor's time, and let it take only so much more memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
-    if pages:
-        resource.setrlimit(resource.RLIMIT_AS, 2 * (pages * resource.getpagesize() + MEMORY,))
+    """Have this process ended when it has taken so much more of the processor's time."""
     most = int(time.process_time() + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (most, most + 5))
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+
+
+def confined() -> None:
+    """Let this process take only so much more memory."""
+    if (sizes := Path("/proc/self/statm")).exists():
+        most = int(sizes.read_text().split()[0]) * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def in_child(end: Connection, package: Path, mutant: Mutant | None, plan: Plan, seconds: float) -> None:
@@ -219,6 +227,7 @@ def in_child(end: Connection, package: Path, mutant: Mutant | None, plan: Plan, 
     if mutant is None:
         end.send(observed(package))
         return
+    confined()
     limited(seconds)
     check, how = first_failure(package, mutant, plan.watching(mutant.scope(package)))
     ended = any(word in how for word in OUT_OF_MEMORY)
@@ -255,9 +264,9 @@ def trials(chosen: list[Mutant], package: Path, plan: Plan, jobs: int) -> Iterat
             if plan.checks and not watching:
                 yield mutant, Verdict("", "no check comes here", 0.0)
                 continue
-            seconds = START + PATIENCE * sum(c.seconds for c in watching) if watching else QUICK
-            end, process = forked(package, mutant, plan, seconds)
-            running[end] = Running(process, mutant, time.perf_counter(), seconds)
+            most = sum(START + PATIENCE * check.seconds for check in watching)
+            end, process = forked(package, mutant, plan, START if watching else QUICK)
+            running[end] = Running(process, mutant, time.perf_counter(), START + most if watching else QUICK)
         for end in [*wait(running, timeout=1.0)]:  # those who have an answer, or are no more
             assert isinstance(end, Connection)
             yield running[end].mutant, verdict_of(end, running.pop(end))

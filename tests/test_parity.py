@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-import diffusers  # constructors only: nothing here loads from the hub, the one place that has telemetry
 import pytest
 import torch
 from torch import Tensor
@@ -84,6 +83,8 @@ def scheduler_of(name: str, schedule: str, steps: int, **config: Any) -> Any:
     They clip x0 to [-1, 1] unless told not to (DDPM, DDIM); we never do.
     """
     clips = {"clip_sample": False} if name in ("DDPM", "DDIM") else {}
+    import diffusers  # here, as it takes seconds; constructors only: nothing is loaded from the hub
+
     scheduler = getattr(diffusers, f"{name}Scheduler")(**TABLES[schedule], **clips, **config)
     scheduler.set_timesteps(steps)
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()

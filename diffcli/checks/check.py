@@ -107,7 +107,7 @@ def near(case: str, truth: Tensor | float, got: Tensor | float, *, rel: float = 
 def all_checks() -> dict[str, Check]:
     """Every check by name, in the order in which to read them."""
     from diffcli.checks.diffusion import schedules, denoisers, exact, losses  # noqa: F401, I001
-    from diffcli.checks.diffusion import on_gaussians, algorithms, orders, finite, editing  # noqa: F401, I001
+    from diffcli.checks.diffusion import on_gaussians, algorithms, orders, finite, editing, jobs  # noqa: F401, I001
     from diffcli.checks.processes import kernels, gaussians, line, toys, drawing, steps  # noqa: F401, I001
     from diffcli.checks.processes import chains, autoregressions  # noqa: F401, I001
     from diffcli.checks.processes import langevin, annealing, problems, variational, pixels  # noqa: F401, I001

@@ -143,8 +143,8 @@ def drawn_by_losses() -> Iterator[Finding]:
     yield near("shares of the draws", size / size.sum(), shares, abs=1e-4)
     for name, values, integral in (("t", t, 0.5), ("t²", t**2, 1 / 3), ("one", t * 0 + 1, 1.0)):
         yield near(f"the mean of {name} over the density", integral, (values / density).mean(), abs=1e-4)
-    history.record(torch.tensor([0.1]), torch.tensor([math.nan]))
-    yield near("nan is not remembered", size / size.mean(), history.density, rel=1e-12)
+    history.record(torch.tensor([0.1, 0.6, 0.9]), torch.tensor([math.nan, math.inf, -math.inf]))
+    yield near("what is no number is not remembered", size / size.mean(), history.density, rel=1e-12)
     full = LossHistory(bins=4, kept=1, floor=0.2)
     full.record((torch.arange(4) + 0.5) / 4, torch.tensor([0.0, 0.0, 0.0, 1.0]))
     yield near("a floor for all", torch.tensor([0.2, 0.2, 0.2, 3.4], dtype=torch.float64), full.density, rel=1e-12)

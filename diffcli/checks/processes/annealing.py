@@ -262,6 +262,11 @@ def ladders() -> Iterator[Finding]:
     }
     for name, betas in wanted.items():
         yield near(name, torch.tensor(betas, dtype=torch.float64), LADDERS[name](10), abs=1e-12)
+        yield near(f"{name}, one step", torch.tensor([0.0, 1.0]), LADDERS[name](1))
+        for count in (2, 4, 5, 6):
+            found = LADDERS[name](count)
+            yield near(f"{name}, {count} steps", count + 1, len(found))
+            yield near(f"{name}, {count} steps rise", 1, float((found.diff() > 0).all()))
 
 
 @check(
@@ -279,3 +284,8 @@ def accepted_and_tuned() -> Iterator[Finding]:
     yield near("the step of this rung", 0.5, move.accepted.mean(), abs=4.5 * standard_error(move.accepted))
     found = tuned(random_walk, x[:4000], standard, standard, LADDERS["linear"](10), generator, goal=0.5, first=1.0)
     yield near("tuned for a half", 2, found[-1], abs=0.12)
+    yield near("no step backwards", 0, (found <= 0).sum())
+    one = tuned(random_walk, x[:4000], standard, standard, LADDERS["linear"](1), keyed(3, "tuned"), goal=0.5, first=1.0)
+    move = random_walk(x[:4000], standard, 1.0, keyed(3, "tuned"))  # the three of a rung go on from step to step
+    yield near("the first of them is not used", 1.0, one[0])
+    yield near("all go up from there", 1, float(one[1] > 1.0 < math.exp(move.accepted.mean() - 0.5)))

@@ -42,6 +42,10 @@ def laws_on_the_line() -> Iterator[Finding]:
         yield near(f"quantile, {name}", x, law.quantile(torch.as_tensor(truth.cdf(x.numpy()))), rel=1e-8, abs=1e-9)
         yield near(f"mean, {name}", truth.mean(), law.moments().mean, rel=1e-12)
         yield near(f"spread, {name}", truth.std(), law.moments().std, rel=1e-12)
+    ends = torch.tensor([[-0.1], [0.0], [1.0], [1.1]], dtype=torch.float64)
+    for a, b in ((0.5, 3), (1, 1), (2, 0.5), (2, 5)):
+        yield near(f"no density at the ends, beta {a}, {b}", 0, Beta(a, b).log_density(ends).exp())
+    yield near("nor of the exponential", torch.zeros(2), Exponential(2).log_density(ends[:2]).exp())
     x = torch.linspace(-4, 4, 9, dtype=torch.float64).unsqueeze(1)
     yield near("density, mixture", mixed(x[:, 0], "pdf"), MIXTURE.log_density(x).exp(), rel=1e-9)
     yield near("distribution function, mixture", mixed(x, "cdf"), MIXTURE.cdf(x), rel=1e-9)

@@ -105,6 +105,23 @@ def marginals_of_machines() -> Iterator[Finding]:
 
 
 @check(
+    "between start and target the marginal density of modes of different width is an integral over the rest",
+    "quadrature over the third dimension",
+)
+def modes_seen_in_a_plane() -> Iterator[Finding]:
+    points = _points(5, 2)
+    problem = unnormalised.bimodal(3, 0.5, 0.6, 0.3, 0.4)
+    third = torch.linalg.svd(problem.plane).U[:, 2]
+    line = torch.linspace(-15, 15, 3001, dtype=torch.float64).reshape(-1, 1, 1)
+    x = (points @ problem.plane.T + line * third).reshape(-1, 3)
+    for beta in (0.0, 0.3, 0.7, 1.0):
+        path = beta * problem.log_density(x) - (1 - beta) * x.square().sum(1) / 2
+        wanted, found = path.reshape(3001, 5).logsumexp(0), problem.marginal(beta, points)
+        assert found is not None
+        yield near(f"beta {beta}", wanted - wanted[0], found - found[0], abs=1e-3)
+
+
+@check(
     "the marginal density of modes of different width in the plane itself is the density there", "nothing is left out"
 )
 def modes_in_the_plane() -> Iterator[Finding]:
