@@ -1,14 +1,17 @@
 """Image files into tensors: nothing but what was said is done to a pixel."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from diffcli.data import images
 from diffcli.data.images import header, read_image
 from diffcli.data.loading import load_folder
+from diffcli.errors import DataProblem
 
 RNG = np.random.default_rng(0)
 
@@ -163,3 +166,51 @@ def test_a_grey_gif_stays_one_channel(tmp_path: Path) -> None:
 def test_cmyk_becomes_colour(tmp_path: Path) -> None:
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.tif")
     assert load_folder(tmp_path).storage[0][:, 4, 4].tolist() == [255, 0, 0]
+
+
+# Another decoder for many photographs
+
+
+def photograph(path: Path, mode: str, **options: Any) -> Path:
+    """A JPEG of 90x70 with shapes in it."""
+    y, x = np.mgrid[:70, :90]
+    pixels = np.stack([128 + 100 * np.sin(x / 9), 2.5 * y + 20, 255 - 2 * x], -1).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("shape", [(3, 70, 90), (1, 70, 90), (3, 16, 16), (1, 16, 16)], ids=str)
+def test_many_photographs_are_decoded_to_the_same_bits(tmp_path: Path, mode: str, shape: tuple[int, int, int]) -> None:
+    for options in ({}, {"quality": 30}, {"progressive": True}, {"subsampling": 0}):
+        path = photograph(tmp_path / "a.jpg", mode, **options)
+        assert torch.equal(read_image(path, shape, many=True), read_image(path, shape))
+
+
+def test_one_that_lies_on_its_side_is_turned_by_either(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = photograph(tmp_path / "a.jpg", "RGB", exif=exif)
+    assert torch.equal(read_image(path, (3, 90, 70), many=True), read_image(path, (3, 90, 70)))
+
+
+def test_torchvision_decodes_where_there_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    real = images._decoded
+    monkeypatch.setattr(images, "_decoded", lambda *a: calls.append(a) or real(*a))
+    paths = [photograph(tmp_path / f"{i}.jpg", "RGB") for i in range(3)]
+    for most, expected in ((3 * 90 * 70, 0), (3 * 90 * 70 - 1, 3)):
+        calls.clear()
+        monkeypatch.setattr(images, "MANY_PIXELS", most)
+        files = images.Files.of(paths, [header(path) for path in paths], (3, 8, 8))
+        assert [files[i].shape for i in range(3)] == [(3, 8, 8)] * 3
+        assert len(calls) == expected
+
+
+@pytest.mark.parametrize("keep", [0.9, 0.5, 0.01])
+def test_a_photograph_that_is_cut_off_is_refused_by_either(tmp_path: Path, keep: float) -> None:
+    path = photograph(tmp_path / "a.jpg", "RGB")
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+    for many in (False, True):
+        with pytest.raises(DataProblem, match=r"a\.jpg is not a readable image"):
+            read_image(path, (3, 8, 8), many=many)
