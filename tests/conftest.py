@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 import typer.main
+from filelock import FileLock
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -126,8 +127,8 @@ READ: dict[tuple[object, ...], Any] = {}
 """What has been read or computed in this process, by what it was made of."""
 
 
-@pytest.fixture(autouse=True)
-def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
     """Published files are checked and unpacked once while they do not change; so is the spectrum of some data."""
     original, spectrum = published.Source.read, diffusion.covariance_spectrum
 
@@ -142,8 +143,10 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         digest = hashlib.blake2b(data.contiguous().numpy().tobytes()).digest()
         return remembered(("spectrum", tuple(data.shape), digest), lambda: spectrum(data))
 
-    monkeypatch.setattr(published.Source, "read", read)
-    monkeypatch.setattr(diffusion, "covariance_spectrum", computed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published.Source, "read", read)
+        patch.setattr(diffusion, "covariance_spectrum", computed)
+        yield
 
 
 def remembered(key: tuple[object, ...], make: Callable[[], Any]) -> Any:
@@ -168,7 +171,10 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 3 classes of 20 grey pictures, 8x8."""
-    folder = tmp_path_factory.mktemp("data") / "shapes"
+    return made_once(tmp_path_factory, "data", lambda root: drawn_pictures(root / "shapes")) / "shapes"
+
+
+def drawn_pictures(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:8, :8] - 3.5
     masks = (np.hypot(x, y) < 3, (abs(x) < 1) | (abs(y) < 1), (np.arange(8) % 4 < 2) & (x > -9))
@@ -191,17 +197,28 @@ def trained_here(folder: Path, *arguments: object) -> Path:
     return folder
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Path:
+    """A folder that all processes of the tests share: the first that needs it makes it, and the others wait."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with FileLock(root / f"{name}.lock"):
+        if not (root / f"{name}.made").exists():
+            make(root / name)
+            (root / f"{name}.made").touch()
+    return root / name
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on MNIST. Read it only."""
-    return trained_here(tmp_path_factory.mktemp("digits") / "run")
+    return made_once(tmp_path_factory, "digits", lambda root: trained_here(root / "run")) / "run"
 
 
 @pytest.fixture(scope="session")
 def shapes_run(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     """A run on the pictures with checkpoints at steps 6 and 12. Read it only."""
-    folder = tmp_path_factory.mktemp("shapes") / "run"
-    return trained_here(folder, "--dataset", pictures, "--set", "checkpoint_every=6")
+    options = ("--dataset", pictures, "--set", "checkpoint_every=6")
+    return made_once(tmp_path_factory, "shapes-run", lambda root: trained_here(root / "run", *options)) / "run"
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ SMALL_RBM = "rbm,visible=3,hidden=2,scale=1"
         (SMALL_RBM, "hmc"),
     ],
 )
+@pytest.mark.rendered
 def test_every_problem_runs_with_both_kernels_and_draws_its_pictures(
     cli: Cli, tmp_path: Path, problem: str, kernel: str
 ) -> None:

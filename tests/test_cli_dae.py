@@ -72,6 +72,7 @@ def test_train_writes_a_run_that_runs_and_info_know(cli: Cli, pictures: Path) ->
     assert "salt-and-pepper" in info.out
 
 
+@pytest.mark.rendered
 def test_evaluate_compares_five_denoisers(cli: Cli, dae: Path) -> None:
     result = cli("dae", "evaluate", "--count", 5, "--json", "--quiet")
     assert result.code == 0, result.err
@@ -104,6 +105,7 @@ def test_the_same_seed_gives_the_same_numbers(cli: Cli, dae: Path) -> None:
     assert a["rows"] == b["rows"] != c["rows"]
 
 
+@pytest.mark.rendered
 def test_denoise_keeps_size_and_colours(cli: Cli, dae: Path, photo: Path) -> None:
     result = cli("dae", "denoise", photo, "--json")
     assert result.code == 0, result.err
@@ -150,6 +152,7 @@ def test_a_colour_model_takes_grey_images(cli: Cli, tmp_path: Path, pictures: Pa
         assert image.mode == "L"
 
 
+@pytest.mark.rendered
 def test_score_finds_the_score(cli: Cli) -> None:
     result = cli("dae", "score", "--steps", 60, "--count", 200, "--json", "--quiet")
     assert result.code == 0, result.err

@@ -43,6 +43,7 @@ def opened(document: dict[str, Any]) -> Image.Image:
         ("normal2,rho=0.5", "gibbs"),
     ],
 )
+@pytest.mark.rendered
 def test_one_method_reports_its_numbers_and_draws_a_figure(cli: Cli, target: str, method: str) -> None:
     document = drawn(cli, target, "--method", method, "--count", 4000)
     assert set(document) >= KEYS
@@ -70,6 +71,7 @@ def test_all_methods_that_work_are_compared_and_the_others_named(cli: Cli) -> No
     assert result.out.splitlines()[-1] == "next: diffcli draw banana --method all"
 
 
+@pytest.mark.rendered
 def test_the_same_seed_draws_the_same(cli: Cli) -> None:
     one, two, other = (drawn(cli, "beta", "--method", "hmc", "--count", 300, "--seed", s) for s in (3, 3, 4))
     assert one["mean"] == two["mean"]

@@ -11,6 +11,7 @@ from PIL import Image
 SMALL = ("--count", 400, "--steps", 60, "--levels", 6, "--json", "--quiet")
 
 
+@pytest.mark.rendered
 def test_plain_langevin_gets_the_weights_wrong_and_annealed_right(cli: Cli, tmp_path: Path) -> None:
     result = cli("langevin", "--count", 1000, "--steps", 400, "--levels", 8, "--out", "here", "--json", "--quiet")
     assert (result.code, result.err) == (0, "")
@@ -48,6 +49,7 @@ def test_the_measured_bias_is_that_of_the_formula(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("target", ["bimodal", "mixture,means=-1:0/1:0,weights=1/3,stds=0.3"])
+@pytest.mark.rendered
 def test_targets_on_a_line_and_in_the_plane(cli: Cli, target: str) -> None:
     result = cli("langevin", target, "--method", "annealed", *SMALL)
     assert (result.code, result.err) == (0, "")

@@ -24,6 +24,7 @@ def likelihood(cli: Cli, *arguments: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("law", ["exact:mixture", "exact:gaussian,mean=0.3,std=1.5"])
 @pytest.mark.parametrize("schedule", ["linear", "ve"])
+@pytest.mark.rendered
 def test_a_law_has_its_own_likelihood(cli: Cli, tmp_path: Path, law: str, schedule: str) -> None:
     d = likelihood(cli, law, "--count", 40, "--schedule", schedule)
     assert d["largest_error_nats"] < 1e-3 if law == "exact:mixture" else 0.05  # the prior knows no mean of 0.3

@@ -32,6 +32,7 @@ SMALL = ("--steps", 60, "--chains", 20)
         "diffusion,steps=20,schedule=edm",
     ],
 )
+@pytest.mark.rendered
 def test_every_chain(cli: Cli, chain: str) -> None:
     result = cli("markov", chain, *SMALL, "--json", "--quiet")
     assert result.code == 0, result.err

@@ -39,6 +39,7 @@ def shown(cli: Cli, *arguments: object) -> dict[str, Any]:
 # Gaussians
 
 
+@pytest.mark.rendered
 def test_a_gaussian_in_the_plane_has_the_moments_that_were_asked_for(cli: Cli) -> None:
     how = ("--mean", "-1:2", "--covariance", "2,-0.9/-0.9,1", "--count", 4000)
     document = shown(cli, "gaussian", *how)
@@ -101,6 +102,7 @@ def test_a_product_with_a_law_far_away_has_a_formula_and_no_draws(cli: Cli) -> N
 
 
 @pytest.mark.parametrize("extreme", [("--std", "1e-6"), ("--std", "1e6"), ("--mean", "1e6"), ("--std", "1:1000")])
+@pytest.mark.rendered
 def test_extreme_gaussians_are_drawn(cli: Cli, extreme: tuple[str, str]) -> None:
     assert shown(cli, "gaussian", *extreme, "--count", 10)["largest_z"] < 6
 
@@ -176,6 +178,7 @@ def test_a_file_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
 # The chain
 
 
+@pytest.mark.rendered
 def test_the_chain_of_a_number_has_the_law_of_the_jump(cli: Cli) -> None:
     document = shown(cli, "chain", "--value", 1.5, "--count", 2000, "--steps", 40)
     assert set(document) == CHAIN
@@ -202,12 +205,14 @@ def test_two_times_of_the_chain_correlate_as_they_should_and_those_of_the_jump_f
         assert pair["jump"] == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.rendered
 def test_images_walk_in_a_figure_of_their_own(cli: Cli, pictures: Path) -> None:
     document = shown(cli, "chain", "--dataset", pictures, "--count", 3, "--steps", 6, "--schedule", "flow")
     assert document["shape"] == [3, 1, 8, 8]
     assert [Path(p).name for p in document["figures"]] == ["chain.png", "images.png"]
 
 
+@pytest.mark.rendered
 def test_points_walk_in_a_figure_of_their_own(cli: Cli) -> None:
     document = shown(cli, "chain", "--dataset", "moons", "--count", 100, "--steps", 3, "--schedule", "ve")
     assert document["shape"] == [100, 2]

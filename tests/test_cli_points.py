@@ -56,6 +56,7 @@ def test_a_gaussian_with_a_covariance_file_has_that_covariance(cli: Cli) -> None
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
+@pytest.mark.rendered
 def test_points_of_any_dimension_get_a_picture(cli: Cli, dim: int) -> None:
     result = cli("sample", f"exact:gaussian,dim={dim}", "--ddim", "--steps", 5, "--json", "--quiet")
     assert result.code == 0, result.err
@@ -63,6 +64,7 @@ def test_points_of_any_dimension_get_a_picture(cli: Cli, dim: int) -> None:
         assert min(picture.size) > 300
 
 
+@pytest.mark.rendered
 def test_a_trained_model_of_points_is_drawn_over_its_density_and_moves(cli: Cli, moons_run: Path) -> None:
     result = cli("sample", moons_run, "--ddim", "--steps", 6, "--count", 300, "--animate", "--array", "x.npy")
     assert result.code == 0, result.err
@@ -73,6 +75,7 @@ def test_a_trained_model_of_points_is_drawn_over_its_density_and_moves(cli: Cli,
 
 
 @pytest.mark.parametrize("command", [("reverse", "exact:mixture"), ("forward", "--dataset", "moons")])
+@pytest.mark.rendered
 def test_the_two_processes_are_shown_as_particles(cli: Cli, command: tuple[str, ...]) -> None:
     result = cli("visualize", *command, "--columns", 3, "--json", "--quiet")
     assert result.code == 0, result.err
@@ -117,6 +120,7 @@ def test_samples_that_are_not_finite_are_an_error_and_nothing_is_written(
     assert not Path("outputs").exists()
 
 
+@pytest.mark.rendered
 def test_the_score_field_of_a_trained_model_is_compared_with_the_exact_one(cli: Cli, moons_run: Path) -> None:
     result = cli("visualize", "score", moons_run, "--columns", 2, "--json", "--quiet")
     assert result.code == 0, result.err
@@ -126,12 +130,14 @@ def test_the_score_field_of_a_trained_model_is_compared_with_the_exact_one(cli: 
     assert Path(document["figure"]).stat().st_size > 10_000
 
 
+@pytest.mark.rendered
 def test_the_score_field_of_an_exact_model_has_nothing_to_be_compared_with(cli: Cli) -> None:
     document = cli("visualize", "score", "exact:mixture", "--columns", 1, "--json", "--quiet").document
     assert document["relative_errors"] is None
 
 
 @pytest.mark.parametrize("schedules", [(), ("linear", "linear,steps=100", "cosine,zero-snr")])
+@pytest.mark.rendered
 def test_schedules_are_drawn_together(cli: Cli, schedules: tuple[str, ...]) -> None:
     result = cli("visualize", "schedules", *schedules, "--json", "--quiet")
     assert result.code == 0, result.err

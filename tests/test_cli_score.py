@@ -24,6 +24,7 @@ def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, value)
 
 
+@pytest.mark.rendered
 def test_three_estimators_come_to_one_field(cli: Cli, tmp_path: Path) -> None:
     result = cli("score", "--sigma", 0.5, "--count", 2000, "--steps", 150, "--out", "here", "--json", "--quiet")
     assert (result.code, result.err) == (0, "")

@@ -45,6 +45,7 @@ def opened(document: dict[str, object], tmp_path: Path) -> set[str]:
     return names
 
 
+@pytest.mark.rendered
 def test_evaluate_gives_every_bound(cli: Cli, vae: Path, tmp_path: Path) -> None:
     result = cli("vae", "evaluate", *EVALUATE)
     assert (result.code, result.err) == (0, "")
@@ -66,6 +67,7 @@ def test_evaluate_gives_every_bound(cli: Cli, vae: Path, tmp_path: Path) -> None
     assert d["bits_per_dim"] is None
 
 
+@pytest.mark.rendered
 def test_a_latent_plane_has_a_map_and_bytes_have_bits_per_dimension(cli: Cli, tmp_path: Path) -> None:
     command = [*TINY, "--steps", 5, "--latent", 2, "--pixels", "8bit", "--out", "plane"]
     assert cli(*command).code == 0
@@ -74,6 +76,7 @@ def test_a_latent_plane_has_a_map_and_bytes_have_bits_per_dimension(cli: Cli, tm
     assert d["bits_per_dim"] == pytest.approx(-d["elbo"] / (784 * 0.6931471805599453))
 
 
+@pytest.mark.rendered
 def test_sample_reconstruct_and_interpolate(cli: Cli, vae: Path, tmp_path: Path) -> None:
     d = cli("vae", "sample", "--count", 6, "--traverse", 2, "--json", "--quiet").document
     assert opened(d, tmp_path) == {"means.png", "drawn.png", "traversals.png"}

@@ -87,6 +87,7 @@ def test_words_agree_with_the_numbers(cli: Cli, pictures: Path) -> None:
     assert "exactly" not in said["linear"]
 
 
+@pytest.mark.rendered
 def test_the_figure_has_a_row_per_image_and_a_column_per_level(cli: Cli, pictures: Path) -> None:
     def size(columns: int, count: int) -> tuple[int, int]:
         return open_both(forward(cli, "--dataset", pictures, "--columns", columns, "--count", count))[0].size
@@ -98,6 +99,7 @@ def test_the_figure_has_a_row_per_image_and_a_column_per_level(cli: Cli, picture
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("columns", [2, 3, 20])
+@pytest.mark.rendered
 def test_figures_of_any_width_are_laid_out_without_a_warning(cli: Cli, run: Path, pictures: Path, columns: int) -> None:
     open_both(forward(cli, "--dataset", pictures, "--columns", columns, "--count", 1))
     result = cli("visualize", "reverse", "--steps", 30, "--count", 1, "--columns", columns)
@@ -201,6 +203,7 @@ def test_the_walk_ends_where_sample_ends(cli: Cli, run: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--steps", "1"], ["--sampler", "ddpm", "--steps", "5"], ["--steps", "3", "--columns", "20"]]
 )
+@pytest.mark.rendered
 def test_reverse_draws_walks_of_any_length(cli: Cli, run: Path, arguments: list[str]) -> None:
     result = cli("visualize", "reverse", *arguments, "--count", "1", "--json")
     assert result.code == 0, result.err

@@ -9,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from diffcli.pictures.points import Panel, extent, kernel_density, moving, row
 
+pytestmark = pytest.mark.rendered
+
 
 def normal(count: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(count, 2, generator=torch.Generator().manual_seed(seed))
