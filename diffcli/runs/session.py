@@ -97,6 +97,7 @@ class Session:
             self.folder = runs.create(self._out, self.family.prefix + self.dataset.name)
             self._held.enter_context(runs.locked(self.folder))
             self._held.enter_context(runs.removed_if_empty(self.folder))
+        (self.folder / "samples").mkdir(exist_ok=True)  # of a run that is gone on with, somebody may have deleted it
         runs.describe(self.folder, self.recipe, self._facts() | {"resumed_at": self.trainer.step or None})
         runs.keep(self.folder, self._plugins)
         return self.folder

@@ -1,0 +1,185 @@
+"""Runs and recipes from before recipes had tables, items a kind, and objectives a state: they go on working.
+
+`fixtures/old-run` and `fixtures/old-likelihood` were trained by the code of that time on the pictures of these tests,
+in a folder called shapes; `fixtures/old-recipes.json` holds its named recipes. The numbers are what it made of them.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Cli, checkpoint_of, rewrite_about, steps_kept
+from sessions import resumed
+
+from diffcli.core.diffusion.denoiser import Corrector, Denoiser
+from diffcli.data.kinds import IMAGES
+from diffcli.runs.checkpoint import read_checkpoint
+from diffcli.runs.loading import load_trained
+from diffcli.training import recipes
+from diffcli.training.families import FAMILIES
+
+FIXTURES = Path(__file__).parent / "fixtures"
+OLD_RECIPES: dict[str, dict[str, dict[str, Any]]] = json.loads((FIXTURES / "old-recipes.json").read_text())
+CPU = torch.device("cpu")
+
+ROWS_OF_DDIM = [  # the fourth of eight rows of three images
+    [0.943410, 0.254709, -0.889943, 0.273900, 1.000000, 0.801171, 0.108095, 0.141015],
+    [0.174280, -0.031450, 0.118345, -1.000000, 0.216960, 0.199956, -0.583647, -0.112403],
+    [-0.766565, 0.116076, 0.180106, 0.777798, -1.000000, -0.959182, -0.442838, 0.330295],
+]
+ROWS_OF_DDPM = [
+    [0.688649, -0.796550, -0.865092, -0.688476, 0.275949, 0.326256, -0.793303, -0.665579],
+    [-0.696619, -0.873230, -0.753414, -0.614337, -0.440288, 0.918850, 0.436369, 0.471817],
+    [-0.783077, -0.675618, 0.449010, -0.791453, 0.768022, 0.794087, -0.708595, 0.767093],
+]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, pictures: Path) -> None:
+    """The pictures and copies of the runs, in the folder that `cli` works in."""
+    shutil.copytree(pictures, tmp_path / "shapes")
+    for name in ("old-run", "old-likelihood"):
+        shutil.copytree(FIXTURES / name, tmp_path / "checkpoints" / name)
+
+
+@pytest.mark.parametrize(
+    ("run", "how", "rows"),
+    [
+        ("old-run", ("--ddim", "--steps", 5), ROWS_OF_DDIM),
+        ("old-likelihood", ("--variance", "learned", "--steps", 10), ROWS_OF_DDPM),
+    ],
+)
+def test_they_draw_the_pixels_that_they_drew(
+    cli: Cli, run: str, how: tuple[object, ...], rows: list[list[float]]
+) -> None:
+    result = cli("sample", run, *how, "--count", 3, "--class", "all", "--seed", 1, "--array", "x.npy")
+    assert result.code == 0, result.err
+    np.testing.assert_allclose(np.load("x.npy")[:, 0, 3], rows, atol=1e-4)
+
+
+def test_they_are_described(cli: Cli) -> None:
+    document = cli("info", "old-likelihood", "--json").document
+    assert (document["dataset"], document["shape"], document["step"]) == ("shapes", [1, 8, 8], 20)
+    assert document["classes"] == ["circle", "cross", "stripe"]
+    assert document["made_by"].startswith("diffcli train --recipe tiny --dataset shapes")
+    assert document["recipe"]["objective"] == {
+        "name": "hybrid", "variance": "learned", "weighting": "target", "predict": "v", "drop": 0.1,
+        "draws": "importance", "prior": "pixels", "chain": 1000,
+    }  # fmt: skip
+    assert document["recipe"]["network"] == {
+        "name": "unet", "widths": [1], "blocks": 1, "attention": [], "fold": 2, "dropout": 0.0,
+    }  # fmt: skip
+
+
+def test_they_are_listed(cli: Cli) -> None:
+    found = {run["name"]: run for run in cli("runs", "--json").document["runs"]}
+    assert found.keys() == {"old-run", "old-likelihood"}
+    for name, steps, loss in (("old-run", 6, 0.7610399), ("old-likelihood", 20, 0.6934635)):
+        run = found[name]
+        assert (run["state"], run["dataset"], run["steps"], run["note"]) == ("complete", "shapes", steps, "")
+        assert run["validation_loss"] == pytest.approx(loss, abs=1e-6)
+
+
+def test_their_bound_is_the_same(cli: Cli) -> None:
+    document = cli("vlb", "old-likelihood", "--steps", 20, "--count", 5, "--json").document
+    assert document["nats"] == pytest.approx(2296.7446, rel=1e-4)
+    nats = {kind: parts["nats"] for kind, parts in document["variances"].items()}
+    wanted = {"small": 357.07265, "large": 327.73759, "optimal": 324.76781, "learned": 2296.7446}
+    assert nats == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_resume_takes_the_steps_that_it_would_have_taken(cli: Cli, tmp_path: Path) -> None:
+    """Times are drawn by the losses so far: without their history these would be other steps."""
+    result = cli("train", "--resume", "old-likelihood", "--steps", 24, "--json")
+    assert result.code == 0, result.err
+    assert result.document["loss"] == pytest.approx(0.5833498, rel=1e-4)
+    assert result.document["validation_loss"] == pytest.approx(0.69344513, rel=1e-5)
+    run = tmp_path / "checkpoints" / "old-likelihood"
+    assert steps_kept(run) == [20, 24]
+    tensors, about = read_checkpoint(checkpoint_of(run, 24))
+    assert tensors["objective/seen"].sum() == 24 * 80
+    assert not [name for name in tensors if "history" in name]
+    assert about["kind"] == "images"
+    assert about["recipe"]["objective"]["draws"] == "importance"
+    assert cli("train", "--resume", "old-run", "--steps", 8, "--json").document["steps"] == 8
+
+
+def test_the_history_of_losses_is_found_in_the_model_that_it_was_a_part_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "checkpoints" / "old-likelihood"
+    stored, _ = read_checkpoint(checkpoint_of(run, 20))
+    with resumed(run, steps=24) as session:
+        history = session.trainer.objective.state
+        assert history is not None
+        assert torch.equal(history.losses, stored["model/history.losses"])
+        assert torch.equal(history.seen, stored["model/history.seen"])
+        assert history.seen.min() >= 10, "so times are no longer drawn evenly"
+
+
+def test_the_average_is_sampled_from_and_the_prior_is_found(tmp_path: Path) -> None:
+    run = tmp_path / "checkpoints" / "old-likelihood"
+    stored, _ = read_checkpoint(checkpoint_of(run, 20))
+    trained = load_trained(str(run), device=CPU)
+    assert isinstance(trained.model, Corrector)
+    assert trained.items.kind is IMAGES
+    for name, value in trained.model.state_dict().items():
+        assert torch.equal(value, stored[f"ema/{name}"])
+    assert isinstance(load_trained(str(tmp_path / "checkpoints" / "old-run"), device=CPU).model, Denoiser)
+
+
+@pytest.mark.parametrize("run", ["old-run", "old-likelihood"])
+def test_the_recipe_in_their_folder_trains_again(cli: Cli, run: str) -> None:
+    found = cli("train", "--recipe", f"checkpoints/{run}/recipe.toml", "--dry-run", "--json", "--quiet").document[
+        "recipe"
+    ]
+    assert found == cli("info", run, "--json").document["recipe"] | {"data": found["data"]}
+    assert found["data"]["augment"] == ("flip" if run == "old-run" else "")
+    result = cli("train", "--recipe", f"checkpoints/{run}/recipe.toml", "--steps", 2, "--out", "again")
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), [(family, name) for family, known in OLD_RECIPES.items() for name in known]
+)
+def test_a_named_recipe_is_what_it_was(family: str, name: str) -> None:
+    known = FAMILIES[family].recipes
+    assert recipes.from_dict(known["default"], OLD_RECIPES[family][name]) == known[name]
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "wanted"),
+    [
+        ("diffusion", {"flip": True, "label_drop": 0.3}, {"augment": "flip", "drop": 0.3}),
+        ("diffusion", {"model": "mlp", "width": 9, "widths": [3]}, {"model": "mlp", "width": 9}),
+        ("diffusion", {"optimizer": "adamw", "muon_lr": 0.5, "lr": 0.1}, {"optimizer": "adamw", "lr": 0.1}),
+        ("diffusion", {"objective": "vlb", "chain": 9}, {"objective": "vlb", "chain": 9}),
+        ("diffusion", {"chain": 9}, {}),
+        ("vae", {"pixels": "real", "noise": 0.25, "beta": 2.0}, {"pixels": "real", "noise": 0.25, "beta": 2.0}),
+        ("vae", {"noise": 0.25, "free_bits": 0.5}, {"free_bits": 0.5}),
+        ("dae", {"corruption": "masking", "low": 0.1}, {"corruption": "masking", "low": 0.1}),
+    ],
+)
+def test_keys_that_did_nothing_are_left_and_the_others_are_kept(
+    family: str, changes: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    default = FAMILIES[family].recipes["default"]
+    found = recipes.from_dict(default, OLD_RECIPES[family]["default"] | changes)
+    assert found == recipes.override(default, wanted)
+
+
+def test_a_checkpoint_of_today_goes_through_the_same_gate(tmp_path: Path) -> None:
+    """A recipe that cannot be followed is the checkpoint's problem, whatever its form."""
+    from diffcli.errors import CheckpointProblem
+
+    run = tmp_path / "checkpoints" / "old-run"
+    path = checkpoint_of(run, 6)
+    about = read_checkpoint(path)[1]
+    rewrite_about(path, recipe=about["recipe"] | {"objective": "sample"})
+    with pytest.raises(CheckpointProblem, match="cannot follow.*sample"):
+        load_trained(str(path), device=CPU)
