@@ -114,9 +114,9 @@ def _problem(request: Request, root: Path | None, error: Exception, *, downloadi
 
 
 def _why(request: Request, split: str) -> str:
-    """What torchvision says of an empty folder, after a colon."""
+    """What torchvision says of the folder where the files should be, after a colon."""
     try:
-        _made(request, split, cache(request))
+        _made(request, split, request.root or cache(request))
     except (_Absent, Problem) as error:
         return "" if "[Errno" in _line(error) else f": {_line(error)}"
     return ""
