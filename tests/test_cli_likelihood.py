@@ -66,7 +66,7 @@ def test_dequantised_values_cost_the_mass_of_their_bins(dequantisation: str) -> 
     """Values of N(0, 0.5²) rounded: the cost of each is -log of its bin's share, no less. The outer bins are open."""
     values = torch.arange(17, 255, 17).double() * STEP - 1
     x0 = values.reshape(-1, 1, 1, 1).expand(14, 1, 2000, 1).contiguous()
-    *_, found = smooth(dequantisation).run(x0, 0, None)
+    *_, found = smooth(dequantisation).run(x0, 0, {})
     edges = [tuple(math.erf((v + s * STEP / 2) / 0.5 / math.sqrt(2)) for s in (-1, 1)) for v in values.tolist()]
     exact = torch.tensor([-2000 * math.log((high - low) / 2) for low, high in edges], dtype=torch.float64)
     assert ((found.nats - exact) / 2000).mean() == pytest.approx(0, abs=0.02)

@@ -55,7 +55,7 @@ def vlb(
     show = Show(as_json=as_json, quiet=quiet)
     plugins.load(impl or ())
     wanted = study.BoundOptions(
-        count=count, steps=steps, grid=grid or "trailing", schedule=schedule, variance=variance, decoder=decoder,
+        count=count, steps=steps, grid="trailing" if grid is None else grid, schedule=schedule, variance=variance, decoder=decoder,
         samples=samples, every=every, best_steps=best_steps, conditional=conditional, weights=weights,
         precision=precision, batch=batch, seed=seed, data=data, device=device,
     )  # fmt: skip

@@ -89,7 +89,7 @@ def prepare(target: str | None, wanted: SamplingOptions) -> Prepared:
     name, options = _sampler(wanted)
     walk, sampler = chosen(name, **options), SAMPLERS[name]
     _check_together(wanted, options)
-    grid = wanted.grid or sampler.grid
+    grid = sampler.grid if wanted.grid is None else wanted.grid
     follow = _follow(wanted)
     where = devices.pick(wanted.device)
     model = load_model(target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data)
