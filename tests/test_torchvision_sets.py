@@ -304,6 +304,13 @@ def test_files_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: st
     assert len(load_dataset(name, data=given)) == 12
 
 
+@pytest.mark.parametrize("name", ["Caltech101", "Caltech256", "KMNIST", "INaturalist", "OxfordIIITPet"])
+def test_looking_for_files_leaves_a_folder_as_it_was(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
+    assert places.find(parse(f"torchvision:{name}"), "train", tmp_path / "data") is None
+    assert list((tmp_path / "data").iterdir()) == []
+
+
 def test_damaged_files_are_named_and_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kmnist(tmp_path, monkeypatch)
     put(tmp_path / "KMNIST" / "raw", train__images__idx3__ubyte=idx(GREYS)[:-9])

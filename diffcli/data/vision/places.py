@@ -1,5 +1,6 @@
 """Where the files of a data set of torchvision are, how they get there, and what its exceptions mean."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -35,10 +36,13 @@ def find(request: Request, split: str, data: Path | None) -> Any:
     Raises UsageProblem for arguments that torchvision refuses, DataProblem for files that are damaged.
     """
     for root in _roots(request, data):
+        before = _inside(root)
         try:
             return _made(request, split, root)
         except _Absent:
-            continue
+            for place in _inside(root) - before:  # some constructors make an empty folder
+                with contextlib.suppress(OSError):
+                    place.rmdir()
     return None
 
 
@@ -77,6 +81,10 @@ def _roots(request: Request, data: Path | None) -> list[Path | None]:
     return [folder for folder in (*folders, cache(request)) if is_dir(folder)]
 
 
+def _inside(root: Path | None) -> set[Path]:
+    return set(root.iterdir()) if root and is_dir(root) else set()
+
+
 def _made(request: Request, split: str, root: Path | None, *, download: bool = False) -> Any:
     """The data set, made by its constructor with the first arguments for the split that it takes; raises _Absent."""
     entry, refused = request.entry, ""
@@ -102,7 +110,8 @@ def _problem(request: Request, root: Path | None, error: Exception, *, downloadi
         found = PACKAGE.search(str(error))
         package = found[1] if found else getattr(error, "name", "")
         return EnvironmentProblem(f"{name} needs the package {package}", f"pip install {package}")
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    missing = isinstance(error, OSError) and error.filename and not Path(error.filename).exists()
+    if missing or isinstance(error, FileNotFoundError | NotADirectoryError):
         return _Absent(text)
     if isinstance(error, ValueError | TypeError) and MISUSED.search(text):
         return UsageProblem(f"{name}: {text}", f"arguments: {', '.join(request.entry.arguments) or 'none'}")
