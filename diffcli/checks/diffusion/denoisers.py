@@ -261,3 +261,9 @@ def linear_denoiser() -> Iterator[Finding]:
                 left = torch.trace(a**2 * covariance + b**2 * eye - with_x @ inverse @ with_x) / size
                 found = linear_loss(covariance_spectrum(data), size, level, target)
                 yield near(f"{target}, {count} of {size}, {sigma:.2f}", left / (a**2 + b**2), found, rel=1e-8)
+    singly = [VP()(at(t)) for t in (0.1, 0.5)]
+    together = Level(*(torch.stack(parts).reshape(2, 1, 1) for parts in zip(*singly, strict=True)))
+    wanted = torch.stack([linear_loss(covariance_spectrum(many), 3, level, "v") for level in singly])
+    yield near(
+        "two levels at once", wanted, linear_loss(covariance_spectrum(many), 3, together, "v").flatten(), rel=1e-9
+    )

@@ -1,5 +1,6 @@
 """Inversion, interpolation and inpainting, and noise that belongs to its image."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ from diffcli.core.diffusion.editing import inpainting, invert, slerp
 from diffcli.core.diffusion.exact import Gaussian
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES, VP
-from diffcli.core.randomness import image_noise, walk_noise
+from diffcli.core.randomness import image_noise, keyed, walk_noise
 
 
 @check("inversion is DDIM's step with its levels exchanged", "Song et al. 2021 (DDIM), section 4.3, eq. 14")
@@ -134,6 +135,11 @@ def noise_by_key() -> Iterator[Finding]:
             yield near(f"{shape}, {name}, numbers alike", 0, (base == other).sum().double())
         like = torch.zeros(2, *shape)
         yield near(f"{shape}, a walk's noise is its images'", base, walk_noise(1, [1, 5000], like)(23))
+    for key, index in ((b"5/walk/1/23", (1, 23)), (b"5/walk", ())):
+        digest = hashlib.blake2b(key, digest_size=8).digest()
+        number = sum(byte << (8 * place) for place, byte in enumerate(digest)) & ((1 << 63) - 1)
+        wanted = torch.randn(4, generator=torch.Generator().manual_seed(number))
+        yield near(f"by hand, {key!r}", wanted, torch.randn(4, generator=keyed(5, "walk", *index)))
     values = image_noise(3, "start", range(100), (1, 8, 8)).double().flatten()
     n = len(values)  # standard errors of the moments of a standard normal
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
