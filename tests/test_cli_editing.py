@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ from diffcli.core.diffusion.editing import invert
 from diffcli.core.diffusion.job import last
 from diffcli.core.diffusion.samplers import SAMPLERS, Step, ddim
 from diffcli.pictures.grid import GAP, best_columns
-from diffcli.sampling import models
-from diffcli.sampling.from_images import BY_STEP
+from diffcli.sampling import models, prepare, write
 
 USAGE, DATA, ENVIRONMENT, TAKEN = 2, 3, 5, 6
 FAST = ("--steps", 4, "--count", 3, "--quiet")
@@ -79,7 +79,7 @@ def cells(path: str, count: int, columns: int) -> list[np.ndarray]:
 # Inpainting
 
 
-@pytest.mark.parametrize("sampler", BY_STEP)
+@pytest.mark.parametrize("sampler", [name for name, sampler in SAMPLERS.items() if sampler.separable])
 @pytest.mark.parametrize("resample", [1, 3])
 @pytest.mark.usefixtures("run")
 def test_known_pixels_are_exact_and_the_others_new(
@@ -246,12 +246,11 @@ def test_the_ends_are_the_images_0_and_1(cli: Cli, sampler: str) -> None:
 def test_halfway_between_two_noises_is_noise_of_the_same_size(cli: Cli, tmp_path: Path) -> None:
     """On the great circle the length stays, on the straight line it would be sqrt(1/2)."""
     from diffcli.sampling import from_images
-    from diffcli.sampling.prepare import SamplingOptions, prepare
 
     for name in "ab":
         save(str(tmp_path / f"{name}.png"), np.zeros((32, 32), np.uint8))
-    job, _ = prepare(f"exact:dataset,name={tmp_path}", SamplingOptions(sampler="ddim", device="cpu"))
-    begin = from_images.interpolate(job, "ddim", 3).begin
+    wanted = prepare.SamplingOptions(sampler="ddim", device="cpu", count=3)
+    begin = from_images.interpolate(prepare.prepare(f"exact:dataset,name={tmp_path}", wanted)).job.begin
     assert begin is not None
     lengths = begin(range(3)).flatten(1).norm(dim=1)
     assert lengths.tolist() == pytest.approx([32, 32, 32], rel=0.1)
@@ -340,8 +339,8 @@ def test_a_checkpoint_is_read_once_and_its_notes_are_shown(
     newest = checkpoint_of(run, 12)
     newest.write_bytes(newest.read_bytes()[:-9])
     loads = []
-    load = models.load_model
-    monkeypatch.setattr(models, "load", lambda *a, **k: loads.append(1) or load(*a, **k))
+    load = prepare.load_model
+    monkeypatch.setattr(prepare, "load_model", lambda *a, **k: loads.append(1) or load(*a, **k))
     result = cli("sample", "shapes-1", "--invert", "photo.png", "--schedule", "cosine,steps=20")
     assert result.code == 0, result.err
     assert loads == [1]
@@ -498,7 +497,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
                 raise KeyboardInterrupt
             yield step
 
-    monkeypatch.setitem(SAMPLERS, "ddim", walk)
+    monkeypatch.setitem(SAMPLERS, "ddim", replace(SAMPLERS["ddim"], walk=walk))
 
 
 @pytest.mark.parametrize("out", [(), ("--out", "a/b"), ("--out", "a/b/c.png"), ("--out", "free"), ("--out", "c.png")])
@@ -522,12 +521,11 @@ def test_a_failure_with_a_named_picture_removes_what_was_written_and_nothing_els
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from diffcli.errors import EnvironmentProblem
-    from diffcli.pictures import grid
 
     def full(path: Path, *_: object) -> None:
         raise EnvironmentProblem(f"cannot write {path}: full")
 
-    monkeypatch.setattr(grid, "save_array", full)
+    monkeypatch.setattr(write, "save_array", full)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
     (tmp_path / "mine.gif").write_text("a film")

@@ -85,18 +85,18 @@ def inpainting_algorithm() -> Iterator[Finding]:
             step_alpha = (a / b) ** 2
             step_beta = sa**2 - step_alpha * sb**2
             for repeat in range(repeats if sb > 0 else 1):
-                case, step = f"{name}, {repeats} repeats, step {k + 1}.{repeat + 1}", next(steps).x
                 x = (x - step_beta / sa * noise_estimate(x, a, sa)) / math.sqrt(step_alpha)
                 known = 0.7
                 if sb > 0:
                     x += math.sqrt(step_beta) * sb / sa * NOISE[draw + 7]
                     known = b * 0.7 + sb * NOISE[draw + 1]
                     draw += 2
-                yield near(f"{case}, known", known, step[0], rel=1e-8, abs=1e-9)
-                yield near(f"{case}, painted", x, step[1], rel=1e-8, abs=1e-9)
                 if sb > 0 and repeat < repeats - 1:
                     x = math.sqrt(step_alpha) * x + math.sqrt(step_beta) * NOISE[draw + 7]
                     draw += 1
+            case, step = f"{name}, {repeats} repeats, step {k + 1}", next(steps).x
+            yield near(f"{case}, known", known, step[0], rel=1e-8, abs=1e-9)
+            yield near(f"{case}, painted", x, step[1], rel=1e-8, abs=1e-9)
         yield near(f"{name}, {repeats} repeats, steps left", 0, sum(1 for _ in steps))
 
 

@@ -69,8 +69,8 @@ def inpainting(
                 (step,) = sampler(denoise, x, (t, s), noise=fresh, **cond)
                 kept = s.noised(known, fresh()) if s.sigma > 0 else known
                 x = torch.where(mask > 0, step.x, kept)
-                yield Step(x, step.x0)
                 if s.sigma > 0 and repeat < resample - 1:
                     x = noisier(x, s, t, fresh())
+            yield Step(x, step.x0)
 
     return walk
