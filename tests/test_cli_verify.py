@@ -3,7 +3,8 @@
 import pytest
 from conftest import Cli
 
-from diffcli.checks.check import CHECKS, Check, Finding, all_checks
+from diffcli.checks.check import CHECKS, Check, Finding
+from diffcli.checks.every import all_checks
 
 
 def test_a_check_is_printed_with_claim_source_truth_and_tolerance(cli: Cli) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from diffcli.checks.check import CHECKS, Check, Finding, all_checks, near
+from diffcli.checks.check import CHECKS, Check, Finding, near
 from diffcli.checks.diffusion.finite import ALL, walk_all
+from diffcli.checks.every import all_checks
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
 

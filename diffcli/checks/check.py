@@ -102,20 +102,3 @@ def near(case: str, truth: Tensor | float, got: Tensor | float, *, rel: float = 
     miss = torch.where((found == wanted).flatten(), 0.0, miss)
     worst = int(miss.nan_to_num(nan=float("inf")).argmax())
     return Finding(case, *(v.flatten()[worst].item() for v in (wanted, found, allowed)))
-
-
-def all_checks() -> dict[str, Check]:
-    """Every check by name, in the order in which to read them."""
-    from diffcli.checks.diffusion import schedules, denoisers, exact, losses  # noqa: F401, I001
-    from diffcli.checks.diffusion import on_gaussians, algorithms, orders, finite, editing, jobs  # noqa: F401, I001
-    from diffcli.checks.processes import kernels, gaussians, line, toys, drawing, steps  # noqa: F401, I001
-    from diffcli.checks.processes import chains, autoregressions  # noqa: F401, I001
-    from diffcli.checks.processes import langevin, annealing, problems, variational, pixels  # noqa: F401, I001
-    from diffcli.checks.evaluation import vae_bounds  # noqa: F401, I001
-    from diffcli.checks.processes import corruption  # noqa: F401, I001
-    from diffcli.checks.evaluation import quality  # noqa: F401, I001
-    from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts  # noqa: F401, I001
-    from diffcli.checks.models import layers, networks, autoencoders  # noqa: F401, I001
-    from diffcli.checks.parameters import defaults, limits  # noqa: F401, I001
-
-    return CHECKS

@@ -28,7 +28,7 @@ def verify(
     Takes up to a minute. With --impl what the file defines is examined: what it adds, and functions that have the name
     of one of the core's.
     """
-    from diffcli.checks.check import all_checks
+    from diffcli.checks.every import all_checks
     from diffcli.console.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
@@ -60,7 +60,7 @@ def _handed(files: "list[Path]", wanted: list[str]) -> "list[tuple[str, Callable
     from functools import partial
 
     from diffcli import plugins
-    from diffcli.checks.check import all_checks
+    from diffcli.checks.every import all_checks
     from diffcli.checks.handed import concerned, examines, run_with, stand_ins
 
     every = {name: check for name, check in all_checks().items() if name in wanted}
