@@ -43,6 +43,7 @@ def vlb(cli: Cli, *arguments: object) -> dict[str, Any]:
     return result.document
 
 
+@pytest.mark.rendered
 def test_the_document_the_figures_and_the_steps_agree(cli: Cli, learned: Path, tmp_path: Path) -> None:
     d = vlb(cli, learned, "--steps", 8, "--count", 3, "--out", "out")
     assert d.keys() >= KEYS
@@ -82,7 +83,7 @@ def test_the_terms_are_those_of_the_papers_one_by_one(cli: Cli, learned: Path) -
                 x = t.noised(x0.double(), eps.double()).float()
                 said = s.denoise(x, t)
                 for kind in total:
-                    variance = bound.reverse_variance(kind, t, after, share=said.share)
+                    variance = bound.reverse_variance(kind, t, after, fraction=said.variance_fraction)
                     if after.sigma == 0:
                         nats = bound.decoder(x0, said.x0, variance, discrete=True)
                     else:

@@ -115,7 +115,7 @@ def test_impossible_covariances_are_refused(covariance: list[list[float]]) -> No
 
 def test_the_prior_of_the_bound_against_the_library() -> None:
     x0 = torch.rand(3, 2, 4, dtype=torch.float64) * 2 - 1
-    level = Level(torch.tensor(0.3, dtype=torch.float64), torch.tensor(0.8, dtype=torch.float64))
+    level = Level.of(0.3, 0.8)
     normal = torch.distributions.Normal
     wanted = torch.distributions.kl_divergence(normal(0.3 * x0, 0.8), normal(0.0, math.hypot(0.3, 0.8)))
     torch.testing.assert_close(bound.prior(x0, level), wanted.sum((1, 2)))

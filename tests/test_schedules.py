@@ -132,13 +132,13 @@ def test_drawn_times_are_uniform_and_spread_within_a_batch(name: str) -> None:
     assert drawn.shape == (batch * draws, 1, 1, 1)
     assert drawn.dtype == torch.float32
     times = torch.linspace(0, 1, 20001, dtype=torch.float64)
-    expected = schedule(schedule.trained(times[1:])).sigma
+    expected = schedule(schedule.training_time(times[1:])).sigma
     slope = expected.diff().abs().max().item() * 20000  # the steepest
     rough = 4 / batch / 12**0.5 / draws**0.5 * slope  # four standard errors of a shift
     assert drawn.double().mean() == pytest.approx(expected.mean().item(), abs=rough)
     assert drawn.double().std() == pytest.approx(expected.std().item(), abs=rough)
     one = schedule.draw(torch.zeros(batch, 1, 2, 2), generator).sigma.flatten().sort().values
-    edges = schedule(schedule.trained(torch.linspace(0, 1, batch + 1, dtype=torch.float64))).sigma
+    edges = schedule(schedule.training_time(torch.linspace(0, 1, batch + 1, dtype=torch.float64))).sigma
     widest = edges.diff().max() * 2 + 1e-3
     assert (one.diff() < widest).all(), "two neighbours of a batch lie at most two of its cells apart"
 
@@ -146,5 +146,5 @@ def test_drawn_times_are_uniform_and_spread_within_a_batch(name: str) -> None:
 def test_every_entry_of_the_table_is_drawn_equally_often() -> None:
     small = BetaTable(torch.full((4,), 0.5))
     t = 1 - torch.arange(4000, dtype=torch.float64) / 4000
-    counts = torch.bincount((small.trained(t) * 4).round().long(), minlength=5)
+    counts = torch.bincount((small.training_time(t) * 4).round().long(), minlength=5)
     assert counts.tolist() == [0, 1000, 1000, 1000, 1000]
