@@ -127,6 +127,16 @@ def test_the_command_line_imports_nothing_heavy_at_its_top(path: Path) -> None:
     assert not {n.split(".")[0] for n in imports(path, top_only=True)} & HEAVY
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "commands").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_command_computes_nothing_and_is_a_page_or_two(path: Path) -> None:
+    """Whatever it needs of tensors, pictures or files of weights, another room does for it, inside functions too."""
+    assert not {n.split(".")[0] for n in imports(path)} & HEAVY
+    assert lines_of(path) <= 200
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
 def test_no_file_is_long() -> None:
-    long = {str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 300}
-    assert long == {}
+    assert {str(p.relative_to(ROOT)): lines_of(p) for p in FILES if lines_of(p) > 300} == {}
