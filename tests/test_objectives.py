@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Cli, refuses
-from sessions import go_on, same, train
+from sessions import fresh, go_on, same, train
 from torch import Tensor, nn
 
 from diffcli.core.diffusion import bound, grids
@@ -136,8 +136,9 @@ def test_what_the_loss_remembers_is_its_own_and_a_look_does_not_change_it() -> N
     [LIKELIHOOD | {"schedule": "log-snr"}, {"objective": "hybrid", "variance": "learned"}],
     ids=["likelihood", "hybrid"],
 )
-def test_a_resume_is_exact(tmp_path: Path, changes: dict[str, Any]) -> None:
-    chosen = recipe(steps=24, batch=64, **changes)  # after 16 steps each of a hundred bins has ten losses
+def test_a_resume_is_exact(tmp_path: Path, pictures: Path, changes: dict[str, Any]) -> None:
+    # after 16 steps each of a hundred bins has ten losses
+    chosen = recipe(steps=24, batch=64, dataset=str(pictures), **changes)
     whole = train(chosen, tmp_path / "whole")
     half = train(chosen, tmp_path / "half", stop_at=18)
     assert checkpoint.read_checkpoint(half)[1]["step"] == 18
@@ -145,7 +146,12 @@ def test_a_resume_is_exact(tmp_path: Path, changes: dict[str, Any]) -> None:
     if "prior" in changes:
         tensors, _ = checkpoint.read_checkpoint(whole)
         assert tensors["objective/seen"].sum() == 24 * 64
-        assert tensors["model/prior.counts"].sum() == 10_000 * 784 + 256
+        assert tensors["model/prior.counts"].sum() == 54 * 64 + 256
+
+
+def test_a_prior_is_counted_on_ten_thousand_images(tmp_path: Path) -> None:
+    with fresh(recipe(schedule="log-snr", **LIKELIHOOD), tmp_path / "run") as session:
+        assert session.trainer.model.state_dict()["prior.counts"].sum() == 10_000 * 784 + 256
 
 
 @pytest.mark.parametrize(

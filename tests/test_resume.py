@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from diffcli.runs.loading import load_trained
 from diffcli.training import recipes
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
+Tiny = Callable[..., Recipe]
 
-def tiny(**changes: Any) -> Recipe:
-    return recipes.override(RECIPES["tiny"], changes)
+
+@pytest.fixture
+def tiny(pictures: Path) -> Tiny:
+    """A recipe for a small network on small pictures, with changes."""
+    return lambda **changes: recipes.override(RECIPES["tiny"], {"dataset": str(pictures)} | changes)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,9 @@ def tiny(**changes: Any) -> Recipe:
     [{}, {"optimizer": "adamw"}, {"dropout": 0.3, "flip": True}, {"schedule": "flow", "predict": "flow", "batch": 7}],
     ids=["muon", "adamw", "dropout and flips", "flow"],
 )
-def test_ten_steps_and_ten_more_are_twenty_steps_bit_for_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_ten_steps_and_ten_more_are_twenty_steps_bit_for_bit(
+    tmp_path: Path, tiny: Tiny, changes: dict[str, Any]
+) -> None:
     recipe = tiny(steps=20, **changes)
     whole = train(recipe, tmp_path / "whole")
     half = train(recipe, tmp_path / "half", stop_at=10)
@@ -35,14 +42,14 @@ def test_ten_steps_and_ten_more_are_twenty_steps_bit_for_bit(tmp_path: Path, cha
     assert same(whole, go_on(tmp_path / "half"))
 
 
-def test_the_seed_matters(tmp_path: Path) -> None:
+def test_the_seed_matters(tmp_path: Path, tiny: Tiny) -> None:
     a = train(tiny(steps=2), tmp_path / "a")
     b = train(tiny(steps=2, seed=1), tmp_path / "b")
     x, y = checkpoint.read_checkpoint(a)[0], checkpoint.read_checkpoint(b)[0]
     assert not torch.equal(x["model/network.enter.weight"], y["model/network.enter.weight"])
 
 
-def test_steps_lost_in_a_crash_are_taken_again_alike(tmp_path: Path) -> None:
+def test_steps_lost_in_a_crash_are_taken_again_alike(tmp_path: Path, tiny: Tiny) -> None:
     """Checkpoints at 8 and 16, a crash at 20; what the crash lost is repeated, with the plan as it stood."""
     recipe = tiny(steps=24, checkpoint_every=8)
     whole = train(recipe, tmp_path / "whole")
@@ -61,7 +68,7 @@ def test_steps_lost_in_a_crash_are_taken_again_alike(tmp_path: Path) -> None:
     assert steps == sorted(set(steps)), "the rows of lost steps are not there twice"
 
 
-def test_a_run_by_the_clock_resumes_with_the_plan_of_its_checkpoint(tmp_path: Path) -> None:
+def test_a_run_by_the_clock_resumes_with_the_plan_of_its_checkpoint(tmp_path: Path, tiny: Tiny) -> None:
     recipe = tiny(steps=0, minutes=5.0)
     about = checkpoint.read_checkpoint(train(recipe, tmp_path / "run", stop_at=15))[1]
     with resumed(tmp_path / "run") as session:
@@ -73,7 +80,7 @@ def test_a_run_by_the_clock_resumes_with_the_plan_of_its_checkpoint(tmp_path: Pa
         assert session.clock.used >= about["seconds"] > 0, "the time of the first session counts"
 
 
-def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path: Path, tiny: Tiny) -> None:
     recipe = tiny(steps=12, checkpoint_every=4)
     whole = train(recipe, tmp_path / "whole")
     train(recipe, tmp_path / "run")
@@ -90,20 +97,20 @@ def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path: Path) -> None
     assert newest.with_suffix(".damaged").exists()
 
 
-def test_a_longer_resume_goes_on_to_the_new_end(tmp_path: Path) -> None:
+def test_a_longer_resume_goes_on_to_the_new_end(tmp_path: Path, tiny: Tiny) -> None:
     train(tiny(steps=5), tmp_path / "run")
     with pytest.raises(UsageProblem, match="complete"), resumed(tmp_path / "run"):
         pass
     assert checkpoint.read_checkpoint(go_on(tmp_path / "run", steps=9))[1]["step"] == 9
 
 
-def test_a_resume_changes_nothing_but_the_end(tmp_path: Path) -> None:
+def test_a_resume_changes_nothing_but_the_end(tmp_path: Path, tiny: Tiny) -> None:
     train(tiny(steps=5), tmp_path / "run")
     with pytest.raises(UsageProblem, match="cannot change lr"), resumed(tmp_path / "run", lr=1.0):
         pass
 
 
-def test_changed_data_are_noticed(tmp_path: Path) -> None:
+def test_changed_data_are_noticed(tmp_path: Path, tiny: Tiny) -> None:
     images = tmp_path / "images"
     images.mkdir()
     for i in range(4):
@@ -114,7 +121,7 @@ def test_changed_data_are_noticed(tmp_path: Path) -> None:
         pass
 
 
-def test_sampling_weights_are_the_average_unless_raw_is_asked_for(tmp_path: Path) -> None:
+def test_sampling_weights_are_the_average_unless_raw_is_asked_for(tmp_path: Path, tiny: Tiny) -> None:
     path = train(tiny(steps=6), tmp_path / "run")
     tensors, _ = checkpoint.read_checkpoint(path)
     for weights, prefix in (("ema", "ema"), ("raw", "model")):
