@@ -148,15 +148,15 @@ def check_modules(package: Path) -> list[str]:
 
 
 def observed(package: Path) -> Plan:
-    """Every check as it runs on the package, and which functions of the mathematics each calls."""
+    """Every check as it runs on the package, and which functions outside of the checks each calls."""
     here: set[Scope] = set()
 
     def watch(frame: FrameType, event: str, _: object) -> None:
         name = frame.f_code.co_filename
-        if name.startswith(core):
+        if name.startswith(ours) and not name.startswith(checks):
             here.add(Scope(name.removeprefix(f"{package}/"), frame.f_code.co_firstlineno))
 
-    core, failures = f"{package / CORE}/", []
+    ours, checks, failures = f"{package}/", f"{package}/checks/", []
     sys.settrace(watch)
     for module in check_modules(package):
         try:
