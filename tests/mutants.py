@@ -153,10 +153,10 @@ def observed(package: Path) -> Plan:
 
     def watch(frame: FrameType, event: str, _: object) -> None:
         name = frame.f_code.co_filename
-        if name.startswith(ours) and not name.startswith(checks):
+        if name.startswith(whole) and not name.startswith(apart):
             here.add(Scope(name.removeprefix(f"{package}/"), frame.f_code.co_firstlineno))
 
-    ours, checks, failures = f"{package}/", f"{package}/checks/", []
+    whole, apart, failures = f"{package}/", f"{package}/checks/", []
     sys.settrace(watch)
     for module in check_modules(package):
         try:
