@@ -101,7 +101,7 @@ def test_who_loops_or_grows_without_end_or_dies_is_counted_apart(monkeypatch: py
     monkeypatch.setattr(mutants, "NEIGHBOURS", 1000)  # of the processor, and not of the clock
     monkeypatch.setattr(mutants, "MEMORY", 1 << 30)
     monkeypatch.setattr(mutants, "check_modules", lambda package: ["diffcli.core.levels"])
-    monkeypatch.delitem(sys.modules, "diffcli.core.levels", raising=False)  # in the forks too, which would not import it again
+    monkeypatch.delitem(sys.modules, "diffcli.core.levels", raising=False)  # or the forks would not import it
     verdicts = {mutant.name: verdict for mutant, verdict in trials([LOOP, MEMORY, DIES], PACKAGE, Plan(), 2)}
     assert [verdicts[name].ended for name in ("loops", "grows", "dies")] == [True, True, True]
     assert verdicts["loops"].how == f"ended by signal {signal.SIGXCPU}"

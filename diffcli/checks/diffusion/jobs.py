@@ -82,7 +82,7 @@ def samplers_unless_told() -> Iterator[Finding]:
         "ddpm": 1000, "ddim": 50, "euler": 50, "euler-ancestral": 100, "heun": 18, "edm": 18, "dpmpp-2m": 20,
         "dpmpp-sde": 25, "unipc": 20, "predictor-corrector": 500,
     }  # fmt: skip
-    ranges = {
+    ranges: dict[str, dict[str, tuple[float, float]]] = {
         "ddim": {"eta": (0, 1)},
         "dpmpp-2m": {"eta": (0, 1)},
         "edm": {"churn": (0, 1e6), "churn_min": (0, 1e6), "churn_max": (0, math.inf), "churn_noise": (0, 10)},
