@@ -61,6 +61,8 @@ def steps_of_the_solver() -> Iterator[Finding]:
     times, refused = _times(lambda t: 1.0, 2.0, 1e-3)  # no error at all
     yield near("ten times as long each", torch.tensor([0.01, 0.11, 1.11, 2.0]), torch.tensor(times), abs=1e-6)
     yield near("none refused", 0, refused)
+    for end in (0.3, 0.7, 1.1, 1.9):
+        yield near(f"exactly at the end, {end}", end, _times(lambda t: math.cos(t), end, 1e-6)[0][-1])
     yield near("no slope", 1e-3, _times(lambda t: 0.0, 1.0, 1e-3)[0][0], rel=1e-12)
     yield near("no further than the end", 1e-4, _times(lambda t: 1.0, 1e-4, 1e-3)[0][0])
     functional = sum(w * t**4 for w, t in zip(ode.ERROR, _lower()[0], strict=True))  # of t⁴, times the step⁵

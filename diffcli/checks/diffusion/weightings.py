@@ -186,6 +186,11 @@ def histogram_posterior() -> Iterator[Finding]:
         yield near(
             f"items of a batch at levels of their own, {log_snr}", got, histogram.cost(x0, noisy, batch), rel=1e-12
         )
+        seen = histogram.cost(x0.reshape(1, 2, 1, 1), noisy.reshape(1, 2, 1, 1), level)
+        yield near(f"images, {log_snr}", got.flatten(), seen.flatten(), rel=1e-12)
+        colours = Level(*(part.expand(1, 1, 1, 1) for part in level))
+        seen = histogram.cost(x0.reshape(1, 2, 1, 1), noisy.reshape(1, 2, 1, 1), colours)
+        yield near(f"images at levels of their own, {log_snr}", got.flatten(), seen.flatten(), rel=1e-12)
         for k, place in ((0, 0), (1, 3)):
             weights = [
                 p * math.exp(-((noisy[k].item() - a * v) ** 2) / (2 * s * s))

@@ -67,6 +67,18 @@ def counts_of_draws() -> Iterator[Finding]:
     yield near("and at most 65,536 at once", torch.tensor([65_536, 5]), torch.tensor(blocks))
 
 
+@check(
+    "normal laws alone have Box and Muller's map, a pair Gibbs' conditionals, and all but tables a gradient",
+    "Box & Muller 1958; Geman & Geman 1984; Neal 2011",
+)
+def which_method_for_which_law() -> Iterator[Finding]:
+    only = {"box-muller": {"normal", "normal2", "normal2, falling"}, "gibbs": {"normal2", "normal2, falling"}}
+    only["hmc"] = set(LAWS) - {"table"}
+    for method, how in methods.METHODS.items():
+        for name, law in LAWS.items():
+            yield near(f"{method} for {name}", name in only.get(method, LAWS), not how.refusal(law))
+
+
 class Steps:
     """Stands for a kernel and remembers how far it was to go."""
 
