@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from diffcli.core.randomness import keyed
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import CLASS
 from diffcli.errors import CheckpointProblem, DataProblem
 from diffcli.runs import checkpoint
 
@@ -126,6 +127,5 @@ def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def everything(dataset: Dataset) -> tuple[Tensor, Tensor]:
     """All images in [-1, 1] and their labels."""
-    images, labels = dataset.take(range(len(dataset)))
-    assert labels is not None
-    return images, labels
+    images, conditions = dataset.take(range(len(dataset)))
+    return images, conditions[CLASS]

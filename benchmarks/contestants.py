@@ -22,13 +22,16 @@ from torch.nn import functional as F
 from diffcli import specs
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import clipped
-from diffcli.core.diffusion.job import Job, last
+from diffcli.core.diffusion.job import Job
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import Items
 from diffcli.runs.session import fit_by
 from diffcli.training.fit import Plan
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
+from diffcli.training.recipes.networks import UNetKeys
+from diffcli.training.recipes.optimizers import AdamWKeys
 from diffcli.training.setup import build, new_trainer
 
 LENGTH = 1000  # steps of the DDPM chain
@@ -64,15 +67,17 @@ def default(batch: int) -> Contestant:
 
 def same_shape(batch: int) -> Contestant:
     """Our network in the shape of the diffusers one: widths, blocks, attention, no folding, no classes, AdamW."""
-    recipe = Recipe(widths=(32, 64, 128), blocks=2, attention=(1, 2), fold=1, optimizer="adamw", batch=batch)
-    unlabelled = dataclasses.replace(mnist(), labels=None, classes=())
+    network = UNetKeys(widths=(32, 64, 128), blocks=2, attention=(1, 2), fold=1)
+    recipe = Recipe(network=network, optimizer=AdamWKeys(), batch=batch)
+    dataset = mnist()
+    unlabelled = dataclasses.replace(dataset, labels=None, items=Items(dataset.items.kind, dataset.shape))
     return _ours(recipe, unlabelled)
 
 
 def _ours(recipe: Recipe, dataset: Dataset) -> Contestant:
     """A recipe on a data set, trained through `fit`, drawn from without a class through `Job`."""
-    denoiser = build(recipe, dataset.shape, len(dataset.classes), torch.device("cpu"))
-    trainer, schedule = new_trainer(recipe, denoiser), specs.schedule(recipe.schedule)
+    denoiser = build(recipe, dataset.items, torch.device("cpu"))
+    trainer, schedule = new_trainer(recipe, dataset.items, denoiser), specs.schedule(recipe.schedule)
     trainer.plan = Plan(ENDLESS)
     places, _ = dataset.holdout()
     steps = fit_by(recipe, trainer, dataset, places)
@@ -85,7 +90,7 @@ def _ours(recipe: Recipe, dataset: Dataset) -> Contestant:
         count_parameters(denoiser),
         train=lambda: next(steps),
         ddpm=lambda count: job("ddpm", LENGTH).walk(range(count)),
-        ddim=lambda count: last(job("ddim", SHORT).walk(range(count))),
+        ddim=lambda count: job("ddim", SHORT).drawn(count, count),
     )
 
 

@@ -9,17 +9,17 @@ import argparse
 from typing import NamedTuple
 
 import torch
-from diffcli.runs.loading import load_trained
 from measuring import note, number, table
 from torch import Tensor
 
 from diffcli import specs
 from diffcli.core.diffusion.grids import levels
-from diffcli.core.diffusion.job import Job, last
+from diffcli.core.diffusion.job import Job
 from diffcli.core.diffusion.samplers import ddim
 from diffcli.core.processes.laws.toys import TOYS
 from diffcli.core.randomness import keyed
 from diffcli.metrics.distances import energy, sliced_wasserstein
+from diffcli.runs.loading import load_trained
 
 BATCH = 2500  # points drawn at once
 
@@ -39,14 +39,14 @@ def distances(sets: list[Tensor], fresh: list[Tensor]) -> Distances:
 def measure(run: str, count: int, steps: int, repeats: int) -> list[list[str]]:
     """The rows of one run: its samples, draws of the law itself, and of a normal distribution."""
     trained = load_trained(run, device=torch.device("cpu"))
-    law = TOYS[trained.recipe.dataset]
+    name = trained.recipe.data.name
+    law = TOYS[name]
     fresh = [law(count, keyed(0, "fresh", i)) for i in range(repeats)]
-    job = Job(trained.model, levels(specs.schedule(trained.recipe.schedule), steps), ddim, trained.shape)
-    places = range(count * repeats)
-    drawn = [last(job.walk(places[i : i + BATCH])) for i in range(0, len(places), BATCH)]
-    note(f"{run}: {len(places)} points drawn")
+    job = Job(trained.model, levels(specs.schedule(trained.recipe.schedule), steps), ddim, trained.items.shape)
+    drawn = job.drawn(count * repeats, BATCH)
+    note(f"{run}: {len(drawn)} points drawn")
     sets = {
-        f"{trained.recipe.dataset}: samples": list(torch.cat(drawn).split(count)),
+        f"{name}: samples": list(drawn.split(count)),
         "fresh draws": [law(count, keyed(0, "others", i)) for i in range(repeats)],
         "normal": [torch.randn(count, 2, generator=keyed(0, "normal", i)) for i in range(repeats)],
     }

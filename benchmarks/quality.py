@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 from classifier import Reading, prepared, read
-from diffcli.runs.loading import Trained
 from measuring import note, number, table
 from torch import Tensor
 
-from diffcli.core.diffusion.job import last
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import to_pixels, to_unit
 from diffcli.errors import Problem, UsageProblem
-from diffcli.sampling import prepare as sampling
+from diffcli.runs.loading import Trained
+from diffcli.sampling.draw import drawn
+from diffcli.sampling.prepare import SamplingOptions, prepare
 
 CLASSES = 10
 REFERENCE = 10_000  # training images that samples are compared with
@@ -30,20 +30,20 @@ BATCH = 250  # images drawn at once
 
 def draw(run: str, count: int, guidance: float | None, steps: int, seed: int) -> tuple[Tensor, float, Trained]:
     """Images [count, 1, 28, 28] by DDIM, image i of class i mod 10, as a PNG would hold them; guidance; model."""
-    wish = sampling.SamplingOptions(
+    wanted = SamplingOptions(
         sampler="ddim", steps=steps, label="all", guidance=guidance, count=count, seed=seed, device="cpu"
     )
-    job, model = sampling.prepare(run, wish)
-    trained = model.trained
+    prepared = prepare(run, wanted)
+    trained = prepared.model.trained
     if trained is None:
         raise UsageProblem(f"{run} was not trained", "name a run")
-    if trained.recipe.dataset != "mnist":
-        raise UsageProblem(f"{run} was trained on {trained.recipe.dataset}", "the classifier can judge mnist only")
-    parts = []
-    for first in range(0, count, BATCH):
-        parts.append(last(job.walk(range(first, min(count, first + BATCH)))))
-        note(f"sampling: {min(count, first + BATCH)} of {count} images")
-    return to_unit(to_pixels(torch.cat(parts))), job.guidance, trained
+    if trained.recipe.data.name != "mnist":
+        raise UsageProblem(f"{run} was trained on {trained.recipe.data.name}", "the classifier can judge mnist only")
+    for advance in drawn(prepared, BATCH):
+        if advance.samples is None and advance.done % (BATCH * steps) == 0:
+            note(f"sampling: {advance.done // steps} of {count} images")
+    assert advance.samples is not None
+    return to_unit(to_pixels(advance.samples.x)), prepared.guidance, trained
 
 
 def real(split: str, count: int) -> tuple[Tensor, Tensor]:
