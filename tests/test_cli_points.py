@@ -7,6 +7,8 @@ import pytest
 from conftest import Cli, trained_here
 from PIL import Image
 
+from diffcli.core.diffusion.schedules import SCHEDULES
+
 
 @pytest.fixture(scope="session")
 def moons_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
