@@ -184,7 +184,10 @@ def test_a_half_written_row_does_not_hide_the_one_before(cli: Cli, run: Path) ->
     assert listed(cli)["shapes-1"] == whole
 
 
-@pytest.mark.parametrize("recipe", [b"", b"dataset", b"dataset = 3", b"\xff", b"dataset = " + b"[" * 50_000])
+@pytest.mark.parametrize(
+    "recipe",
+    [b"", b"dataset", b"dataset = 3", b"data = 3", b"[data]\nname = 3", b"\xff", b"dataset = " + b"[" * 50_000],
+)
 def test_a_damaged_recipe_costs_the_name_of_the_data_only(cli: Cli, run: Path, recipe: bytes) -> None:
     (run / "recipe.toml").write_bytes(recipe)
     found = listed(cli)["shapes-1"]

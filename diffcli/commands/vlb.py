@@ -55,8 +55,8 @@ def vlb(
     show = Show(as_json=as_json, quiet=quiet)
     plugins.load(impl or ())
     wanted = study.BoundOptions(
-        count=count, steps=steps, grid="trailing" if grid is None else grid, schedule=schedule, variance=variance, decoder=decoder,
-        samples=samples, every=every, best_steps=best_steps, conditional=conditional, weights=weights,
+        count=count, steps=steps, grid="trailing" if grid is None else grid, schedule=schedule, variance=variance,
+        decoder=decoder, samples=samples, every=every, best_steps=best_steps, conditional=conditional, weights=weights,
         precision=precision, batch=batch, seed=seed, data=data, device=device,
     )  # fmt: skip
     prepared = study.prepared(target, wanted)
