@@ -149,6 +149,21 @@ class _Fixed(nn.Module):
         return torch.tanh(x @ mixing + 0.1 * log_snr.to(x.dtype).unsqueeze(1))
 
 
+class _Asked(nn.Module):
+    """A network that answers with the log-SNR that it is told."""
+
+    def forward(self, x: Tensor, log_snr: Tensor, **_: Any) -> Tensor:
+        return log_snr.to(x.dtype).unsqueeze(1).expand_as(x)
+
+
+@check("a network is told log-SNR, and beyond 20 either way no more than that", "the rounding of float32")
+def told_levels() -> Iterator[Finding]:
+    for log_snr in (-60.0, -21.0, -19.5, 0.0, 19.5, 21.0, 60.0):
+        level = Level(*(at(v).sigmoid().sqrt() for v in (log_snr, -log_snr)))
+        told = Denoiser(_Asked(), "x0")(_points(2, 3), level).x0
+        yield near(f"log-SNR {log_snr}", min(20.0, max(-20.0, log_snr)), told, rel=1e-6)
+
+
 @check("EDM's preconditioning is v-prediction with its sign turned", "Karras et al. 2022, eq. 7 and table 1")
 def edm_preconditioning() -> Iterator[Finding]:
     x = 3 * _points(5, 2)

@@ -67,9 +67,13 @@ def spherical_interpolation() -> Iterator[Finding]:
             wanted = (math.sin((1 - share) * turn) * a + math.sin(share * turn) * b) / math.sin(turn)
             yield near(f"angle {turn}, share {share}", wanted, slerp(a, b, share), abs=1e-12)
     yield near("no angle at all", 1.25 * a, slerp(a, 2 * a, 0.25), abs=1e-12)
-    same = torch.randn(200, 50, generator=torch.Generator().manual_seed(3))  # the cosine of some is more than 1, rounded
+    same = torch.randn(
+        200, 50, generator=torch.Generator().manual_seed(3)
+    )  # the cosine of some is more than 1, rounded
     stayed = torch.stack([slerp(one, one, 0.3) for one in same])
     yield near("between a point and itself", same, stayed, rel=1e-5)
+    across = torch.stack([slerp(one, -one, 0.3) for one in same])
+    yield near("between opposite points, what is no number", 0, (~across.isfinite()).sum())
 
 
 @check("inpainting is algorithm 1, in the form with epsilon", "Lugmayr et al. 2022, algorithm 1, lines 4-9")
