@@ -13,7 +13,7 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.evaluation import vae_bounds  # noqa: F401, I001
     from diffcli.checks.processes import corruption  # noqa: F401, I001
     from diffcli.checks.evaluation import quality  # noqa: F401, I001
-    from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts  # noqa: F401, I001
+    from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts, conditions  # noqa: F401, I001
     from diffcli.checks.models import layers, networks, autoencoders  # noqa: F401, I001
     from diffcli.checks.parameters import defaults, limits  # noqa: F401, I001
 
