@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import hashlib
 import io
 import json
@@ -25,12 +26,24 @@ from PIL import Image
 
 from diffcli.cli import main
 from diffcli.data import published
+from diffcli.runs.session import Session
 from diffcli.training.families import diffusion
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
+gc.set_threshold(100_000, 50, 100)  # torch and matplotlib are a million objects to look through, again and again
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
 typer.main.get_command = functools.cache(typer.main.get_command)  # it is built anew for every command otherwise
+
+Session.probe.__defaults__ = (1,)  # no test needs a speed that can be relied on
 
 SHAPES = ("circle", "cross", "stripe")
 

