@@ -1,5 +1,9 @@
 """Which device computes, and in which precision."""
 
+import contextlib
+import ctypes
+import sys
+
 import torch
 
 from diffcli.errors import EnvironmentProblem, UsageProblem
@@ -20,7 +24,22 @@ def pick(name: str = "auto") -> torch.device:
     }
     if not present.get(device.type, False):
         raise EnvironmentProblem(f"there is no device '{name}' here", "use --device auto or --device cpu")
+    if device.type == "cpu":
+        _keep_memory()
     return device
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what is freed: else it hands a network's memory back and fetches it again, page by page.
+
+    Where it does so depends on what lies behind in the heap, and costs up to a fifth of the time of sampling.
+    """
+    if sys.platform == "linux":
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            libc = ctypes.CDLL(None)
+            libc.mallopt(mmap_threshold, 32 << 20)  # the most that glibc takes
+            libc.mallopt(trim_threshold, 1 << 30)
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
