@@ -46,6 +46,9 @@ class InterruptedProblem(Problem):
     exit_code = 130
 
 
+MOST_NAMES = 40  # in one message
+
+
 def one_of(name: str, known: Iterable[str], what: str, problem: type[Problem] = UsageProblem) -> str:
     """The name itself; raises `problem` with the nearest known name as the hint."""
     known = list(known)
@@ -53,4 +56,5 @@ def one_of(name: str, known: Iterable[str], what: str, problem: type[Problem] = 
         return name
     near = difflib.get_close_matches(name.lower(), known, n=1)
     choice = f"did you mean {near[0]}? " if near else ""
-    raise problem(f"unknown {what} '{name}'", f"{choice}known: {', '.join(known) or 'none'}")
+    shown = ", ".join([*known[:MOST_NAMES], *(["..."] if len(known) > MOST_NAMES else [])])
+    raise problem(f"unknown {what} '{name}'", f"{choice}known: {shown or 'none'}")
