@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from diffcli.checks.check import Finding, check, near
 from diffcli.checks.diffusion.schedules import alpha_bar, at, linear_paper
 from diffcli.core.diffusion.denoiser import TARGETS, Denoiser, check_pair
-from diffcli.core.diffusion.schedules import EDM, SCHEDULES, VE, VP, BetaTable, Flow, Schedule, ZeroTerminal
+from diffcli.core.diffusion.schedules import EDM, SCHEDULES, VE, VP, BetaTable, Flow, LogSNR, Schedule, ZeroTerminal
 from diffcli.core.diffusion.tables import linear_betas
 
 CONDITION = 0.7
@@ -86,6 +86,7 @@ def training_levels() -> Iterator[Finding]:
 def refused_targets() -> Iterator[Finding]:
     schedules: dict[str, Schedule] = {name: make() for name, make in SCHEDULES.items()}
     schedules["linear with zero SNR"] = ZeroTerminal(SCHEDULES["linear"]())
+    schedules["log-snr to alpha = sigma"] = LogSNR(least=0.0)
     for name, schedule in schedules.items():
         lost = schedule(at(1.0)).alpha.item() == 0
         for target in TARGETS:

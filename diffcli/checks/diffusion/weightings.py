@@ -177,6 +177,9 @@ def histogram_posterior() -> Iterator[Finding]:
             yield near(
                 f"density, x = {x}, log-SNR {log_snr}", density, exact.log_density(point.detach(), level), rel=1e-9
             )
+    image = torch.tensor([[-1.4, -0.2], [0.9, 0.1], [0.3, -0.7]], dtype=torch.float64)
+    single = exact.log_density(image.reshape(6, 1), level_of(0.0)).reshape(3, 2).sum(1)
+    yield near("densities of images", single, exact.log_density(image, level_of(0.0)), rel=1e-12)
     for log_snr in (-1.0, 3.0):
         level = level_of(log_snr)
         a, s = level.alpha.item(), level.sigma.item()

@@ -9,7 +9,16 @@ from torch import Generator, Tensor
 
 from diffcli.checks.check import Finding, check, near
 from diffcli.core.processes.laws.rbm import Machine
-from diffcli.core.processes.montecarlo.annealing import LADDERS, ais, log_ratio, metropolis, reverse, stepping, tuned
+from diffcli.core.processes.montecarlo.annealing import (
+    LADDERS,
+    ais,
+    between,
+    log_ratio,
+    metropolis,
+    reverse,
+    stepping,
+    tuned,
+)
 from diffcli.core.processes.montecarlo.kernels import LogDensity, Move, hmc, random_walk
 from diffcli.core.processes.montecarlo.unnormalised import bimodal, draw_standard, mixture, rbm, standard, unimodal
 from diffcli.core.randomness import keyed
@@ -80,6 +89,9 @@ def every_path() -> Iterator[Finding]:
     yield near("upwards", ratio, (forth * up[-1].log_weight.exp()).sum(), rel=1e-12)
     yield near("downwards", 1 / ratio, (back * down[-1].log_weight.exp()).sum(), rel=1e-12)
     yield near("Crooks, path by path", back * ratio, forth * up[-1].log_weight.exp(), rel=1e-12)
+    where = torch.arange(3).unsqueeze(1)
+    whole = between(_log([0.0, 1.0, 0.0]), _log(TARGET), 1.0)(where)
+    yield near("the target itself at the end, where the start has no density", _log(TARGET)(where), whole, rel=1e-12)
     yield near("the same weight both ways", -up[-1].log_weight, down[-1].log_weight, abs=1e-12)
 
 

@@ -64,7 +64,11 @@ def draws_of_pixels() -> Iterator[Finding]:
     error = math.sqrt(share * (1 - share) / count)
     yield near("share of ones at logit 0.8", share, (drawn > 0).double().mean(), abs=4.5 * error)
     levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
-    for centre, log_scale in ((0.7, -2.0), (0.1, -4.5)):  # wide, up to the edge, and about as narrow as a bin
+    for centre, log_scale in (
+        (0.7, -2.0),
+        (-0.7, -2.0),
+        (0.1, -4.5),
+    ):  # wide, up to the edges, and about as narrow as a bin
         parameters = rows([centre, log_scale]).reshape(1, 2, 1, 1)
         chances = Bytes().log_prob(parameters.expand(256, 2, 1, 1), levels.reshape(256, 1, 1, 1)).exp()
         values = Bytes().draw(parameters.expand(count, 2, 1, 1), generator)
