@@ -10,7 +10,7 @@ from torch import Tensor
 from diffcli.checks.check import Finding, check, near
 from diffcli.checks.diffusion.denoisers import plane_mixture
 from diffcli.core.diffusion import grids
-from diffcli.core.diffusion.job import Job
+from diffcli.core.diffusion.job import Job, spread
 from diffcli.core.diffusion.samplers import SAMPLERS, edm
 from diffcli.core.diffusion.schedules import VE, VP
 
@@ -32,6 +32,7 @@ def jobs_in_batches() -> Iterator[Finding]:
             for step in range(4)
         ]
         yield near(f"what is done, by {batch}", torch.tensor(wanted), torch.tensor(seen))
+    yield near("steps that are shown", torch.tensor([0, 3, 6, 9]), torch.tensor(spread(10, 4)))
     yield near("some of them", whole[[5, 2]], _end(job, [5, 2]), abs=1e-12)
     other = replace(job, seed=4).drawn(7)
     yield near("another seed, numbers alike", 0, (other == whole).sum())
