@@ -49,10 +49,6 @@ def _beyond(value: float, way: int) -> float:
     return value + way * (1 if isinstance(value, int) else max(1e-6 * abs(value), 1e-12))
 
 
-def _first(schedule: str, parameter: str, value: float) -> object:
-    return SCHEDULES[schedule](**{parameter: value})
-
-
 def refused(make: Callable[..., object], value: object) -> bool:
     try:
         make(value)
