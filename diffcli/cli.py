@@ -16,6 +16,7 @@ from diffcli.commands import (
     dae,
     data,
     draw,
+    evaluate,
     info,
     langevin,
     likelihood,
@@ -34,7 +35,7 @@ from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
     "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
-    "train", "sample", "vlb", "likelihood", "visualize", "verify", "info", "data", "runs",
+    "train", "sample", "evaluate", "vlb", "likelihood", "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
 
@@ -71,6 +72,7 @@ app.command()(ais.ais)
 app.add_typer(dae.app, name="dae")
 app.add_typer(vae.app, name="vae")
 app.command()(score.score)
+app.command()(evaluate.evaluate)
 app.command()(vlb.vlb)
 app.command()(likelihood.likelihood)
 app.command()(data.data)

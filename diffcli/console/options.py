@@ -43,6 +43,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes.")]
 
 
+Sampler = Annotated[
+    Optional[str],
+    typer.Option("--sampler", metavar="NAME[,KEY=VALUE...]", help="Of a model: as for `diffcli sample`.  [ddim]"),
+]
+Steps = Annotated[Optional[int], typer.Option("--steps", help="Of its walk.  [the sampler's usual]", min=1)]
+Weights = Annotated[str, typer.Option("--weights", help="ema (the average) or raw.")]
+Batch = Annotated[Optional[int], typer.Option("--batch", help="Images at once.  [64]", min=1)]
 Settings = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe; repeatable."),

@@ -1,8 +1,9 @@
 """A set of images or points with labels, and the stream of batches that training takes from it."""
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import torch
@@ -25,6 +26,20 @@ class Storage(Protocol):
     def __getitem__(self, index: int) -> Tensor:
         """One item: an image as uint8 [C, H, W], or a point as float32 [D]."""
         ...
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some of the items of a storage."""
+
+    storage: Storage
+    places: Tensor
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.storage[int(self.places[index])]
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,13 @@ class Dataset:
         else:
             pixels = torch.stack([self.storage[int(i)] for i in places])
         return to_unit(pixels), self._known(places)
+
+    def only(self, places: Tensor) -> "Dataset":
+        """The items at these places [M] as a data set of their own; those on disk stay there."""
+        storage = self.storage[places] if isinstance(self.storage, Tensor) else Chosen(self.storage, places)
+        labels = None if self.labels is None else self.labels[places]
+        mark = hashlib.sha256(self.fingerprint.encode() + places.numpy().tobytes()).hexdigest()[:16]
+        return replace(self, storage=storage, labels=labels, fingerprint=mark)
 
     def _known(self, places: Tensor) -> dict[str, Tensor]:
         """The conditions of the items at these places."""

@@ -16,9 +16,7 @@ def load_folder(folder: Path, size: int = 0) -> Dataset:
 
     Grey images stay one channel; one colour image makes all of them colour.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
-    if not paths:
-        raise DataProblem(f"no images in {folder}", f"images end in {', '.join(sorted(SUFFIXES))}")
+    paths = image_paths(folder)
     name = folder.resolve().name
     headers = [header(path) for path in paths]
     shape, notes = common_shape(headers, size)
@@ -38,6 +36,14 @@ def load_folder(folder: Path, size: int = 0) -> Dataset:
         return Dataset(name, items, pixels, labels, digest(of_classes, pixels.numpy().tobytes()), tuple(notes))
     stamps = "\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in paths)
     return Dataset(name, items, reader, labels, digest(stamps.encode()), tuple(notes))
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The image files below a folder, sorted; raises DataProblem where there is none."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
+    if not paths:
+        raise DataProblem(f"no images in {folder}", f"images end in {', '.join(sorted(SUFFIXES))}")
+    return paths
 
 
 def _hidden(path: Path) -> bool:

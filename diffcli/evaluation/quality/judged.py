@@ -1,0 +1,141 @@
+"""What is judged: the samples of a model, the images of a folder or of an array, or real ones."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffcli.console.show import Show
+from diffcli.data import loading as datasets
+from diffcli.data.arrays import SUFFIXES as ARRAYS
+from diffcli.data.arrays import load_array
+from diffcli.data.dataset import Dataset
+from diffcli.data.folders import image_paths, load_folder
+from diffcli.data.images import header
+from diffcli.data.kinds import CLASS, IMAGES
+from diffcli.errors import DataProblem, UsageProblem
+from diffcli.evaluation.drawing import drawn_pixels
+from diffcli.evaluation.quality.reference import Reference, parsed
+from diffcli.runs.listing import ROOT
+from diffcli.sampling.exact_models import PREFIX
+from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
+from diffcli.system.files import is_dir
+
+COUNT = 1000  # samples of a model, unless told
+WALK = ("sampler", "grid", "steps", "evaluations", "guidance", "weights", "seed")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Images of 8 bits, as a PNG would hold them.
+
+    asked:  the class that each was asked for [N], by its number in the reference; None where none was
+    made:   how a model made them: the keys `WALK`, all None of images that are given
+    run:    the run whose model made them
+    """
+
+    name: str
+    images: Dataset
+    asked: Tensor | None
+    made: dict[str, Any]
+    run: Path | None = None
+
+    def first(self, count: int) -> "Judged":
+        """The first so many images."""
+        if count >= len(self.images):
+            return self
+        asked = None if self.asked is None else self.asked[:count]
+        return replace(self, images=self.images.only(torch.arange(count)), asked=asked)
+
+
+def is_given(target: str | None) -> bool:
+    """Whether the target names images that are there: a folder, an array, a split of a data set; else it is a model."""
+    if target is None or target.startswith(PREFIX):
+        return False
+    path = Path(target).expanduser()
+    if path.suffix in ARRAYS:
+        return True
+    if path.suffix == ".safetensors" or any((place / "run.json").exists() for place in (path, ROOT / target)):
+        return False
+    return is_dir(path) or target in datasets.names() or parsed(target)[0] != target
+
+
+def given(target: str, reference: Reference, data: Path | None) -> Judged:
+    """Images that are there; raises DataProblem unless they are of the reference's size and channels."""
+    path = Path(target).expanduser()
+    if path.suffix in ARRAYS:
+        images = load_array(path)
+    else:
+        name, split = parsed(target)
+        named = name in datasets.names() or not is_dir(path)
+        images = datasets.load_dataset(name, split, data=data) if named else _of_folder(name, reference)
+    check_shape(target, images.shape, reference)
+    return Judged(target, images, _by_name(images, reference), dict.fromkeys(WALK))
+
+
+def prepared_to_judge(target: str | None, wanted: SamplingOptions, reference: Reference) -> Prepared:
+    """The job of a model whose samples are to be judged: with all classes in turn where it has any, unless told."""
+    prepared = prepare(target, replace(wanted, guidance=None) if wanted.label is None else wanted)
+    model = prepared.model
+    if model.items.kind is not IMAGES:
+        raise UsageProblem(f"{model.name} has {model.items.kind.name}, and this judges images", "name a model of images")
+    check_shape(model.name, model.items.shape, reference)
+    if wanted.label is None and model.items.classes:
+        return prepare(target, replace(wanted, label="all"))
+    return prepared if wanted.label else prepare(target, wanted)
+
+
+def drawn(prepared: Prepared, wanted: SamplingOptions, reference: Reference, batch: int, show: Show) -> Judged:
+    """The samples of a job, behind a bar."""
+    model = prepared.model
+    with show.progress("sampling", prepared.count, model.items.kind.name) as bar:
+        pixels, evaluations, _ = drawn_pixels(prepared, batch, bar)
+    items = replace(model.items, classes=())
+    labels = prepared.job.conditions.get(CLASS)
+    images = Dataset(model.name, items, pixels, labels, "samples")
+    made = {
+        "sampler": wanted.sampler, "grid": prepared.grid, "steps": prepared.job.steps, "evaluations": evaluations,
+        "guidance": prepared.guidance if prepared.job.conditions else None,
+        "weights": wanted.weights if model.trained else None, "seed": wanted.seed,
+    }  # fmt: skip
+    asked = None if labels is None else _translated(labels, model.items.classes, reference.real.classes)
+    return Judged(model.name, images, asked, made, model.trained.path.parent if model.trained else None)
+
+
+def _of_folder(name: str, reference: Reference) -> Dataset:
+    """The images of a folder as they are; cropped only if those of the reference were."""
+    folder = Path(name).expanduser()
+    _, height, width = reference.real.shape
+    sizes = {header(path)[1] for path in image_paths(folder)}
+    if sizes != {(width, height)} and not any("cropped" in note for note in reference.real.notes):
+        other = next(pair for pair in sorted(sizes) if pair != (width, height))
+        raise DataProblem(
+            f"{name} has images of {other[0]}x{other[1]}, {reference.name} of {width}x{height}", "resize them alike"
+        )
+    return load_folder(folder, height if height == width else 0)
+
+
+def _by_name(images: Dataset, reference: Reference) -> Tensor | None:
+    return None if images.labels is None else _translated(images.labels, images.classes, reference.real.classes)
+
+
+def _translated(labels: Tensor, classes: tuple[str, ...], wanted: tuple[str, ...]) -> Tensor | None:
+    """The classes by their numbers in the reference; None where it does not know one of their names."""
+    if not classes or not set(classes) <= set(wanted):
+        return None
+    return torch.tensor([wanted.index(name) for name in classes])[labels]
+
+
+def check_shape(name: str, shape: tuple[int, ...], reference: Reference) -> None:
+    """Raise DataProblem unless images are of the reference's size and channels."""
+    wanted = reference.real.shape
+    if shape[1:] != wanted[1:]:
+        sizes = ["x".join(map(str, s[:0:-1])) for s in (shape, wanted)]
+        raise DataProblem(f"{name} has images of {sizes[0]}, {reference.name} of {sizes[1]}", "resize them alike")
+    if shape[0] != wanted[0]:
+        raise DataProblem(
+            f"{name} has images of {shape[0]} channel{'s' * (shape[0] > 1)}, {reference.name} of {wanted[0]}",
+            "convert them, grey to colour or colour to grey",
+        )

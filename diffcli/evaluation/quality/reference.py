@@ -1,0 +1,82 @@
+"""The real images that samples are held against: those compared with, those trained on, and those left for the floor."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffcli.core.randomness import keyed
+from diffcli.data import loading as datasets
+from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import IMAGES
+from diffcli.errors import DataProblem, UsageProblem
+
+SPLITS = ("train", "test", "val")
+MOST_HELD = 10_000  # images of a folder that are kept apart; a tenth of it at most
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real images of one data set, no image in two of `train` and `unseen`.
+
+    name, split:  what samples are compared with
+    real:         the images of that split
+    train:        the images that a model of these data was trained on, where copies are looked for
+    unseen:       real images that are not in `real`, or not in `train`, for the floor: what a perfect model would get
+    """
+
+    name: str
+    split: str
+    real: Dataset
+    train: Dataset
+    unseen: Dataset
+
+    def unseen_from(self, first: int, count: int) -> Dataset:
+        """At most so many of the unseen images, from this place on in an order that is random and always the same."""
+        return self.unseen.only(shuffled(len(self.unseen))[first : first + count])
+
+
+def reference(spec: str, data: Path | None, size: int = 0) -> Reference:
+    """The data set that is called DATASET or DATASET:SPLIT, by default its training images.
+
+    size:  to which images of a folder or of torchvision are cropped
+
+    Raises DataProblem for data that are missing or too few, UsageProblem for points and unknown splits.
+    """
+    name, split = parsed(spec)
+    if not datasets.has_test_split(name):
+        return _of_folder(name, split, data, size)
+    train, test = (datasets.load_dataset(name, s, data=data, size=size) for s in ("train", "test"))
+    _check(train)
+    real = {"train": train, "test": test}.get(split) or datasets.load_dataset(name, split, data=data, size=size)
+    return Reference(name, split, real, train, train if split == "test" else test)
+
+
+def parsed(spec: str) -> tuple[str, str]:
+    """DATASET:SPLIT -> both; the split is train where none is named."""
+    name, _, split = spec.rpartition(":")
+    return (name, split) if name and split in SPLITS else (spec, "train")
+
+
+def shuffled(count: int) -> Tensor:
+    """The numbers 0 ... count - 1 in an order that is always the same."""
+    return torch.randperm(count, generator=keyed(0, "judged"))
+
+
+def _of_folder(name: str, split: str, data: Path | None, size: int) -> Reference:
+    """A folder has no splits: a tenth of it is kept apart."""
+    if split != "train":
+        raise UsageProblem(f"{name} is a folder, which has no {split} split", f"leave :{split} out")
+    whole = datasets.load_dataset(name, data=data, size=size)
+    _check(whole)
+    if len(whole) < 20:
+        raise DataProblem(f"{name} has {len(whole)} images, too few to judge by", "use a folder of 20 or more")
+    seen, kept = whole.holdout(MOST_HELD)
+    train = whole.only(seen.sort().values)
+    return Reference(name, split, train, train, whole.only(kept))
+
+
+def _check(dataset: Dataset) -> None:
+    if dataset.items.kind is not IMAGES:
+        raise UsageProblem(f"{dataset.name} holds {dataset.items.kind.name}, not images", "evaluate judges images")

@@ -1,0 +1,229 @@
+"""A study of the quality of images: from what is asked for to every number with its floor and its error."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffcli.console.show import Show
+from diffcli.data.dataset import Dataset
+from diffcli.errors import UsageProblem, one_of
+from diffcli.evaluation.features.encoders import Encoder, encoder
+from diffcli.evaluation.features.extraction import cached_features, features
+from diffcli.evaluation.quality import judged as subjects
+from diffcli.evaluation.quality.conditions import ClassReading, read_classes
+from diffcli.evaluation.quality.downstream import Downstream, check_downstream, downstream
+from diffcli.evaluation.quality.judged import COUNT, Judged
+from diffcli.evaluation.quality.measures import METRICS, Measures, RealFeatures, check_enough, measure
+from diffcli.evaluation.quality.reference import Reference, reference, shuffled
+from diffcli.metrics.distances import squared_distances
+from diffcli.metrics.likelihood_divergence import feature_likelihood_divergence
+from diffcli.metrics.memorisation import Audit, FeatureAudit, audit, nearest_in_features
+from diffcli.runs.loading import load_trained
+from diffcli.sampling.exact_models import PREFIX
+from diffcli.sampling.prepare import Prepared, SamplingOptions
+from diffcli.system import device as devices
+
+AUDITED = 5_000  # samples and unseen images whose nearest training images are looked for
+JUDGES, FEWEST_JUDGES = 2_000, 50  # further unseen images, whose likelihood tells whether as many samples are copies
+
+
+@dataclass(frozen=True)
+class QualityOptions:
+    """What is asked for; None is what suits the target.
+
+    against:     DATASET[:SPLIT]; None is what a run was trained on
+    encoders:    names of features
+    sampling:    how samples are drawn, of models
+    shrink:      whether covariances are shrunk
+    downstream:  whether a classifier is trained on the samples
+    """
+
+    against: str | None = None
+    encoders: tuple[str, ...] = ("judge",)
+    metrics: tuple[str, ...] = METRICS
+    sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(sampler="ddim"))
+    shrink: bool = False
+    downstream: bool = False
+    batch: int = 0
+
+    @property
+    def data(self) -> Path | None:
+        """The folder to look for data sets in first."""
+        return self.sampling.data
+
+
+@dataclass(frozen=True)
+class QualityStudy:
+    """What is to be judged and by what: images that are given, or the job of a model.
+
+    size:  to which the images of a folder are cropped; 0 is what suits them
+    """
+
+    wanted: QualityOptions
+    reference: Reference
+    given: Judged | None
+    prepared: Prepared | None
+    size: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of what is judged."""
+        return self.given.name if self.given else self.prepared.model.name if self.prepared else ""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the images were asked for by classes that the reference has."""
+        if self.given:
+            return self.given.asked is not None
+        known = set(self.reference.real.classes)
+        return self.prepared is not None and bool(self.prepared.job.conditions) and set(self.prepared.model.items.classes) <= known
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about the checkpoint, or about the images."""
+        return self.prepared.model.notes if self.prepared else self.given.images.notes if self.given else ()
+
+    @property
+    def count(self) -> int:
+        """Of images."""
+        return len(self.given.images) if self.given else self.prepared.count if self.prepared else 0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one encoder makes of the images, and of unseen real ones.
+
+    unlikely, unlikely_floor:  the feature likelihood divergence
+    nearest:                   training images in features
+    """
+
+    encoder: Encoder
+    samples: Measures
+    floor: Measures
+    classes: ClassReading | None
+    classes_floor: ClassReading | None
+    unlikely: float | None
+    unlikely_floor: float | None
+    nearest: FeatureAudit | None
+
+
+@dataclass(frozen=True)
+class QualityFound:
+    """All that a study found."""
+
+    judged: Judged
+    unseen: Dataset
+    judgements: list[Judgement]
+    copies: Audit | None
+    downstream: Downstream | None
+
+
+def prepared(target: str | None, wanted: QualityOptions) -> QualityStudy:
+    """The study that is asked for, everything about it checked that can be before an image is drawn."""
+    for name in wanted.metrics:
+        one_of(name, METRICS, "metric")
+    if wanted.shrink and "frechet" not in wanted.metrics:
+        raise UsageProblem("--shrink changes nothing without the Fréchet distance", "leave it out")
+    spec, size = _against(target, wanted)
+    against = reference(spec, wanted.data, size)
+    if subjects.is_given(target):
+        assert target is not None
+        judged = subjects.given(target, against, wanted.data)
+        study = QualityStudy(wanted, against, judged.first(wanted.sampling.count or len(judged.images)), None, size)
+    else:
+        study = QualityStudy(wanted, against, None, subjects.prepared_to_judge(target, _counted(wanted.sampling), against), size)
+    if wanted.downstream:
+        check_downstream(study.conditional, against)
+    return study
+
+
+def run(study: QualityStudy, show: Show) -> QualityFound:
+    """Draw if there is something to draw, encode, compare, and look for copies."""
+    wanted, against = study.wanted, study.reference
+    device = devices.pick(wanted.sampling.device)
+    encoders = [encoder(name, against.name, wanted.data, device, show, size=study.size) for name in dict.fromkeys(wanted.encoders)]
+    unseen, judges = against.unseen_from(0, study.count), against.unseen_from(study.count, JUDGES)
+    for one in encoders:
+        for count, what in ((study.count, "images"), (len(unseen), "unseen real images"), (len(against.real), "real")):
+            check_enough(count, what, one, wanted.metrics, shrink=wanted.shrink)
+    judged = study.given
+    if judged is None:
+        assert study.prepared is not None
+        judged = subjects.drawn(study.prepared, wanted.sampling, against, wanted.batch, show)
+    judgements = [_judgement(one, judged, unseen, judges, study, show) for one in encoders]
+    copies = _copies(judged.images, unseen, against, show) if "copies" in wanted.metrics else None
+    cas = None
+    if wanted.downstream:
+        cas = downstream(judged, against, show)
+    return QualityFound(judged, unseen, judgements, copies, cas)
+
+
+def _judgement(
+    encoder: Encoder, judged: Judged, unseen: Dataset, judges: Dataset, study: QualityStudy, show: Show
+) -> Judgement:
+    """Everything that is measured in the features of one encoder.
+
+    unseen, judges:  real images that no model was trained on, no image in both
+    """
+    wanted, against = study.wanted, study.reference
+    known = cached_features(encoder, against.real, show)
+    real = RealFeatures.of(known)
+    of_samples = features(encoder, judged.images, show, f"{encoder.name}: samples")
+    of_unseen = features(encoder, unseen, show, f"{encoder.name}: unseen")
+    with show.progress(f"{encoder.name}: comparing", 2) as bar:
+        samples = measure(of_samples, real, wanted.metrics, shrink=wanted.shrink)
+        bar.update(1)
+        floor = measure(of_unseen, real, wanted.metrics, shrink=wanted.shrink)
+    classes = classes_floor = None
+    if "classes" in wanted.metrics and against.real.labels is not None:
+        classes = read_classes(encoder, of_samples, judged.asked, against.real.labels)
+        classes_floor = read_classes(encoder, of_unseen, unseen.labels, against.real.labels)
+    unlikely = unlikely_floor = nearest = None
+    if "copies" in wanted.metrics:
+        train = known if against.train is against.real else cached_features(encoder, against.train, show)
+        nearest = nearest_in_features(of_samples[:AUDITED], train, of_unseen[:AUDITED])
+        if len(judges) >= FEWEST_JUDGES:
+            of_judges = features(encoder, judges, show, f"{encoder.name}: judges")
+            unlikely, unlikely_floor = (_divergence(some, train, of_judges) for some in (of_samples, of_unseen))
+    return Judgement(encoder, samples, floor, classes, classes_floor, unlikely, unlikely_floor, nearest)
+
+
+def _divergence(samples: Tensor, train: Tensor, judges: Tensor) -> float:
+    """The feature likelihood divergence of some samples.
+
+    Widths are fitted to the training image that is nearest to each sample, where a copy would be, and to some others:
+    to all of them it would take minutes.
+    """
+    some = samples[:JUDGES]
+    nearest = torch.cat([squares.argmin(1) for squares in squared_distances(some, train)])
+    fitted = torch.cat([nearest, shuffled(len(train))[:JUDGES]]).unique()
+    return feature_likelihood_divergence(some, train[fitted], judges)
+
+
+def _copies(images: Dataset, unseen: Dataset, against: Reference, show: Show) -> Audit:
+    """The audit in pixels, behind a bar."""
+    samples, held = (part.take(range(min(len(part), AUDITED)))[0] for part in (images, unseen))
+    found = None
+    with show.progress("looking for copies", 100, "%") as bar:
+        for done, total, result in audit(samples, against.train, held):
+            bar.update(round(100 * done / total))
+            found = result
+    assert found is not None
+    return found
+
+
+def _against(target: str | None, wanted: QualityOptions) -> tuple[str, int]:
+    """What to compare with, and to which size its images are cropped: as asked for, or as a run was trained."""
+    needs = UsageProblem("what are these images to be compared with?", "add --against DATASET, as in --against mnist")
+    if subjects.is_given(target) or (target is not None and target.startswith(PREFIX)):
+        if wanted.against is None:
+            raise needs
+        return wanted.against, 0
+    recipe = load_trained(target, device=torch.device("cpu")).recipe
+    return wanted.against or recipe.data.name, recipe.data.size if wanted.against is None else 0
+
+
+def _counted(sampling: SamplingOptions) -> SamplingOptions:
+    return sampling if sampling.count else replace(sampling, count=COUNT)

@@ -1,0 +1,103 @@
+"""What a study of quality shows: samples, the pairs nearest to training images, classes, precision and recall."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from diffcli.pictures.figures import show_image
+from diffcli.pictures.grid import grid
+
+SAMPLES = "#1d4ed8"
+REAL = "#9ca3af"
+
+
+class NearPair(NamedTuple):
+    """A sample and the training image nearest to it, [C, H, W] each, and what is said of them."""
+
+    sample: Tensor
+    training: Tensor
+    caption: str
+
+
+class ClassBars(NamedTuple):
+    """A share per class: of the samples read as asked, or as this class at all; and that of real images beside it."""
+
+    title: str
+    names: Sequence[str]
+    samples: Sequence[float]
+    real: Sequence[float]
+
+
+class Point(NamedTuple):
+    """Precision and recall, and what of."""
+
+    name: str
+    precision: float
+    recall: float
+    real: bool
+
+
+def quality_figure(
+    title: str, samples: Tensor, count: int, pairs: Sequence[NearPair], bars: ClassBars | None, points: Sequence[Point]
+) -> Figure:
+    """All four panels; those of which nothing is known are left out.
+
+    samples:  images [N, C, H, W] to be shown, the first of `count`
+    """
+    figure = Figure(figsize=(11.0, 7.6), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1.0])
+    left, right = above.subfigures(1, 2, width_ratios=[1.15, 1.0])
+    axes = left.subplots()
+    axes.imshow(grid(samples, width=600), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(f"the first {len(samples)} of {count} samples", fontsize=9)
+    lower = right.subplots(1, 2 if bars else 1, width_ratios=[1.5, 1.0] if bars else None, squeeze=False)[0]
+    if bars:
+        _bars(lower[0], bars)
+    _points(lower[-1], points)
+    _pairs(below, pairs)
+    return figure
+
+
+def _bars(axes: Axes, bars: ClassBars) -> None:
+    places = range(len(bars.names))
+    axes.barh([p - 0.2 for p in places], bars.samples, height=0.38, color=SAMPLES, label="samples")
+    axes.barh([p + 0.2 for p in places], bars.real, height=0.38, color=REAL, label="real")
+    axes.set_yticks(list(places), [name[:12] for name in bars.names], fontsize=7 if len(bars.names) > 12 else 8)
+    axes.invert_yaxis()
+    least = min([*bars.samples, *bars.real])
+    axes.set_xlim(left=max(0.0, least - 0.05) if least > 0.7 else 0.0)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.set_title(bars.title, fontsize=9)
+    axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
+
+
+def _points(axes: Axes, points: Sequence[Point]) -> None:
+    """Recall over precision, the unit square."""
+    for point in points:
+        colour = REAL if point.real else SAMPLES
+        axes.plot([point.precision], [point.recall], "o", color=colour, markersize=7)
+        axes.annotate(
+            point.name, (point.precision, point.recall), textcoords="offset points",
+            xytext=(-6, -10 if point.real else 6), ha="right", fontsize=7,
+        )  # fmt: skip
+    axes.set(xlim=(0, 1.04), ylim=(0, 1.04), aspect="equal")
+    axes.set_xlabel("precision", fontsize=8)
+    axes.set_ylabel("recall", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_title("like real images, and all of them?", fontsize=9)
+
+
+def _pairs(figure: Figure, pairs: Sequence[NearPair]) -> None:  # type: ignore[type-arg,unused-ignore]
+    if not pairs:
+        return
+    figure.suptitle("the samples nearest to training images (above), and these images (below)", fontsize=9)
+    axes = figure.subplots(2, len(pairs), squeeze=False)
+    for column, pair in enumerate(pairs):
+        show_image(axes[0][column], pair.sample)
+        show_image(axes[1][column], pair.training)
+        axes[1][column].set_xlabel(pair.caption, fontsize=7)
