@@ -29,8 +29,8 @@ def coverage(real: Tensor, generated: Tensor, nearest: int = 5, of_manifold: int
     """Features [N, D] and [M, D]; a ball reaches to the k-th nearest neighbour in its own set, itself left out.
 
     Precision and recall are those of Kynkäänniemi et al. 2019 (eq. 1 and 2), with k = of_manifold; density and coverage
-    those of Naeem et al. 2020 (eq. 3 and 4), with k = nearest. For two samples of one law density is 1 on the average
-    and coverage `expected_coverage`. Raises ValueError where a set has too few features for its balls.
+    those of Naeem et al. 2020 (section 3), with k = nearest. For two samples of one law density is 1 on the average and
+    coverage `expected_coverage`. Raises ValueError where a set has too few features for its balls.
     """
     if len(real) <= max(nearest, of_manifold) or len(generated) <= of_manifold:
         raise ValueError(f"{len(real)} and {len(generated)} features are too few to have that many neighbours each")
@@ -51,7 +51,7 @@ def coverage(real: Tensor, generated: Tensor, nearest: int = 5, of_manifold: int
 
 
 def expected_coverage(real: int, generated: int, nearest: int = 5) -> float:
-    """The coverage that samples of one law have on the average, by their numbers (Naeem et al. 2020, lemma 2).
+    """The coverage that samples of one law have on the average, by their numbers (Naeem et al. 2020, section 3.3).
 
     A ball is empty if the k nearest of all other features are real.
     """

@@ -1,4 +1,4 @@
-"""The kernel distance of two sets of features (KID): unbiased, so 0 on the average for one law, however few there are."""
+"""The kernel distance of two sets of features (KID): unbiased, so at 0 on the average for one law at any count."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from diffcli.core.randomness import keyed
+
+AT_ONCE = 1 << 17  # pairs, a megabyte of them: more would not stay in a processor's cache
 
 
 class Measured(NamedTuple):
@@ -17,11 +19,16 @@ class Measured(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Sums of the kernel over pairs of groups: within x, within y (no feature with itself) [G, G], between [G, G]."""
+    """Sums of the kernel over pairs of features from any two groups, [G, G]: both in x, both in y, or one in each.
+
+    No feature is paired with itself. The sizes of the groups are [G].
+    """
 
     xx: Tensor
     yy: Tensor
     xy: Tensor
+    size_x: Tensor
+    size_y: Tensor
 
 
 def kernel_distance(x: Tensor, y: Tensor, blocks: int = 20) -> Measured:
@@ -35,20 +42,18 @@ def kernel_distance(x: Tensor, y: Tensor, blocks: int = 20) -> Measured:
     if min(len(x), len(y)) < 4:
         raise ValueError(f"a kernel distance needs four features of each, not {len(x)} and {len(y)}")
     groups = min(blocks, len(x) // 2, len(y) // 2)
-    of_x, of_y = _grouped(x, groups), _grouped(y, groups)
-    sums = _Sums(_within(of_x), _within(of_y), torch.stack([_between(of_x, part) for part in of_y], dim=1))
-    sizes = [torch.tensor([len(part) for part in parts], dtype=torch.float64) for parts in (of_x, of_y)]
+    sums = _sums(_grouped(x, groups), _grouped(y, groups))
     every = torch.ones(groups, dtype=torch.float64)
-    without = [every - place for place in torch.eye(groups, dtype=torch.float64)]
-    left_x = torch.stack([_discrepancy(sums, *sizes, some, every) for some in without])
-    left_y = torch.stack([_discrepancy(sums, *sizes, every, some) for some in without])
+    without = every - torch.eye(groups, dtype=torch.float64)
+    left_x = torch.stack([_discrepancy(sums, some, every) for some in without])
+    left_y = torch.stack([_discrepancy(sums, every, some) for some in without])
     variance = (groups - 1) * (left_x.var(correction=0) + left_y.var(correction=0))
-    return Measured(_discrepancy(sums, *sizes, every, every).item(), math.sqrt(variance.item()))
+    return Measured(_discrepancy(sums, every, every).item(), math.sqrt(variance.item()))
 
 
-def _discrepancy(sums: _Sums, size_x: Tensor, size_y: Tensor, of_x: Tensor, of_y: Tensor) -> Tensor:
-    """The estimate from some of the groups, chosen by zeros and ones [G]."""
-    n, m = size_x @ of_x, size_y @ of_y
+def _discrepancy(sums: _Sums, of_x: Tensor, of_y: Tensor) -> Tensor:
+    """The estimate from some of the groups of x and of y, chosen by ones among zeros, [G]."""
+    n, m = sums.size_x @ of_x, sums.size_y @ of_y
     within = of_x @ sums.xx @ of_x / (n * (n - 1)) + of_y @ sums.yy @ of_y / (m * (m - 1))
     return within - 2 * (of_x @ sums.xy @ of_y) / (n * m)
 
@@ -58,22 +63,27 @@ def _grouped(features: Tensor, groups: int) -> list[Tensor]:
     return list(features.double()[order].tensor_split(groups))
 
 
+def _sums(x: list[Tensor], y: list[Tensor]) -> _Sums:
+    size_x, size_y = (torch.tensor([len(part) for part in parts], dtype=torch.float64) for parts in (x, y))
+    return _Sums(_between(x, x) - _own(x), _between(y, y) - _own(y), _between(x, y), size_x, size_y)
+
+
+def _between(x: list[Tensor], y: list[Tensor]) -> Tensor:
+    """The sums of the kernel over all pairs of two groups, [G, G]."""
+    others, sizes = torch.cat(y), [len(part) for part in y]
+    rows = []
+    for group in x:
+        columns = [_kernel(group, part).sum(0) for part in others.split(max(1, AT_ONCE // len(group)))]
+        rows.append(torch.stack([part.sum() for part in torch.cat(columns).split(sizes)]))
+    return torch.stack(rows)
+
+
+def _own(groups: list[Tensor]) -> Tensor:
+    """The sums of the kernel over the pairs of a feature with itself, on the diagonal of [G, G]."""
+    return torch.stack([(part.square().sum(1) / part.shape[1] + 1).pow(3).sum() for part in groups]).diag()
+
+
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
     """(x·y / D + 1)³ of all pairs [N, M]."""
     inner = (x @ y.T).div_(x.shape[1]).add_(1)
     return inner * inner * inner
-
-
-def _between(groups: list[Tensor], part: Tensor) -> Tensor:
-    return torch.stack([_kernel(group, part).sum() for group in groups])
-
-
-def _within(groups: list[Tensor]) -> Tensor:
-    """The sums over pairs of two different features, [G, G]."""
-    sums = torch.zeros(len(groups), len(groups), dtype=torch.float64)
-    for i, group in enumerate(groups):
-        own = _kernel(group, group)
-        sums[i, i] = own.sum() - own.trace()
-        for j in range(i):
-            sums[i, j] = sums[j, i] = _kernel(group, groups[j]).sum()
-    return sums

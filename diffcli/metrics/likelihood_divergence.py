@@ -9,12 +9,12 @@ from diffcli.metrics.distances import squared_distances
 
 FLOOR = 1e-6  # of a fitted variance, in units of the training features': that of a copy is 0
 LEAST = 1e-30  # training features that belong to a sample, below which its variance is not fitted again
-ROUNDS = 100  # of expectation and maximisation at most
+ROUNDS = 50  # of expectation and maximisation at most
 ENOUGH = 0.01  # of the training features' score, less than which a round must gain to be the last
 
 
 def feature_likelihood_divergence(generated: Tensor, train: Tensor, test: Tensor) -> float:
-    """-100 / D times the mean log-likelihood of test features [L, D] (Jiralerspong et al. 2023, eq. 3); less is better.
+    """-100 / D times the mean log-likelihood of test features [L, D]: the lower the better (Jiralerspong et al. 2023).
 
     The density is a mixture, with equal weights, of isotropic normal distributions round the generated features
     [N, D], whose variances are fitted to the training features [M, D]. A copy of training data becomes a spike that
