@@ -24,8 +24,9 @@ from typing import Any, TypeVar
 
 from diffcli.core.diffusion.denoiser import TARGETS
 from diffcli.core.diffusion.guidance import GUIDANCE
-from diffcli.core.diffusion.samplers import SAMPLERS, Option, Sampler, walk
+from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.core.diffusion.walks import Option, Sampler, walk
 from diffcli.core.diffusion.weightings import WEIGHTINGS
 from diffcli.core.models import MODELS
 from diffcli.errors import CheckpointProblem, Problem, UsageProblem
@@ -77,7 +78,7 @@ def schedule(name: str) -> Callable[[T], T]:
 def sampler(
     name: str, *, steps: int = 50, grid: str = "trailing", order: int | None = None, separable: bool = False
 ) -> Callable[[T], T]:
-    """A generator (denoise, x, levels, noise, *, options) of `Step`s; the rest as of `core.diffusion.samplers.Sampler`.
+    """A generator (denoise, x, levels, noise, *, options) of `Step`s; the rest as of `core.diffusion.walks.Sampler`.
 
     Its options have defaults, whose types are theirs.
     """

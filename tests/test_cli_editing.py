@@ -18,7 +18,8 @@ from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.editing import invert
 from diffcli.core.diffusion.job import last
-from diffcli.core.diffusion.samplers import SAMPLERS, Step, ddim
+from diffcli.core.diffusion.samplers import SAMPLERS, ddim
+from diffcli.core.diffusion.walks import Step
 from diffcli.pictures.grid import GAP, best_columns
 from diffcli.sampling import models, prepare, write
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from diffcli import specs
 from diffcli.core.diffusion import samplers
-from diffcli.core.diffusion.samplers import SAMPLERS, Step
+from diffcli.core.diffusion.samplers import SAMPLERS
+from diffcli.core.diffusion.walks import Step
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.pictures.grid import GAP, best_columns
 from diffcli.runs.loading import load_trained

@@ -143,7 +143,7 @@ def test_dicts_by_the_names_of_the_package_add_too(cli: Cli, tmp_path: Path) -> 
 
 
 def test_a_function_of_the_cores_name_is_examined_in_its_place(cli: Cli, tmp_path: Path) -> None:
-    head = "from itertools import pairwise\nfrom diffcli.core.diffusion.samplers import Step\n"
+    head = "from itertools import pairwise\nfrom diffcli.core.diffusion.walks import Step\n"
     body = """
 def ddpm(denoise, x, levels, noise, *, variance="small"):
     for step, (t, s) in enumerate(pairwise(levels)):

@@ -13,7 +13,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from diffcli.checks.check import Check, Report
-from diffcli.core.diffusion.samplers import Sampler, walk
+from diffcli.core.diffusion.walks import Sampler, walk
 
 KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 CORE = "diffcli.core."

@@ -16,7 +16,8 @@ from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.guidance import GUIDANCE, clipped, thresholded
 from diffcli.core.diffusion.job import Job
-from diffcli.core.diffusion.samplers import SAMPLERS, Sampler, Walk
+from diffcli.core.diffusion.samplers import SAMPLERS
+from diffcli.core.diffusion.walks import Sampler, Walk
 from diffcli.core.levels import CLEAN
 from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem, one_of

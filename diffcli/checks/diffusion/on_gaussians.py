@@ -12,8 +12,9 @@ from diffcli.checks.check import Finding, check, near
 from diffcli.checks.diffusion.schedules import Schedules, alpha_bar, linear_paper
 from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.exact import Gaussian
-from diffcli.core.diffusion.samplers import SAMPLERS, Sampler, Step
+from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES
+from diffcli.core.diffusion.walks import Sampler, Step
 from diffcli.core.levels import Level
 
 MEAN, STD = 0.3, 0.5

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from diffcli.checks.check import Finding, check, near
-from diffcli.core.diffusion import editing, grids, guidance, likelihood, samplers, schedules, tables, times
+from diffcli.core.diffusion import editing, grids, guidance, likelihood, multistep, samplers, schedules, tables, times
 from diffcli.core.diffusion.exact_pixels import PixelHistogram
 from diffcli.core.processes import corruption, variational
 from diffcli.core.processes.chains import finite, ising, named
@@ -65,7 +65,7 @@ def walks_unless_told() -> Iterator[Finding]:
         {
             samplers.ddim: {"eta": 0},
             samplers.edm: {"churn": 0, "churn_min": 0, "churn_max": math.inf, "churn_noise": 1},
-            samplers.dpmpp: {"eta": 0},
+            multistep.dpmpp: {"eta": 0},
             samplers.predictor_corrector: {"corrections": 1, "snr": 0.16},
             guidance.guided: {"interval": (0, math.inf), "rescale": 0},
             guidance.clipped: {"limit": 1},

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise
-from diffcli.core.diffusion.samplers import Noise, Step
+from diffcli.core.diffusion.walks import Noise, Step
 from diffcli.core.levels import Level, noisier
 
 

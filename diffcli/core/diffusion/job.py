@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
-from diffcli.core.diffusion.samplers import Step, Walk
+from diffcli.core.diffusion.walks import Step, Walk
 from diffcli.core.levels import Level
 from diffcli.core.randomness import SMALL, image_noise, walk_noise
 

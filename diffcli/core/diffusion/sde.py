@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise
-from diffcli.core.diffusion.samplers import Noise, Step
 from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.diffusion.walks import Noise, Step
 
 
 @torch.no_grad()

@@ -7,8 +7,8 @@ import torch
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
-from diffcli.core.diffusion.samplers import Step
 from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.diffusion.walks import Step
 from diffcli.core.levels import Level
 from diffcli.pictures.figures import CELL, mosaic, short
 

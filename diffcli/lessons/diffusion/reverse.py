@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from diffcli.core.diffusion.job import even_in_angle, spread
-from diffcli.core.diffusion.samplers import Step
+from diffcli.core.diffusion.walks import Step
 from diffcli.core.levels import Level
 from diffcli.errors import UsageProblem
 from diffcli.lessons.diffusion.pictures import reverse_figure
