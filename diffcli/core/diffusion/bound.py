@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffcli.core.diffusion.samplers import interpolated
+from diffcli.core.diffusion.walks import interpolated
 from diffcli.core.levels import Level, bridge
 from diffcli.core.processes.laws.gaussian import kl
 from diffcli.core.processes.laws.pixels import STEP
