@@ -23,6 +23,7 @@ from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem, one_of
 from diffcli.sampling import gridfile
 from diffcli.sampling.models import Model, load_model
+from diffcli.sampling.start import STARTS, LinearStart, linear_begin
 from diffcli.system import device as devices
 from diffcli.system.text import flag
 
@@ -42,6 +43,7 @@ class SamplingOptions:
     guide:        how conditions are followed, with parameters perhaps
     usual_steps:  steps unless told, and unless the table of the schedule is shorter; None is the sampler's
     label:        a class by number or name, or "all" in turn
+    start:        what takes the place of the first evaluations, with parameters perhaps: linear,at=10
     options:      those of one sampler
     """
 
@@ -51,6 +53,7 @@ class SamplingOptions:
     grid: str | None = None
     schedule: str | None = None
     label: str | None = None
+    start: str | None = None
     guidance: float | None = None
     guide: str = "cfg"
     guidance_interval: str | None = None
@@ -84,20 +87,25 @@ class Prepared:
     source: Tensor | None = None
 
 
-def prepare(target: str | None, wanted: SamplingOptions) -> Prepared:
-    """The job that the options ask for, everything about it checked."""
+def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = None) -> Prepared:
+    """The job that the options ask for, everything about it checked.
+
+    model:  that of the target, where it is loaded already
+    """
     check_ranges(guidance=wanted.guidance, guidance_rescale=wanted.guidance_rescale, threshold=wanted.threshold)
     name, options = _sampler(wanted)
     walk, sampler = chosen(name, **options), SAMPLERS[name]
     _check_together(wanted, options)
     grid = sampler.grid if wanted.grid is None else wanted.grid
     follow = _follow(wanted)
+    start = None if wanted.start is None else specs.make(STARTS, wanted.start, "start")
     where = devices.pick(wanted.device)
-    model = load_model(target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data)
+    if model is None:
+        model = load_model(target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data)
     where = torch.device("cpu") if model.exact else where
     if options.get("variance") == "learned" and not model.learned:
         raise UsageProblem(f"{model.name} has learned no variance", "use --variance small or large")
-    times = walk_times(model, wanted.steps, wanted.usual_steps or sampler.steps, grid)
+    times = walk_times(model, wanted.steps, wanted.usual_steps or sampler.steps, grid, start)
     kind = model.items.kind
     count = wanted.count or kind.sampled
     if count > kind.most:
@@ -110,7 +118,8 @@ def prepare(target: str | None, wanted: SamplingOptions) -> Prepared:
         return _bounded(follow(denoise, guidance), clip, wanted.threshold)
 
     levels = [*(model.schedule(t) for t in times), CLEAN]
-    job = Job(model.denoise, levels, walk, model.items.shape, wanted.seed, conditions, where, steered)
+    begin = None if start is None else linear_begin(model, levels[0], wanted.seed, conditions, wanted.data)
+    job = Job(model.denoise, levels, walk, model.items.shape, wanted.seed, conditions, where, steered, begin)
     return Prepared(job, model, name, count, guidance, grid, (*times.tolist(), 0.0))
 
 
@@ -179,11 +188,12 @@ def _check_together(wanted: SamplingOptions, options: dict[str, Any]) -> None:
         raise UsageProblem("--clip and --threshold exclude each other", "leave one out")
 
 
-def walk_times(model: Model, steps: int | None, usual: int, grid: str) -> Tensor:
+def walk_times(model: Model, steps: int | None, usual: int, grid: str, start: LinearStart | None = None) -> Tensor:
     """The times of a walk without the clean end: those of a grid of so many steps, or those in a file.
 
     usual:  steps unless told, and unless the table of the schedule is shorter
     grid:   one of `grids.GRIDS`, or a path that ends in .json
+    start:  where the grid starts, if not at the noisiest level; a grid from a file starts where it says
     """
     if grid.endswith(gridfile.SUFFIX):
         if steps is not None:
@@ -194,7 +204,7 @@ def walk_times(model: Model, steps: int | None, usual: int, grid: str) -> Tensor
     if steps > MOST_STEPS:
         raise UsageProblem(f"--steps must be at most {MOST_STEPS}", "use fewer")
     try:
-        return grids.times(model.schedule, steps, grid)
+        return start.times(model.schedule, steps, grid) if start else grids.times(model.schedule, steps, grid)
     except ValueError as error:
         raise UsageProblem(str(error), "use fewer --steps, or --grid log-snr") from None
 

@@ -53,23 +53,25 @@ class Gaussian(Exact):
 
     def __call__(self, x: Tensor, level: Level, **_: Any) -> Prediction:
         alpha, sigma = level
-        surplus = self._along(x.double() - alpha * self.mean) / (alpha**2 * self.std**2 + sigma**2)
-        x0 = self.mean + self._back(alpha * self.std**2 * surplus)
-        return Prediction(x0.to(x.dtype), self._back(sigma * surplus).to(x.dtype))
+        surplus = self.along(x.double() - alpha * self.mean) / (alpha**2 * self.std**2 + sigma**2)
+        x0 = self.mean + self.back(alpha * self.std**2 * surplus)
+        return Prediction(x0.to(x.dtype), self.back(sigma * surplus).to(x.dtype))
 
     def log_density(self, x: Tensor, level: Level = CLEAN) -> Tensor:
         std = torch.hypot(level.alpha * self.std, level.sigma)
-        unit = self._along(x.double() - level.alpha * self.mean) / std
+        unit = self.along(x.double() - level.alpha * self.mean) / std
         return -(unit**2 / 2 + std.log() + math.log(2 * math.pi) / 2).flatten(1).sum(1)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         shape = torch.broadcast_shapes(self.mean.shape, self.std.shape)
-        return self.mean + self._back(self.std * torch.randn(count, *shape, generator=generator, dtype=torch.float64))
+        return self.mean + self.back(self.std * torch.randn(count, *shape, generator=generator, dtype=torch.float64))
 
-    def _along(self, x: Tensor) -> Tensor:
+    def along(self, x: Tensor) -> Tensor:
+        """Coordinates of x [B, D] along the axes."""
         return x if self.basis is None else x @ self.basis
 
-    def _back(self, x: Tensor) -> Tensor:
+    def back(self, x: Tensor) -> Tensor:
+        """x [B, D] again from its coordinates along the axes."""
         return x if self.basis is None else x @ self.basis.mT
 
 
