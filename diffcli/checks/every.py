@@ -12,7 +12,8 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.processes import langevin, annealing, problems, variational, pixels  # noqa: F401, I001
     from diffcli.checks.evaluation import vae_bounds  # noqa: F401, I001
     from diffcli.checks.processes import corruption  # noqa: F401, I001
-    from diffcli.checks.evaluation import quality  # noqa: F401, I001
+    from diffcli.checks.evaluation import quality, features  # noqa: F401, I001
+    from diffcli.checks.evaluation import frechet, feature_distances, coverage, resampling, feature_likelihood  # noqa: F401, I001
     from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts, conditions  # noqa: F401, I001
     from diffcli.checks.models import layers, networks, autoencoders  # noqa: F401, I001
     from diffcli.checks.parameters import defaults, limits  # noqa: F401, I001
