@@ -22,7 +22,8 @@ def evaluate(
         typer.Option(metavar="DATASET[:SPLIT]", help="Real images to compare with.  [what the run was trained on]"),
     ] = None,
     count: Annotated[
-        Optional[int], typer.Option(help="Samples of a model; images of what is given.  [1000; all]", min=2, max=100_000)
+        Optional[int],
+        typer.Option(help="Samples of a model; images of what is given.  [1000; all]", min=2, max=100_000),
     ] = None,
     features: Annotated[
         str,

@@ -80,6 +80,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
             )
         if d["classes"] and "guidance" in d:
             rows["guidance"] = f"{d['guidance']:g} with a class"
+        if d.get("evaluation"):
+            rows["judged"] = _judged(d["evaluation"])
         rows["file"] = size(d["file_bytes"])
     if d.get("made_by"):
         rows["made by"] = d["made_by"]
@@ -89,3 +91,16 @@ def _lines(document: dict[str, Any]) -> list[str]:
         rows["trains"] = f"{length}, batch {recipe['batch']}, {recipe['optimizer']['name']}"
     wide = max(map(len, rows))
     return [*(f"{name:<{wide}}  {text}" for name, text in rows.items()), f"next: {d['next']}"]
+
+
+def _judged(found: dict[str, Any]) -> str:
+    """The last evaluation in a line; whatever cannot be read of it is left out."""
+    distance, protocol = found.get("frechet") or {}, found.get("protocol") or {}
+    parts = []
+    if distance.get("value") is not None:
+        beside = f" (real images {distance['floor']:.3g})" if distance.get("floor") is not None else ""
+        parts.append(f"{found.get('distance', 'distance')} {distance['value']:.3g}{beside}")
+    if found.get("class_agreement") is not None:
+        parts.append(f"{found['class_agreement']:.1%} read as asked")
+    parts.append(f"{protocol.get('generated')} by {protocol.get('sampler')} in {protocol.get('steps')} steps")
+    return ", ".join([*parts, str(found.get("written", ""))])

@@ -10,14 +10,14 @@ from diffcli.training.recipes.families import USUAL
 if TYPE_CHECKING:
     from diffcli.runs.listing import Summary
 
-HEADS = ["run", "state", "model", "data", "steps", "saved", "time", "loss", "valid.", "linear"]
+HEADS = ["run", "state", "model", "data", "steps", "saved", "time", "loss", "valid.", "linear", "dist."]
 
 
 def runs(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """List the runs in checkpoints/, newest first. State, progress, and losses beside the best linear denoiser's."""
+    """List the runs in checkpoints/, newest first. State, progress, and losses, and the last distance."""
     from diffcli.console.show import Show, table
     from diffcli.runs import listing
     from diffcli.system.text import printable
@@ -38,10 +38,12 @@ def _row(run: "Summary") -> list[str]:
     """A line of the table."""
     data = Path(run.dataset).name if run.dataset else "-"
     saved = run.checkpoint.stem.removeprefix("step-").lstrip("0") if run.checkpoint else "-"
+    distance = (run.evaluation or {}).get("frechet")
     losses = (run.loss, run.validation_loss, run.linear_denoiser_loss)
     return [
         run.path.name, run.state, run.family, data, "-" if run.steps is None else str(run.steps), saved or "0",
         _clock(run.seconds), *("-" if loss is None else f"{loss:.3f}" for loss in losses),
+        "-" if distance is None else f"{distance:.3g}",
     ]  # fmt: skip
 
 

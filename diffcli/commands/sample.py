@@ -27,6 +27,13 @@ def sample(
     ] = None,
     grid: options.Grid = None,
     schedule: options.Schedule = None,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="The cheapest walk that `diffcli compare` found good for this run.")
+    ] = False,
+    start: Annotated[
+        Optional[str],
+        typer.Option(metavar="linear[,at=X]", help="Begin at sigma/alpha X, led there by the data's moments.  [none]"),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the levels of the walk and its cost; draw nothing.")
     ] = False,
@@ -92,6 +99,7 @@ def sample(
     from diffcli.commands import sample_draw, sample_inversion, sample_plan
     from diffcli.console.show import Show
     from diffcli.sampling import from_images
+    from diffcli.sampling.auto import automatic
     from diffcli.sampling.prepare import SamplingOptions, check_ranges, prepare
     from diffcli.system.files import check_new
 
@@ -100,7 +108,7 @@ def sample(
     modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
     mode = {k: v for k, v in modes.items() if v}
     details: dict[str, Any] = {"mask": mask, "resample": resample, "strength": strength}
-    _check_mode(mode, details, plan=plan, each=each, animate=animate)
+    _check_mode(mode | ({"start": start} if mode and start else {}), details, plan=plan, each=each, animate=animate)
     if begin and strength is None:
         details["strength"] = STRENGTH
     name = _sampler_name(ddim, sampler, eta, "ddim" if interpolate or invert else "ddpm")
@@ -109,14 +117,19 @@ def sample(
     check_ranges(strength=strength)
     wanted = SamplingOptions(
         sampler=name, steps=steps, usual_steps=INPAINT_STEPS if inpaint and name == "ddpm" else None, grid=grid,
-        schedule=schedule, label=label, guidance=guidance, guide=guide, guidance_interval=guidance_interval,
-        guidance_rescale=guidance_rescale,
+        schedule=schedule, start=start, label=label, guidance=guidance, guide=guide,
+        guidance_interval=guidance_interval, guidance_rescale=guidance_rescale,
         clip=clip, threshold=threshold, count=count, seed=seed, device=device, weights=weights, data=data,
         options={
             "eta": eta, "variance": variance, "churn": churn, "churn_min": churn_min, "churn_max": churn_max,
             "churn_noise": churn_noise, "corrections": corrections, "snr": snr,
         },
     )  # fmt: skip
+    if auto:
+        if mode or ddim or sampler:
+            raise UsageProblem("--auto chooses the walk of plain sampling", "leave it out, or the sampler and the mode")
+        wanted, why = automatic(run, wanted)
+        show.note(why)
     if invert:
         sample_inversion.run(run, wanted, invert, out, array, show)
         return

@@ -27,7 +27,7 @@ def run(
     x0, ladder = picture(image, prepared.model.items), numbers_of_steps(prepared, wanted.steps)
     trips = []
     with fresh_place(out, "invert", "inversion.png") as place, show.progress("inverting", sum(ladder)) as bar:
-        for trip in round_trips(prepared, image, ladder):
+        for trip in round_trips(prepared, x0, ladder):
             trips.append(trip)
             bar.update(sum(ladder[: len(trips)]))
         errors = [(trip.steps, trip.error) for trip in trips]

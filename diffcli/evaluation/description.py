@@ -12,6 +12,7 @@ from diffcli.core.levels import Level
 from diffcli.data import loading as datasets
 from diffcli.data.kinds import Items
 from diffcli.runs.listing import made_by
+from diffcli.runs.records import evaluation
 from diffcli.runs.loading import Trained, load_trained
 from diffcli.sampling import exact_models
 from diffcli.sampling.models import load_model
@@ -87,6 +88,7 @@ def _trained(trained: Trained) -> dict[str, Any]:
         "training_seconds": about["seconds"],
         "validation_loss": about["validation_loss"],
         "linear_denoiser_loss": about.get("linear_denoiser_loss"),
+        "evaluation": evaluation(trained.path.parent),
         "file_bytes": trained.path.stat().st_size,
         "made_by": made_by(trained.path.parent),
         "recipe": recipes.to_dict(recipe),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from torch import Tensor
 
 from diffcli.pictures.figures import show_image
@@ -49,8 +49,8 @@ def quality_figure(
     """
     figure = Figure(figsize=(11.0, 7.6), layout="constrained")
     figure.suptitle(title, fontsize=11)
-    above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1.0])
-    left, right = above.subfigures(1, 2, width_ratios=[1.15, 1.0])
+    above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1.0], squeeze=False)[:, 0]
+    left, right = above.subfigures(1, 2, width_ratios=[1.15, 1.0], squeeze=False)[0]
     axes = left.subplots()
     axes.imshow(grid(samples, width=600), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
@@ -92,7 +92,7 @@ def _points(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_title("like real images, and all of them?", fontsize=9)
 
 
-def _pairs(figure: Figure, pairs: Sequence[NearPair]) -> None:  # type: ignore[type-arg,unused-ignore]
+def _pairs(figure: FigureBase, pairs: Sequence[NearPair]) -> None:
     if not pairs:
         return
     figure.suptitle("the samples nearest to training images (above), and these images (below)", fontsize=9)

@@ -14,6 +14,8 @@ from typing import Any
 
 import filelock
 
+from diffcli.runs.records import evaluation
+
 ROOT = Path("checkpoints")
 ENDED = ("complete", "interrupted", "failed", "diverged")  # and "running" while it does
 UNREADABLE = (OSError, ValueError, RecursionError)
@@ -28,6 +30,7 @@ class Summary:
     dataset:     as the recipe says
     steps:       as far as is known; None before the first row of metrics
     seconds:     of training, all sessions together
+    evaluation:  the last one, in numbers: distance, its floor, and the share read as asked; None where there is none
     checkpoint:  the newest file
     modified:    when that was written, or the run begun; seconds since 1970
     note:        what is wrong with the folder
@@ -42,6 +45,7 @@ class Summary:
     loss: float | None
     validation_loss: float | None
     linear_denoiser_loss: float | None
+    evaluation: dict[str, Any] | None
     checkpoint: Path | None
     modified: float
     note: str = ""
@@ -89,8 +93,23 @@ def summary(folder: Path) -> Summary:
     return Summary(
         folder, family_name(folder), state, _dataset(folder), None if step is None else int(step),
         _number(row.get("seconds")), _number(row.get("loss")), _number(look.get("validation_loss")),
-        _number(look.get("linear_denoiser_loss")), saved, _modified(saved or folder / "run.json", folder), note,
+        _number(look.get("linear_denoiser_loss")), _judged(folder), saved,
+        _modified(saved or folder / "run.json", folder), note,
     )  # fmt: skip
+
+
+def _judged(folder: Path) -> dict[str, Any] | None:
+    """The last evaluation of a run in numbers."""
+    found = evaluation(folder)
+    if found is None:
+        return None
+    distance, protocol = (part if isinstance(part := found.get(name), dict) else {} for name in ("frechet", "protocol"))
+    return {
+        "frechet": _number(distance.get("value")),
+        "floor": _number(distance.get("floor")),
+        "class_agreement": _number(found.get("class_agreement")),
+        **{name: protocol.get(name) for name in ("features", "generated", "sampler", "steps")},
+    }
 
 
 def family_name(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What is remembered in a run after its training: the last evaluation, and the comparison of samplers. No torch here."""
+"""What is remembered in a run after its training: the last evaluation and the last comparison. No torch here."""
 
 import json
 import time

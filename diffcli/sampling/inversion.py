@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
@@ -11,7 +10,6 @@ from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.editing import invert
 from diffcli.core.diffusion.job import last
 from diffcli.errors import UsageProblem
-from diffcli.sampling.from_images import picture
 from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
 
 LADDER = (10, 20, 50, 100, 200, 500, 1000)  # Song et al. 2021 (DDIM), table 2
@@ -20,8 +18,8 @@ LADDER = (10, 20, 50, 100, 200, 500, 1000)  # Song et al. 2021 (DDIM), table 2
 class RoundTrip(NamedTuple):
     """There and back in so many steps each way.
 
-    latent, back:  the noise and the image again, [1, C, H, W]
-    error:         squared error per value, in units where black is 0 and white is 1
+    latent, back:  the noise and the images again, [N, C, H, W]
+    error:         mean squared error per value, in units where black is 0 and white is 1
     """
 
     steps: int
@@ -46,10 +44,10 @@ def numbers_of_steps(prepared: Prepared, steps: int | None) -> list[int]:
     return [steps] if steps else [n for n in LADDER if n <= length] or [length]
 
 
-def round_trips(prepared: Prepared, image: Path, ladder: list[int]) -> Iterator[RoundTrip]:
-    """The image there and back for each number of steps."""
+def round_trips(prepared: Prepared, images: Tensor, ladder: list[int]) -> Iterator[RoundTrip]:
+    """Images [N, C, H, W] there and back for each number of steps; conditions of the job are those of the images."""
     job, model = prepared.job, prepared.model
-    x0 = picture(image, model.items).to(job.device)
+    x0 = images.to(job.device)
     denoise = job.steered(job.network)
     told = {name: values.to(job.device) for name, values in job.conditions.items()}
     for steps in ladder:

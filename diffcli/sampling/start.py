@@ -1,4 +1,4 @@
-"""Walks that begin where data are still almost Gaussian: the way there is known in closed form and costs no evaluation."""
+"""Walks that begin where data are still almost Gaussian: the way there has a closed form and costs no evaluation."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -56,9 +56,7 @@ class LinearStart:
 STARTS: Mapping[str, Callable[..., LinearStart]] = {"linear": LinearStart}
 
 
-def linear_begin(
-    model: Model, first: Level, seed: int, conditions: Mapping[str, Tensor], data: Path | None
-) -> Begin:
+def linear_begin(model: Model, first: Level, seed: int, conditions: Mapping[str, Tensor], data: Path | None) -> Begin:
     """The beginning of walks at a level: pure noise at the schedule's noisiest one, carried there by Gaussian flows.
 
     Raises UsageProblem for a model whose data are not known, or are too large.
@@ -83,10 +81,13 @@ def linear_begin(
 
 def _dataset(model: Model, data: Path | None) -> Dataset:
     if model.trained is None:
-        raise UsageProblem("--start linear needs the data of a trained model; an exact one needs no start", "leave it out")
+        raise UsageProblem(
+            "--start linear needs the data of a trained model; an exact one needs no start", "leave it out"
+        )
     if model.items.numbers > LARGEST:
         raise UsageProblem(
-            f"--start linear is for items of at most {LARGEST} numbers; these have {model.items.numbers}", "leave it out"
+            f"--start linear is for items of at most {LARGEST} numbers; these have {model.items.numbers}",
+            "leave it out",
         )
     recipe = model.trained.recipe
     return datasets.load_dataset(recipe.data.name, data=data, size=recipe.data.size)

@@ -10,6 +10,7 @@ from diffcli.console.show import Show
 from diffcli.data.dataset import Dataset
 from diffcli.errors import UsageProblem
 from diffcli.evaluation.features import training
+from diffcli.evaluation.features.network import JudgeNetwork
 from diffcli.evaluation.quality.judged import Judged
 from diffcli.evaluation.quality.reference import Reference, shuffled
 
@@ -19,14 +20,14 @@ BUDGET = 120_000  # images that each classifier sees
 class Downstream(NamedTuple):
     """Two classifiers, trained alike on as many images, and read out on real images that neither has seen.
 
-    accuracy:       of the one trained on samples with the classes they were asked for
-    real_accuracy:  of the one trained on real images
-    count, tested:  images to train on, and to be read
+    accuracy:         of the one trained on samples with the classes they were asked for
+    real_accuracy:    of the one trained on real images
+    trained, tested:  images that each was trained on, and that both read
     """
 
     accuracy: float
     real_accuracy: float
-    count: int
+    trained: int
     tested: int
 
 
@@ -58,5 +59,5 @@ def downstream(judged: Judged, against: Reference, show: Show) -> Downstream:
     return Downstream(accuracies[0], accuracies[1], count, len(against.unseen))
 
 
-def _lessons(network: training.JudgeNetwork, data: Dataset) -> Iterator[training.Lesson]:
+def _lessons(network: JudgeNetwork, data: Dataset) -> Iterator[training.Lesson]:
     return training.lessons(network, data, torch.arange(len(data)), budget=BUDGET)

@@ -1,5 +1,6 @@
 """What is judged: the samples of a model, the images of a folder or of an array, or real ones."""
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from diffcli.data.folders import image_paths, load_folder
 from diffcli.data.images import header
 from diffcli.data.kinds import CLASS, IMAGES
 from diffcli.errors import DataProblem, UsageProblem
-from diffcli.evaluation.drawing import drawn_pixels
+from diffcli.evaluation.drawing import pixels_drawn
 from diffcli.evaluation.quality.reference import Reference, parsed
 from diffcli.runs.listing import ROOT
 from diffcli.sampling.exact_models import PREFIX
+from diffcli.sampling.models import Model, load_model
 from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
+from diffcli.system import device as devices
 from diffcli.system.files import is_dir
+from diffcli.system.text import duration
 
 COUNT = 1000  # samples of a model, unless told
 WALK = ("sampler", "grid", "steps", "evaluations", "guidance", "weights", "seed")
@@ -75,23 +79,45 @@ def given(target: str, reference: Reference, data: Path | None) -> Judged:
     return Judged(target, images, _by_name(images, reference), dict.fromkeys(WALK))
 
 
-def prepared_to_judge(target: str | None, wanted: SamplingOptions, reference: Reference) -> Prepared:
-    """The job of a model whose samples are to be judged: with all classes in turn where it has any, unless told."""
-    prepared = prepare(target, replace(wanted, guidance=None) if wanted.label is None else wanted)
-    model = prepared.model
+def prepared_to_judge(
+    target: str | None, wanted: SamplingOptions, reference: Reference, model: Model | None = None
+) -> Prepared:
+    """The job of a model whose samples are to be judged: with all classes in turn where it has any, unless told.
+
+    model:  that of the target, where it is loaded already
+    """
+    if model is None:
+        model = model_to_judge(target, wanted, reference)
+    label = "all" if wanted.label is None and model.items.classes else wanted.label
+    return prepare(target, replace(wanted, label=label), model)
+
+
+def model_to_judge(target: str | None, wanted: SamplingOptions, reference: Reference) -> Model:
+    """The model of a target; raises UsageProblem and DataProblem where its samples are unlike the reference."""
+    model = load_model(
+        target, weights=wanted.weights, device=devices.pick(wanted.device), schedule=wanted.schedule, data=wanted.data
+    )
     if model.items.kind is not IMAGES:
-        raise UsageProblem(f"{model.name} has {model.items.kind.name}, and this judges images", "name a model of images")
+        raise UsageProblem(
+            f"{model.name} has {model.items.kind.name}, and this judges images", "name a model of images"
+        )
     check_shape(model.name, model.items.shape, reference)
-    if wanted.label is None and model.items.classes:
-        return prepare(target, replace(wanted, label="all"))
-    return prepared if wanted.label else prepare(target, wanted)
+    return model
 
 
 def drawn(prepared: Prepared, wanted: SamplingOptions, reference: Reference, batch: int, show: Show) -> Judged:
     """The samples of a job, behind a bar."""
     model = prepared.model
+    began, told = time.monotonic(), False
     with show.progress("sampling", prepared.count, model.items.kind.name) as bar:
-        pixels, evaluations, _ = drawn_pixels(prepared, batch, bar)
+        for advance in pixels_drawn(prepared, batch):
+            share = advance.share
+            bar.update(int(share * prepared.count))
+            if not told and share * prepared.count * prepared.job.steps >= 3 * prepared.job.batch:
+                told, left = True, (time.monotonic() - began) * (1 / share - 1)
+                bar.note(f"time: about {duration(left)} to draw {prepared.count} images")
+    assert advance.samples is not None
+    pixels, evaluations, _ = advance.samples
     items = replace(model.items, classes=())
     labels = prepared.job.conditions.get(CLASS)
     images = Dataset(model.name, items, pixels, labels, "samples")

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from diffcli.errors import DataProblem
@@ -39,7 +38,7 @@ class RealFeatures:
 class Measures(NamedTuple):
     """What features [N, D] are like beside those of real images; None where it was not asked for."""
 
-    count: int
+    images: int
     frechet: Resampled | None
     kernel: Measured | None
     sliced: Measured | None

@@ -1,4 +1,4 @@
-"""The real images that samples are held against: those compared with, those trained on, and those left for the floor."""
+"""The real images that samples are held against: those compared with, those trained on, those for the floor."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -61,8 +61,8 @@ def protocol(judgement: Judgement, study: QualityStudy, judged: Judged) -> dict[
         "data_digest": against.real.fingerprint,
         "real": len(against.real),
         "compared": min(COMPARED, len(against.real)),
-        "generated": judgement.samples.count,
-        "floor": judgement.floor.count,
+        "generated": judgement.samples.images,
+        "floor": judgement.floor.images,
         "shrunk": study.wanted.shrink,
         "bits": 8,
         **judged.made,
@@ -74,7 +74,7 @@ def _document(one: Judgement, study: QualityStudy, found: QualityFound) -> dict[
     samples, floor = one.samples, one.floor
     read = one.classes
     return {
-        "distance": distance_name(one.encoder, samples.count),
+        "distance": distance_name(one.encoder, samples.images),
         "frechet": _figure(samples.frechet, floor.frechet),
         "kernel": _figure(samples.kernel, floor.kernel),
         "sliced": _figure(samples.sliced, floor.sliced),
@@ -97,7 +97,11 @@ def _figure(samples: Any, floor: Any) -> dict[str, Any] | None:
     """A number with its floor, its error, and its bias where that is known."""
     if samples is None:
         return None
-    return {"value": samples.value, "floor": floor.value, **{k: v for k, v in samples._asdict().items() if k != "value"}}
+    return {
+        "value": samples.value,
+        "floor": floor.value,
+        **{k: v for k, v in samples._asdict().items() if k != "value"},
+    }
 
 
 def _coverage(measures: Measures) -> dict[str, Any]:
@@ -122,11 +126,11 @@ def _table(one: Judgement, study: QualityStudy, judged: Judged) -> list[str]:
     samples, floor = one.samples, one.floor
     rows = []
     for name, value, beside in (
-        (distance_name(one.encoder, samples.count), samples.frechet, floor.frechet),
+        (distance_name(one.encoder, samples.images), samples.frechet, floor.frechet),
         ("kernel distance, x 1000", samples.kernel, floor.kernel),
         ("sliced distance (MIND)", samples.sliced, floor.sliced),
     ):
-        if value is not None:
+        if value is not None and beside is not None:
             scale = 1000 if name.startswith("kernel") else 1
             bias = getattr(value, "bias", math.nan)
             rows.append([name, *(_number(scale * v) for v in (value.value, beside.value, value.error, bias))])
@@ -140,8 +144,8 @@ def _table(one: Judgement, study: QualityStudy, judged: Judged) -> list[str]:
         near = one.nearest
         rows.append(["nearer to training data", _share(near.share), "1.0 %", "", ""])
     head = (
-        f"{samples.count} images of {study.name} against {len(study.reference.real)} of {study.reference.name}, "
-        f"{study.reference.split}; {floor.count} unseen real images beside them"
+        f"{samples.images} images of {study.name} against {len(study.reference.real)} of {study.reference.name}, "
+        f"{study.reference.split}; {floor.images} unseen real images beside them"
     )
     return [head, _made(judged), *table(HEADS, rows, right=(1, 2, 3, 4), wraps=(0,))]
 
@@ -165,8 +169,10 @@ def _remarks(one: Judgement, study: QualityStudy) -> list[str]:
     if encoder.accuracy is not None:
         reads = f"{encoder.name}: reads {encoder.accuracy:.1%} of held-out real images right"
         lines.append(reads if encoder.judges else f"{reads}: it cannot tell classes apart, and is no judge")
-    if one.floor.count < samples.count:
-        lines.append(f"the floor is that of {one.floor.count} images, for want of more: at {samples.count} it is lower")
+    if one.floor.images < samples.images:
+        lines.append(
+            f"the floor is that of {one.floor.images} images, for want of more: at {samples.images} it is lower"
+        )
     return lines
 
 
@@ -175,7 +181,9 @@ def _figure_of(study: QualityStudy, found: QualityFound) -> Figure:
     first, images, train = found.judgements[0], found.judged.images, study.reference.train
     pairs = []
     for pair in found.copies.nearest[:PAIRS] if found.copies else ():
-        caption = f"d {pair.distance:.3g}\nratio {pair.ratio:.2f}" + (f"\n{pair.transformation}" * bool(pair.transformation))
+        caption = f"d {pair.distance:.3g}\nratio {pair.ratio:.2f}" + (
+            f"\n{pair.transformation}" * bool(pair.transformation)
+        )
         pairs.append(NearPair(images.take([pair.sample])[0][0], train.take([pair.training])[0][0], caption))
     points = []
     for one in found.judgements:
@@ -216,7 +224,7 @@ def _said_of_downstream(found: QualityFound) -> list[str]:
     d = found.downstream
     return [
         "",
-        f"classification accuracy score: a classifier trained on {d.count} samples reads {d.accuracy:.1%} of "
+        f"classification accuracy score: a classifier trained on {d.trained} samples reads {d.accuracy:.1%} of "
         f"{d.tested} real images right; trained on as many real ones {d.real_accuracy:.1%}",
     ]
 
@@ -227,7 +235,7 @@ def _seen(one: Judgement) -> str:
     parts = []
     if samples.frechet and floor.frechet:
         parts.append(
-            f"{distance_name(one.encoder, samples.count)}: {_number(samples.frechet.value)} where as many real images "
+            f"{distance_name(one.encoder, samples.images)}: {_number(samples.frechet.value)} where as many real images "
             f"have {_number(floor.frechet.value)}."
         )
     if samples.coverage and floor.coverage:

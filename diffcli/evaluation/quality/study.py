@@ -15,7 +15,8 @@ from diffcli.evaluation.quality import judged as subjects
 from diffcli.evaluation.quality.conditions import ClassReading, read_classes
 from diffcli.evaluation.quality.downstream import Downstream, check_downstream, downstream
 from diffcli.evaluation.quality.judged import COUNT, Judged
-from diffcli.evaluation.quality.measures import METRICS, Measures, RealFeatures, check_enough, measure
+from diffcli.evaluation.quality.measures import METRICS as METRICS
+from diffcli.evaluation.quality.measures import Measures, RealFeatures, check_enough, measure
 from diffcli.evaluation.quality.reference import Reference, reference, shuffled
 from diffcli.metrics.distances import squared_distances
 from diffcli.metrics.likelihood_divergence import feature_likelihood_divergence
@@ -78,7 +79,11 @@ class QualityStudy:
         if self.given:
             return self.given.asked is not None
         known = set(self.reference.real.classes)
-        return self.prepared is not None and bool(self.prepared.job.conditions) and set(self.prepared.model.items.classes) <= known
+        return (
+            self.prepared is not None
+            and bool(self.prepared.job.conditions)
+            and set(self.prepared.model.items.classes) <= known
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -133,7 +138,9 @@ def prepared(target: str | None, wanted: QualityOptions) -> QualityStudy:
         judged = subjects.given(target, against, wanted.data)
         study = QualityStudy(wanted, against, judged.first(wanted.sampling.count or len(judged.images)), None, size)
     else:
-        study = QualityStudy(wanted, against, None, subjects.prepared_to_judge(target, _counted(wanted.sampling), against), size)
+        study = QualityStudy(
+            wanted, against, None, subjects.prepared_to_judge(target, _counted(wanted.sampling), against), size
+        )
     if wanted.downstream:
         check_downstream(study.conditional, against)
     return study
@@ -143,7 +150,10 @@ def run(study: QualityStudy, show: Show) -> QualityFound:
     """Draw if there is something to draw, encode, compare, and look for copies."""
     wanted, against = study.wanted, study.reference
     device = devices.pick(wanted.sampling.device)
-    encoders = [encoder(name, against.name, wanted.data, device, show, size=study.size) for name in dict.fromkeys(wanted.encoders)]
+    encoders = [
+        encoder(name, against.name, wanted.data, device, show, size=study.size)
+        for name in dict.fromkeys(wanted.encoders)
+    ]
     unseen, judges = against.unseen_from(0, study.count), against.unseen_from(study.count, JUDGES)
     for one in encoders:
         for count, what in ((study.count, "images"), (len(unseen), "unseen real images"), (len(against.real), "real")):

@@ -1,0 +1,1 @@
+"""Samplers, grids and numbers of steps side by side: `compare`."""

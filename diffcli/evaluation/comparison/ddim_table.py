@@ -1,0 +1,197 @@
+"""Tables 1 and 2 of the DDIM paper in shape: eta against the number of steps, and images to noise and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from diffcli.console.results import Lesson
+from diffcli.console.show import Show, table
+from diffcli.data.kinds import CLASS
+from diffcli.errors import UsageProblem, one_of
+from diffcli.evaluation.comparison import report, study
+from diffcli.evaluation.comparison.settings import Setting, numbers
+from diffcli.evaluation.comparison.study import Comparison, ComparisonFound, ComparisonOptions
+from diffcli.pictures.comparison import table_figure
+from diffcli.pictures.figures import write_figure
+from diffcli.sampling.inversion import prepared_for_inversion, round_trips
+from diffcli.sampling.prepare import SamplingOptions
+
+TABLES = ("ddim",)
+STEPS = (10, 20, 50, 100)  # of table 1, unless told; the paper's 1000 takes ten times as long as all of these
+ETAS = (0.0, 0.2, 0.5, 1.0)
+RETURNED = 64  # images that go to noise and back
+RETURNS = (10, 20, 50, 100, 200)  # steps each way
+LARGE = "sigma-hat"  # ddpm with the large variance, the last row of the paper's table
+
+PAPER_1: dict[str, dict[int, float]] = {
+    # FID on CIFAR-10, Song et al. 2021 (DDIM), table 1
+    "0": {10: 13.36, 20: 6.84, 50: 4.67, 100: 4.16, 1000: 4.04},
+    "0.2": {10: 14.04, 20: 7.11, 50: 4.77, 100: 4.25, 1000: 4.09},
+    "0.5": {10: 16.66, 20: 8.35, 50: 5.25, 100: 4.46, 1000: 4.29},
+    "1": {10: 41.07, 20: 18.36, 50: 8.01, 100: 5.78, 1000: 4.73},
+    LARGE: {10: 367.43, 20: 133.37, 50: 32.72, 100: 9.99, 1000: 3.17},
+}
+PAPER_2 = {10: 0.014, 20: 0.0065, 50: 0.0023, 100: 0.0009, 200: 0.0004, 500: 0.0001, 1000: 0.0001}
+"""Reconstruction error on CIFAR-10 by the number of steps, table 2; values in [0, 1]."""
+
+
+class Trend(NamedTuple):
+    """What the paper's table shows, and whether ours shows it: by more than two standard errors, or not at all."""
+
+    claim: str
+    holds: bool
+    seen: str
+
+
+@dataclass(frozen=True)
+class TableAsked:
+    """Settings of table 1, and how images of table 2 go to noise."""
+
+    comparison: Comparison
+    steps: Sequence[int]
+    run: str | None
+    base: SamplingOptions
+
+
+@dataclass(frozen=True)
+class TableFound:
+    """Both tables. returns: steps -> squared error per value, in units where black is 0 and white is 1."""
+
+    compared: ComparisonFound
+    returns: dict[int, float]
+
+
+def asked(
+    name: str, runs: Sequence[str], steps: str | None, given: Mapping[str, Any], base: SamplingOptions,
+    against: str | None, features: str,
+) -> TableAsked:  # fmt: skip
+    """The study behind `compare --table ddim`; refuses what the table itself decides, and more than one run."""
+    one_of(name, TABLES, "table")
+    for option, value in given.items():
+        if value is not None:
+            raise UsageProblem(f"--{option} does not go with --table, which has its own", "leave it out")
+    if len(runs) > 1:
+        raise UsageProblem("--table is made of one run", "name one")
+    run = runs[0] if runs else None
+    ladder = tuple(numbers(steps, "--steps", int, 2)) if steps else STEPS
+    settings = [Setting(run, "ddim", n, eta=eta) for eta in ETAS for n in ladder]
+    settings += [Setting(run, "ddpm,variance=large", n) for n in ladder]
+    wanted = ComparisonOptions(settings, against, features, 0, base)
+    return TableAsked(study.prepared(wanted), ladder, run, base)
+
+
+def run(asked: TableAsked, show: Show) -> TableFound:
+    """Draw all of table 1, then send images to noise and back."""
+    compared = study.run(asked.comparison, show)
+    unseen, model = asked.comparison.reference.unseen_from(0, RETURNED), asked.comparison.jobs[0].model
+    images, conditions = unseen.take(range(len(unseen)))
+    prepared = prepared_for_inversion(model.target, replace(asked.base, sampler="ddim", label=None))
+    if CLASS in conditions and model.items.classes == unseen.classes:
+        told = {CLASS: conditions[CLASS]}
+        prepared = replace(prepared, job=replace(prepared.job, conditions=told))
+    length = prepared.model.schedule.length or max(RETURNS)
+    ladder = [n for n in RETURNS if n <= length]
+    returns = {}
+    with show.progress("to noise and back", sum(ladder), "steps") as bar:
+        for trip in round_trips(prepared, images, ladder):
+            returns[trip.steps] = trip.error
+            bar.update(sum(returns))
+    return TableFound(compared, returns)
+
+
+def fill(made: Lesson, asked: TableAsked, found: TableFound) -> None:
+    """Both tables beside the paper's, the trends, the figure."""
+    ours, errors = _cells(asked, found)
+    kept = trends(asked.steps, ours, found)
+    made.document = {
+        **report.document(asked.comparison, found.compared),
+        "table_1": {"steps": list(asked.steps), "ours": ours, "errors": errors, "paper": PAPER_1},
+        "table_2": {"ours": found.returns, "paper": PAPER_2},
+        "trends": [trend._asdict() for trend in kept],
+    }
+    made.lines = [*_table_1(asked, ours, errors), "", *_table_2(found), "", *_said(kept)]
+    made.seen = f"{sum(t.holds for t in kept)} of {len(kept)} trends of the paper hold for this model."
+    made.leads = "With few steps fresh noise has no time to be removed again: so DDIM takes none."
+    made.next = f"diffcli compare {asked.comparison.jobs[0].model.target} --samplers ddim,dpmpp-2m,ipndm"
+    figure = table_figure(asked.steps, ours, PAPER_1, found.returns, PAPER_2)
+    write_figure(figure, made.figure("table-ddim.png"))
+
+
+def _cells(asked: TableAsked, found: TableFound) -> tuple[dict[str, dict[int, float]], dict[str, dict[int, float]]]:
+    """Distances and standard errors, by eta and steps."""
+    ours: dict[str, dict[int, float]] = {name: {} for name in PAPER_1}
+    errors: dict[str, dict[int, float]] = {name: {} for name in PAPER_1}
+    for one in found.compared.settings:
+        name = LARGE if one.setting.eta is None else f"{one.setting.eta:g}"
+        ours[name][one.prepared.job.steps] = one.frechet
+        errors[name][one.prepared.job.steps] = one.error
+    return ours, errors
+
+
+def trends(steps: Sequence[int], ours: Mapping[str, Mapping[int, float]], found: TableFound) -> list[Trend]:
+    """What both tables claim, held against ours."""
+    few, many = min(steps), max(steps)
+    place = {(row.setting.eta, row.prepared.job.steps): i for i, row in enumerate(found.compared.settings)}
+
+    def larger(a: float | None, b: float | None, n: int) -> tuple[bool, str]:
+        i, j = place[a, n], place[b, n]
+        rows, error = found.compared.settings, found.compared.errors[i, j].item()
+        gap = rows[i].frechet - rows[j].frechet
+        return gap > 2 * error, f"{gap:+.3g} ± {error:.2g}"
+
+    result = []
+    for a, b, names in ((1.0, 0.0, ("1", "0")), (None, 1.0, (LARGE, "1"))):
+        holds, seen = larger(a, b, few)
+        result.append(Trend(f"at {few} steps eta {names[0]} is worse than eta {names[1]}", holds, seen))
+    if few < many:
+        gaps = [ours["1"][n] - ours["0"][n] for n in (few, many)]
+        result.append(
+            Trend(
+                "the gap between eta 1 and 0 shrinks with more steps",
+                gaps[1] < gaps[0],
+                f"{gaps[0]:.3g} to {gaps[1]:.3g}",
+            )
+        )
+        ends = ours["0"][few], ours["0"][many]
+        result.append(Trend("more steps of eta 0 are better", ends[1] < ends[0], f"{ends[0]:.3g} to {ends[1]:.3g}"))
+        ends = ours[LARGE][few], ours[LARGE][many]
+        result.append(
+            Trend(
+                f"{LARGE} gains most from more steps",
+                ends[0] - ends[1] > max(ours[name][few] - ours[name][many] for name in ours if name != LARGE),
+                f"{ends[0]:.3g} to {ends[1]:.3g}",
+            )
+        )
+    errors = list(found.returns.values())
+    falls = all(b < a for a, b in zip(errors, errors[1:], strict=False))
+    result.append(Trend("an image comes back better with more steps", falls, f"{errors[0]:.2g} to {errors[-1]:.2g}"))
+    return result
+
+
+def _table_1(
+    asked: TableAsked, ours: Mapping[str, Mapping[int, float]], errors: Mapping[str, Mapping[int, float]]
+) -> list[str]:
+    wanted, count = asked.comparison.wanted, asked.comparison.jobs[0].count
+    head = f"table 1: Fréchet distance in {wanted.encoder} features of {count} samples; (the paper's FID, CIFAR-10)"
+    rows = [
+        [
+            eta,
+            *(
+                f"{ours[eta][n]:.3g} ± {errors[eta][n]:.2g} ({PAPER_1[eta].get(n, float('nan')):.4g})"
+                for n in asked.steps
+            ),
+        ]
+        for eta in ours
+    ]
+    return [head, *table(["eta", *(f"S = {n}" for n in asked.steps)], rows, right=range(1, len(asked.steps) + 1))]
+
+
+def _table_2(found: TableFound) -> list[str]:
+    head = f"table 2: squared error per value of {RETURNED} images, to noise and back; (the paper, CIFAR-10)"
+    cells = [f"{error:.2g} ({PAPER_2[n]:g})" for n, error in found.returns.items()]
+    heads = ["steps", *(str(n) for n in found.returns)]
+    return [head, *table(heads, [["error", *cells]], right=range(1, len(heads)))]
+
+
+def _said(kept: Sequence[Trend]) -> list[str]:
+    return [f"{'holds' if trend.holds else 'does not hold'}: {trend.claim} ({trend.seen})" for trend in kept]

@@ -1,0 +1,169 @@
+"""What is written and said of a comparison: table, figures, verdict, and what each run remembers of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from diffcli.console.results import Lesson
+from diffcli.console.show import table
+from diffcli.data.dataset import to_unit
+from diffcli.evaluation.comparison.study import NEAR, TRUTH, Compared, Comparison, ComparisonFound
+from diffcli.pictures.comparison import Dot, comparison_figure, sheet_figure
+from diffcli.pictures.figures import write_figure
+from diffcli.runs.records import write_comparison
+
+SHOWN = 8  # images of each setting
+MOST_ROWS = 24  # settings on the sheet
+
+
+def fill(made: Lesson, study: Comparison, found: ComparisonFound) -> None:
+    """Document, lines, figures, and the sentence that says which to use."""
+    made.document = document(study, found)
+    made.lines = [_head(study, found), *_table(found)]
+    made.seen = verdict(found)
+    made.leads = "Numbers of one table share data, features, count and start noise; those of two tables need not."
+    best = found.settings[found.best]
+    made.next = f"diffcli sample {best.prepared.model.target} --auto" + " --class all" * bool(
+        best.agreement is not None
+    )
+    dots = [Dot(_series(one), one.drawn.seconds, one.frechet, one.error, _label(one)) for one in found.settings]
+    title = f"{_of(study)}: quality against time, {study.jobs[0].count} samples each"
+    write_figure(
+        comparison_figure(title, dots, found.floor, dots[found.best], found.encoder.name), made.figure("compare.png")
+    )
+    shown = _for_the_sheet(found)
+    rows = [list(to_unit(one.drawn.first[:SHOWN])) for one in shown]
+    names = [f"{_row_name(one)}\n{one.frechet:.3g}" for one in shown]
+    write_figure(
+        sheet_figure(f"{_of(study)}: the same start noise, the distance below each name", rows, names),
+        made.figure("sheet.png"),
+    )
+
+
+def remember(study: Comparison, found: ComparisonFound) -> None:
+    """Keep in each run what was found of its own settings, with the one that `sample --auto` is to take."""
+    whole = document(study, found)
+    for target in dict.fromkeys(one.prepared.model.target for one in found.settings if one.prepared.model.trained):
+        own = [row for row in whole["settings"] if row["run"] == target]
+        values = [i for i, one in enumerate(found.settings) if one.prepared.model.target == target]
+        lowest = min(values, key=lambda i: found.settings[i].frechet)
+        good = [
+            i for i in values
+            if found.settings[i].frechet - found.settings[lowest].frechet <= NEAR * found.errors[i, lowest].item()
+        ]  # fmt: skip
+        best = min(good, key=lambda i: (found.settings[i].drawn.evaluations, found.settings[i].frechet))
+        write_comparison(Path(target), whole | {"settings": own, "best": _row(found.settings[best])})
+
+
+def document(study: Comparison, found: ComparisonFound) -> dict[str, Any]:
+    """For --json and metrics.json."""
+    against = study.reference
+    return {
+        "settings": [_row(one) for one in found.settings],
+        "best": _row(found.settings[found.best]),
+        "lowest": _row(found.settings[found.lowest]),
+        "verdict": verdict(found),
+        "floor": found.floor,
+        "protocol": {
+            "features": found.encoder.name, "digest": found.encoder.digest, "accuracy": found.encoder.accuracy,
+            "preprocessing": found.encoder.preprocessing, "data": against.name, "split": against.split,
+            "real": len(against.real), "generated": study.jobs[0].count, "weights": study.options[0].weights,
+            "seed": study.options[0].seed, "truth": "-".join(map(str, TRUTH)) if study.wanted.truth else None,
+            "bits": 8,
+        },
+    }  # fmt: skip
+
+
+def _row(one: Compared) -> dict[str, Any]:
+    job, setting = one.prepared, one.setting
+    return {
+        "run": job.model.target,
+        "checkpoint": job.model.name,
+        "sampler": setting.sampler,
+        "steps": job.job.steps,
+        "grid": job.grid,
+        "eta": setting.eta,
+        "guidance": job.guidance if job.job.conditions else None,
+        "start": setting.start,
+        "evaluations": one.drawn.evaluations,
+        "seconds": one.drawn.seconds,
+        "frechet": one.frechet,
+        "bias": one.bias,
+        "error": one.error,
+        "behind": one.behind,
+        "behind_error": one.behind_error,
+        "class_agreement": one.agreement,
+        "recall": one.recall,
+        "off": one.off,
+    }
+
+
+def verdict(found: ComparisonFound) -> str:
+    """The cheapest setting that is as good as the best, in a sentence."""
+    best, lowest = found.settings[found.best], found.settings[found.lowest]
+    cost = f"{best.drawn.evaluations:g} evaluations"
+    if found.best == found.lowest:
+        return f"Take {_label(best)}: {cost}, the smallest distance, and nothing cheaper is within two standard errors."
+    return (
+        f"Take {_label(best)}: {cost}; its distance of {best.frechet:.3g} is within two standard errors of the "
+        f"smallest, {lowest.frechet:.3g} of {_label(lowest)} with {lowest.drawn.evaluations:g}."
+    )
+
+
+def _label(one: Compared) -> str:
+    steps = f" {one.prepared.job.steps}" if one.setting.steps else ""
+    return f"{one.setting.sampler}{steps}{one.setting.title.removeprefix(one.setting.sampler)}"
+
+
+def _row_name(one: Compared) -> str:
+    """In a column of names: a part a line."""
+    return _label(one).replace(", ", "\n")
+
+
+def _series(one: Compared) -> str:
+    """What the dots of one line have in common: all but the number of steps."""
+    return f"{Path(one.prepared.model.target).name} {one.setting.title}"
+
+
+def _of(study: Comparison) -> str:
+    names = dict.fromkeys(Path(job.model.target).name for job in study.jobs)
+    return ", ".join(names)
+
+
+def _head(study: Comparison, found: ComparisonFound) -> str:
+    return (
+        f"{study.jobs[0].count} samples of each setting against {len(study.reference.real)} of {study.reference.name}, "
+        f"{study.reference.split}; {found.encoder.name} features; as many real images have {found.floor:.3g}"
+    )
+
+
+def _table(found: ComparisonFound) -> list[str]:
+    """A row per setting, the cheapest first; * is the one to take."""
+    many = len({one.prepared.model.target for one in found.settings}) > 1
+    heads = ["setting", "eval.", "time", "distance", "agree", "recall", "off"]
+    rows = []
+    for place in sorted(range(len(found.settings)), key=lambda i: _order(found.settings[i])):
+        one = found.settings[place]
+        name = (f"{Path(one.prepared.model.target).name} " if many else "") + _label(one)
+        rows.append(
+            [
+                name + " *" * (place == found.best), f"{one.drawn.evaluations:g}", f"{one.drawn.seconds:.1f} s",
+                f"{one.frechet:.3g} ± {one.error:.2g}",
+                "" if one.agreement is None else f"{one.agreement:.1%}", f"{one.recall:.2f}",
+                "" if one.off is None else f"{one.off:.3f}",
+            ]
+        )  # fmt: skip
+    return table(heads, rows, right=(1, 2, 3, 4, 5, 6), wraps=(0,))
+
+
+def _order(one: Compared) -> tuple[float, float]:
+    return one.drawn.evaluations, one.frechet
+
+
+def _for_the_sheet(found: ComparisonFound) -> Sequence[Compared]:
+    """The settings in the order of the table, if they are too many the cheapest and the best of them."""
+    ordered = sorted(found.settings, key=_order)
+    if len(ordered) <= MOST_ROWS:
+        return ordered
+    kept = sorted(ordered, key=lambda one: one.frechet)[:MOST_ROWS]
+    return [one for one in ordered if one in kept]

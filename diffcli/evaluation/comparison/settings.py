@@ -1,0 +1,115 @@
+"""What is compared: every way to draw that the options ask for, from the same start noise."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from diffcli import specs
+from diffcli.core.diffusion.samplers import SAMPLERS
+from diffcli.errors import UsageProblem
+from diffcli.sampling.gridfile import SUFFIX
+from diffcli.sampling.prepare import SamplingOptions
+
+MOST_SETTINGS = 500
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to draw.
+
+    run:      whose model, as it was named
+    sampler:  with parameters perhaps
+    steps:    None where the grid is a file
+    grid:     None is the sampler's usual one
+    eta:      None of samplers that have none
+    start:    what the first evaluations are replaced by; None is nothing
+    """
+
+    run: str | None
+    sampler: str
+    steps: int | None
+    grid: str | None = None
+    eta: float | None = None
+    guidance: float | None = None
+    start: str | None = None
+
+    def options(self, base: SamplingOptions) -> SamplingOptions:
+        """How `prepare` is asked for it; seed, count, classes and weights are those of `base`."""
+        own = {} if self.eta is None else {"eta": self.eta}
+        return replace(
+            base, sampler=self.sampler, steps=self.steps, grid=self.grid, guidance=self.guidance, start=self.start,
+            options=own,
+        )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """What to call it in a table of one run."""
+        parts = [self.sampler]
+        parts += [f"eta {self.eta:g}"] if self.eta is not None else []
+        parts += [Path(self.grid).stem] if self.grid else []
+        parts += [f"guidance {self.guidance:g}"] if self.guidance is not None else []
+        parts += [f"start {self.start}"] if self.start else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The lists that the options give; every combination that makes sense is compared."""
+
+    samplers: Sequence[str]
+    steps: Sequence[int]
+    grids: Sequence[str | None] = (None,)
+    etas: Sequence[float | None] = (None,)
+    guidances: Sequence[float | None] = (None,)
+    starts: Sequence[str | None] = (None,)
+
+
+def settings(runs: Sequence[str | None], asked: Asked) -> list[Setting]:
+    """All combinations: eta for samplers that have it only, and one number of steps for a grid from a file.
+
+    Raises UsageProblem for too many of them, and for an eta that no sampler takes.
+    """
+    found: dict[Setting, None] = {}
+    takers = [sampler for sampler in asked.samplers if _has_eta(sampler)]
+    if any(eta is not None for eta in asked.etas) and not takers:
+        raise UsageProblem("--eta belongs to none of these samplers", "add ddim, or leave it out")
+    for run, sampler, grid, guidance, start in itertools.product(
+        runs, asked.samplers, asked.grids, asked.guidances, asked.starts
+    ):
+        from_file = grid is not None and grid.endswith(SUFFIX)
+        for steps in (None,) if from_file else asked.steps:
+            for eta in asked.etas if sampler in takers else (None,):
+                found[Setting(run, sampler, steps, grid, eta, guidance, start)] = None
+    if len(found) > MOST_SETTINGS:
+        raise UsageProblem(f"{len(found)} settings are too many to compare", f"ask for {MOST_SETTINGS} at most")
+    return list(found)
+
+
+def _has_eta(sampler: str) -> bool:
+    name, own = specs.parameters({k: s.walk for k, s in SAMPLERS.items()}, sampler, "sampler")
+    return "eta" in SAMPLERS[name].options and "eta" not in own
+
+
+def specs_of(text: str) -> list[str]:
+    """ "ddim,eta=0.5,unipc" -> ["ddim,eta=0.5", "unipc"]: what has a = belongs to the name before it."""
+    found: list[str] = []
+    for part in text.split(","):
+        if "=" in part and found:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return list(dict.fromkeys(found))
+
+
+def numbers(text: str, option: str, kind: type[int] | type[float], least: float) -> list[Any]:
+    """ "5,10,20" -> the numbers; raises UsageProblem."""
+    try:
+        found = [kind(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(least <= value < float("inf") for value in found):
+        what = "whole numbers" if kind is int else "numbers"
+        raise UsageProblem(f"{option} takes {what} from {least:g} on, with commas between; not {text}")
+    return found

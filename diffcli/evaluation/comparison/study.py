@@ -1,0 +1,238 @@
+"""A comparison of ways to draw: distances with paired errors, classes, recall, cost, and the cheapest good one."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from diffcli.console.show import Show
+from diffcli.data.dataset import to_unit
+from diffcli.data.kinds import CLASS
+from diffcli.errors import UsageProblem
+from diffcli.evaluation.comparison.drawing import LOOKED_AT, Drawing, drawings
+from diffcli.evaluation.comparison.settings import Setting
+from diffcli.evaluation.features.encoders import Encoder, encoder
+from diffcli.evaluation.features.extraction import cached_features, features
+from diffcli.evaluation.quality.conditions import read_classes
+from diffcli.evaluation.quality.judged import model_to_judge, prepared_to_judge
+from diffcli.evaluation.quality.measures import FEW_REPEATS, REPEATS, WIDE, RealFeatures, check_enough
+from diffcli.evaluation.quality.reference import Reference, reference
+from diffcli.metrics.coverage import coverage
+from diffcli.metrics.resampling import PairedDifferences, frechet_differences, frechet_resampled
+from diffcli.runs.loading import load_trained
+from diffcli.sampling.exact_models import PREFIX
+from diffcli.sampling.models import Model
+from diffcli.sampling.prepare import Prepared, SamplingOptions
+from diffcli.system import device as devices
+from diffcli.system.text import duration
+
+COUNT = 500  # samples of each setting, unless told
+TRUTH = ("heun", 256)  # the walk that others are held against image by image
+PROBED = 640  # evaluations of single images after which the time is told
+NEAR = 2.0  # standard errors of a paired difference within which a setting is as good as the best
+
+
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """What is asked for.
+
+    against:  DATASET[:SPLIT]; None is what the runs were trained on
+    truth:    images that are held against the finest walk; 0 for none
+    base:     seed, count, classes, weights and the rest that all settings share
+    """
+
+    settings: Sequence[Setting]
+    against: str | None = None
+    encoder: str = "judge"
+    truth: int = 32
+    base: SamplingOptions = field(default_factory=SamplingOptions)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Jobs to compare, and by what."""
+
+    wanted: ComparisonOptions
+    reference: Reference
+    models: Mapping[str | None, Model]
+    jobs: Sequence[Prepared]
+    options: Sequence[SamplingOptions]
+    size: int
+
+    @property
+    def evaluations(self) -> int:
+        """Of the network, for all that is to be drawn; adaptive walks not counted."""
+        return sum(prepared.job.cost()[0] * prepared.count for prepared in self.jobs)
+
+
+class Compared(NamedTuple):
+    """A setting with what was measured; None where it does not apply.
+
+    frechet, bias, error:  the distance, what its count adds to it, and its standard error
+    behind, behind_error:  how much larger it is than the smallest, and the standard error of that paired difference
+    off:                   root mean squared difference from the finest walk, image by image, values in [-1, 1]
+    """
+
+    setting: Setting
+    prepared: Prepared
+    drawn: Drawing
+    frechet: float
+    bias: float
+    error: float
+    behind: float
+    behind_error: float
+    agreement: float | None
+    recall: float
+    off: float | None
+
+
+@dataclass(frozen=True)
+class ComparisonFound:
+    """All settings in the order in which they were asked for, and which of them to use.
+
+    floor:   the distance of as many unseen real images
+    lowest:  place of the setting with the smallest distance
+    best:    place of the cheapest that is within two standard errors of it
+    """
+
+    encoder: Encoder
+    settings: list[Compared]
+    floor: float
+    lowest: int
+    best: int
+    errors: Tensor
+
+
+def prepared(wanted: ComparisonOptions) -> Comparison:
+    """Everything about the comparison checked.
+
+    Raises UsageProblem for runs whose numbers cannot be ranked: of other data, or of images unlike each other.
+    """
+    runs = list(dict.fromkeys(setting.run for setting in wanted.settings))
+    spec, size = _common(runs, wanted.against)
+    against = reference(spec, wanted.base.data, size)
+    base = wanted.base if wanted.base.count else replace(wanted.base, count=COUNT)
+    options = [setting.options(base) for setting in wanted.settings]
+    models = {run: model_to_judge(run, base, against) for run in runs}
+    jobs = [prepared_to_judge(s.run, o, against, models[s.run]) for s, o in zip(wanted.settings, options, strict=True)]
+    return Comparison(wanted, against, models, jobs, options, size)
+
+
+def _common(runs: Sequence[str | None], against: str | None) -> tuple[str, int]:
+    """The data set that all runs were trained on, and the size of its images."""
+    trained: dict[tuple[str, int], str] = {}
+    for run in runs:
+        if run is not None and run.startswith(PREFIX):
+            continue
+        recipe = load_trained(run, device=torch.device("cpu")).recipe
+        trained.setdefault((recipe.data.name, recipe.data.size), run or "the newest run")
+    if len(trained) > 1:
+        (a, b), (of_a, of_b) = list(trained.values())[:2], [name for name, _ in trained][:2]
+        raise UsageProblem(
+            f"numbers of unlike protocol are not ranked: {a} was trained on {of_a}, {b} on {of_b}",
+            "compare runs of the same data",
+        )
+    if against is not None:
+        return against, next(iter(trained), ("", 0))[1]
+    if not trained:
+        raise UsageProblem("what are these images to be compared with?", "add --against DATASET")
+    return next(iter(trained))
+
+
+def run(study: Comparison, show: Show) -> ComparisonFound:
+    """Draw every setting that is not known yet, and measure all of them together."""
+    wanted, against, base = study.wanted, study.reference, study.options[0]
+    device = devices.pick(base.device)
+    judge = encoder(wanted.encoder, against.name, base.data, device, show, size=study.size)
+    count = base.count or COUNT
+    unseen = against.unseen_from(0, count)
+    for number, what in ((count, "samples"), (len(unseen), "unseen real images")):
+        check_enough(number, what, judge, ("frechet",), shrink=False)
+    real = RealFeatures.of(cached_features(judge, against.real, show))
+    floor = frechet_resampled(features(judge, unseen, show, "unseen real images"), real.moments, repeats=2).value
+    drawings = _drawn(study, judge, show)
+    truths = _truths(study, judge, show) if wanted.truth else {}
+    repeats = REPEATS if judge.dimensions <= WIDE else FEW_REPEATS
+    paired = frechet_differences([one.features for one in drawings], real.moments, repeats)
+    return _found(study, judge, drawings, truths, real, floor, paired)
+
+
+def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[Drawing]:
+    """The samples of every setting, behind one bar over all evaluations; how long it takes is told after the first."""
+    found: list[Drawing] = []
+    costs = [prepared.job.cost()[0] * prepared.count for prepared in study.jobs]
+    told = False
+    with show.progress("drawing", sum(costs), "evaluations") as bar:
+        for setting, job, options in zip(study.wanted.settings, study.jobs, study.options, strict=True):
+            before, since = sum(costs[: len(found)]), time.monotonic()
+            for share, drawn in drawings(job, setting, options, judge, show):
+                bar.update(before + round(share * costs[len(found)]), setting.title)
+                if not told and drawn is None and share * costs[len(found)] >= PROBED:
+                    told, speed = True, share * costs[len(found)] / (time.monotonic() - since)
+                    bar.note(f"time: about {duration((sum(costs) - before) / speed)}, {speed:.0f} evaluations/s")
+            assert drawn is not None
+            found.append(drawn)
+    return found
+
+
+def _truths(study: Comparison, judge: Encoder, show: Show) -> dict[tuple[str | None, float], Tensor]:
+    """Where the finest walk leads from the same start, by run and guidance: images [n, C, H, W]."""
+    sampler, steps = TRUTH
+    wanted: dict[tuple[str | None, float], Setting] = {}
+    for setting, job in zip(study.wanted.settings, study.jobs, strict=True):
+        wanted.setdefault((setting.run, job.guidance), Setting(setting.run, sampler, steps, guidance=setting.guidance))
+    found: dict[tuple[str | None, float], Tensor] = {}
+    base = replace(study.options[0], count=min(study.wanted.truth, LOOKED_AT, study.jobs[0].count), options={})
+    with show.progress(f"{sampler}, {steps} steps", len(wanted) * 100, "%") as bar:
+        for key, setting in wanted.items():
+            options = setting.options(base)
+            job = prepared_to_judge(setting.run, options, study.reference, study.models[setting.run])
+            for share, drawn in drawings(job, setting, options, judge, show):
+                bar.update(round(100 * (len(found) + share)))
+                if drawn is not None:
+                    truth = drawn.first
+            found[key] = truth
+    return found
+
+
+def _found(
+    study: Comparison, judge: Encoder, drawn: list[Drawing], truths: dict[tuple[str | None, float], Tensor],
+    real: RealFeatures, floor: float, paired: PairedDifferences,
+) -> ComparisonFound:  # fmt: skip
+    """Everything about every setting; the verdict."""
+    values = torch.tensor([one.value for one in paired.resampled], dtype=torch.float64)
+    lowest = int(values.argmin())
+    rows = []
+    for i, (setting, job, one) in enumerate(zip(study.wanted.settings, study.jobs, drawn, strict=True)):
+        known = real.some[: len(one.features)]
+        truth = truths.get((setting.run, job.guidance))
+        rows.append(
+            Compared(
+                setting, job, one, *paired.resampled[i], (values[i] - values[lowest]).item(),
+                paired.errors[i, lowest].item(), _agreement(study, judge, job, one),
+                coverage(known, one.features[: len(known)]).recall, _off(job, one, truth),
+            )
+        )  # fmt: skip
+    good = [i for i, row in enumerate(rows) if row.behind <= NEAR * row.behind_error]
+    best = min(good, key=lambda i: (rows[i].drawn.evaluations, rows[i].frechet))
+    return ComparisonFound(judge, rows, floor, lowest, best, paired.errors)
+
+
+def _agreement(study: Comparison, judge: Encoder, job: Prepared, drawn: Drawing) -> float | None:
+    """The share read as the class that was asked for."""
+    labels, real = job.job.conditions.get(CLASS), study.reference.real
+    if labels is None or real.labels is None or not set(job.model.items.classes) <= set(real.classes):
+        return None
+    asked = torch.tensor([real.classes.index(name) for name in job.model.items.classes])[labels]
+    reading = read_classes(judge, drawn.features, asked, real.labels)
+    return reading.agreement if reading else None
+
+
+def _off(job: Prepared, drawn: Drawing, truth: Tensor | None) -> float | None:
+    """How far the images are from those of the finest walk; of walks without fresh noise, which lead to one place."""
+    if truth is None or job.job.cost()[1]:
+        return None
+    return (to_unit(drawn.first[: len(truth)]) - to_unit(truth)).square().mean().sqrt().item()
