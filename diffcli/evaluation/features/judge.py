@@ -23,6 +23,7 @@ from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.system.text import duration
 
 VERSION = 1  # of network and training; a kept judge of another one is trained anew
+SHIPPED = Path(str(resources("diffcli.evaluation.features") / "shipped"))
 PROBED = (3, 13)  # steps whose time tells how long the training takes
 
 
@@ -62,7 +63,7 @@ def judge(reference: str, data: Path | None, device: torch.device, show: Show, *
     """
     train = images_of(reference, data, size)
     path = keeping.cache_file("judges", train.name, train.fingerprint)
-    found = shipped(train) or kept(path, show)
+    found = shipped(train, show) or kept(path, train, show)
     if found is None:
         found = trained(train, held_out(reference, train, data, size), device, show)
         keeping.keep(path, found.weights, found.about, show)
@@ -85,19 +86,16 @@ def held_out(reference: str, train: Dataset, data: Path | None, size: int) -> Da
     return test if test.shape == train.shape and (test.labels is None) == (train.labels is None) else None
 
 
-def shipped(train: Dataset) -> Judge | None:
+def shipped(train: Dataset, show: Show) -> Judge | None:
     """The judge of these very images that comes with the program, if one does."""
-    path = Path(str(resources("diffcli.evaluation.features") / "shipped" / f"{train.name}.safetensors"))
-    if not path.is_file():
-        return None
-    weights, about = read_checkpoint(path)
-    return Judge(weights, about) if about.get("fingerprint") == train.fingerprint else None
+    return kept(SHIPPED / f"{train.name}.safetensors", train, show)
 
 
-def kept(path: Path, show: Show) -> Judge | None:
-    """The judge of an earlier command; None where there is none that can be used."""
-    found = keeping.recalled(path, show)
-    return Judge(*found) if found and found[1].get("judge") == VERSION else None
+def kept(path: Path, train: Dataset, show: Show) -> Judge | None:
+    """The judge in a file; None where there is none, or none of these images and this version."""
+    weights, about = keeping.recalled(path, show) or ({}, {})
+    known = (about.get("judge"), about.get("fingerprint")) == (VERSION, train.fingerprint)
+    return Judge(weights, about) if known else None
 
 
 def trained(

@@ -3,11 +3,11 @@
 import contextlib
 import hashlib
 import importlib
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from diffcli.evaluation.features.encoder import Encoder
 
 BATCH = 16
 EXTRA = "pip install 'diffcli[torch-fidelity]'"
+OFFLINE = "put it there; diffcli does not download it"
 
 
 class Published(NamedTuple):
@@ -60,12 +61,12 @@ def library_encoder(name: str, device: torch.device) -> Encoder:
     """One of `LIBRARY`; raises EnvironmentProblem where torch-fidelity or the weights are not here. Fetches nothing."""
     published = LIBRARY[name]
     registry = _registry(name)
-    weights = _weights(name, published)
+    digest = _verified(_weights(name, published), published)
     with _offline(published):
         network = registry[published.registered](published.registered, [published.layer])
     return Encoder(
         name=name,
-        digest=_digest(weights),
+        digest=digest,
         dimensions=published.dimensions,
         preprocessing=f"8-bit colour (grey repeated), resized to {published.side}x{published.side} by torch-fidelity "
         "(bilinear as in TensorFlow 1, without antialiasing)",
@@ -79,48 +80,73 @@ def library_encoder(name: str, device: torch.device) -> Encoder:
 
 
 def _registry(name: str) -> Any:
+    """The networks that torch-fidelity has, by its names."""
     try:
         return importlib.import_module("torch_fidelity.registry").FEATURE_EXTRACTORS_REGISTRY
     except ModuleNotFoundError as error:
-        raise EnvironmentProblem(f"--features {name} needs torch-fidelity", f"it is an extra: {EXTRA}") from error
+        raise EnvironmentProblem(f"--features {name} needs the extra torch-fidelity", EXTRA) from error
+    except Exception as error:  # it imports torchvision: whatever a mismatch with torch leads to
+        raise EnvironmentProblem(f"torch-fidelity cannot be imported: {error}", EXTRA) from error
 
 
 def _weights(name: str, published: Published) -> Path:
-    """The file of weights; raises EnvironmentProblem with the place where it should be."""
+    """The file of weights; raises EnvironmentProblem with the place where it, or the code, should be."""
     hub = Path(torch.hub.get_dir())
-    weights = hub / "checkpoints" / published.weights
+    weights, code = hub / "checkpoints" / published.weights, hub / published.code
     if not weights.is_file():
         raise EnvironmentProblem(
-            f"the weights of {name} are not here: there is no {published.weights} in {weights.parent}",
-            "put the file there; diffcli does not download it",
+            f"the weights of {name} are not here: there is no {published.weights} in {weights.parent}", OFFLINE
         )
-    if published.code and not (hub / published.code).is_dir():
-        raise EnvironmentProblem(
-            f"the code of {name} is not here: there is no folder {published.code} in {hub}",
-            "put the repository there; diffcli does not download it",
-        )
+    if not code.is_dir():
+        raise EnvironmentProblem(f"the code of {name} is not here: there is no folder {code.name} in {hub}", OFFLINE)
     return weights
+
+
+def _verified(weights: Path, published: Published) -> str:
+    """16 hexadecimal digits of the file's sha256; raises EnvironmentProblem if it is not what it should be.
+
+    torch-fidelity reads it as a pickle, which could run code: so its name must have its checksum, as torch's hub gives
+    it, or torch must find nothing but weights in it.
+    """
+    with weights.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    told = re.search(r"-([0-9a-f]{8,64})\.", weights.name)
+    sound = checksum.startswith(told[1]) if told else _only_weights(weights)
+    if not sound:
+        raise EnvironmentProblem(f"{weights} is not the file of {published.title}", "delete it, or put it there again")
+    return checksum[:16]
+
+
+def _only_weights(path: Path) -> bool:
+    try:
+        torch.load(path, weights_only=True, map_location="cpu")
+    except Exception:  # UnpicklingError, EOFError, RuntimeError: whatever a file of something else leads to
+        return False
+    return True
 
 
 @contextlib.contextmanager
 def _offline(published: Published) -> Iterator[None]:
-    """Inside, torch.hub takes code from the disk without asking for its newest version."""
+    """Inside, torch's hub takes code from the disk without asking for its newest version, and fetches nothing."""
+    hub, code = torch.hub, str(Path(torch.hub.get_dir()) / published.code)
+    load = hub.load
 
     def refused(*_: Any, **__: Any) -> Any:
-        raise EnvironmentProblem(f"{published.title} is not here as a whole", "diffcli does not download it")
+        raise EnvironmentProblem(f"{published.title} is not here as a whole", OFFLINE)
 
-    load, code = torch.hub.load, str(Path(torch.hub.get_dir()) / published.code)
-    with (
-        mock.patch.object(torch.hub, "load", lambda _, *rest, **more: load(code, *rest, source="local", **more)),
-        mock.patch.object(torch.hub, "download_url_to_file", refused),
-        mock.patch.object(torch.hub, "urlopen", refused),
-    ):
+    instead = {
+        "load": lambda _, *rest, **more: load(code, *rest, source="local", **more),
+        "download_url_to_file": refused,
+        "urlopen": refused,
+    }
+    before = {name: getattr(hub, name) for name in instead}
+    try:
+        for name, function in instead.items():
+            setattr(hub, name, function)
         yield
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    finally:
+        for name, function in before.items():
+            setattr(hub, name, function)
 
 
 @torch.no_grad()
