@@ -7,10 +7,13 @@ from typing import Any
 from diffcli.console.results import Lesson
 from diffcli.console.show import table
 from diffcli.data.dataset import to_unit
-from diffcli.evaluation.comparison.study import NEAR, TRUTH, Compared, Comparison, ComparisonFound
+from diffcli.evaluation.comparison.study import TRUTH, Compared, Comparison, ComparisonFound
+from diffcli.evaluation.comparison.verdict import verdict_of
 from diffcli.pictures.comparison import Dot, comparison_figure, sheet_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.runs.records import write_comparison
+from diffcli.sampling.gridfile import SUFFIX
+from diffcli.system.files import write_atomically
 
 SHOWN = 8  # images of each setting
 MOST_ROWS = 24  # settings on the sheet
@@ -44,15 +47,21 @@ def remember(study: Comparison, found: ComparisonFound) -> None:
     """Keep in each run what was found of its own settings, with the one that `sample --auto` is to take."""
     whole = document(study, found)
     for target in dict.fromkeys(one.prepared.model.target for one in found.settings if one.prepared.model.trained):
-        own = [row for row in whole["settings"] if row["run"] == target]
-        values = [i for i, one in enumerate(found.settings) if one.prepared.model.target == target]
-        lowest = min(values, key=lambda i: found.settings[i].frechet)
-        good = [
-            i for i in values
-            if found.settings[i].frechet - found.settings[lowest].frechet <= NEAR * found.errors[i, lowest].item()
-        ]  # fmt: skip
-        best = min(good, key=lambda i: (found.settings[i].drawn.evaluations, found.settings[i].frechet))
-        write_comparison(Path(target), whole | {"settings": own, "best": _row(found.settings[best])})
+        own = [i for i, one in enumerate(found.settings) if one.prepared.model.target == target]
+        mine = [found.settings[i] for i in own]
+        errors = found.errors[own][:, own]
+        best = verdict_of([one.frechet for one in mine], errors, [one.drawn.evaluations for one in mine]).best
+        kept = _kept(Path(target), _row(mine[best]))
+        write_comparison(Path(target), whole | {"settings": [_row(one) for one in mine], "best": kept})
+
+
+def _kept(run: Path, row: dict[str, Any]) -> dict[str, Any]:
+    """The setting, its grid copied into the run if it is a file, so that it is found again."""
+    if not row["grid"].endswith(SUFFIX):
+        return row
+    path = run / f"grid{SUFFIX}"
+    write_atomically(path, Path(row["grid"]).read_bytes())
+    return row | {"grid": str(path)}
 
 
 def document(study: Comparison, found: ComparisonFound) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from diffcli.data.kinds import CLASS
 from diffcli.errors import UsageProblem
 from diffcli.evaluation.comparison.drawing import LOOKED_AT, Drawing, drawings
 from diffcli.evaluation.comparison.settings import Setting
+from diffcli.evaluation.comparison.verdict import verdict_of
 from diffcli.evaluation.features.encoders import Encoder, encoder
 from diffcli.evaluation.features.extraction import cached_features, features
 from diffcli.evaluation.quality.conditions import read_classes
@@ -32,7 +33,6 @@ from diffcli.system.text import duration
 COUNT = 500  # samples of each setting, unless told
 TRUTH = ("heun", 256)  # the walk that others are held against image by image
 PROBED = 640  # evaluations of single images after which the time is told
-NEAR = 2.0  # standard errors of a paired difference within which a setting is as good as the best
 
 
 @dataclass(frozen=True)
@@ -203,21 +203,19 @@ def _found(
     real: RealFeatures, floor: float, paired: PairedDifferences,
 ) -> ComparisonFound:  # fmt: skip
     """Everything about every setting; the verdict."""
-    values = torch.tensor([one.value for one in paired.resampled], dtype=torch.float64)
-    lowest = int(values.argmin())
+    values = [one.value for one in paired.resampled]
+    lowest, best = verdict_of(values, paired.errors, [one.evaluations for one in drawn])
     rows = []
     for i, (setting, job, one) in enumerate(zip(study.wanted.settings, study.jobs, drawn, strict=True)):
         known = real.some[: len(one.features)]
         truth = truths.get((setting.run, job.guidance))
         rows.append(
             Compared(
-                setting, job, one, *paired.resampled[i], (values[i] - values[lowest]).item(),
+                setting, job, one, *paired.resampled[i], values[i] - values[lowest],
                 paired.errors[i, lowest].item(), _agreement(study, judge, job, one),
                 coverage(known, one.features[: len(known)]).recall, _off(job, one, truth),
             )
         )  # fmt: skip
-    good = [i for i, row in enumerate(rows) if row.behind <= NEAR * row.behind_error]
-    best = min(good, key=lambda i: (rows[i].drawn.evaluations, rows[i].frechet))
     return ComparisonFound(judge, rows, floor, lowest, best, paired.errors)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from diffcli.console.show import Show
+from diffcli.core.randomness import keyed
 from diffcli.data import loading as datasets
 from diffcli.data.arrays import SUFFIXES as ARRAYS
 from diffcli.data.arrays import load_array
@@ -46,12 +47,13 @@ class Judged:
     made: dict[str, Any]
     run: Path | None = None
 
-    def first(self, count: int) -> "Judged":
-        """The first so many images."""
+    def some(self, count: int) -> "Judged":
+        """So many of the images, a random choice that is always the same; of no more all, as they are."""
         if count >= len(self.images):
             return self
-        asked = None if self.asked is None else self.asked[:count]
-        return replace(self, images=self.images.only(torch.arange(count)), asked=asked)
+        places = torch.randperm(len(self.images), generator=keyed(0, "some"))[:count]
+        asked = None if self.asked is None else self.asked[places]
+        return replace(self, images=self.images.only(places), asked=asked)
 
 
 def is_given(target: str | None) -> bool:

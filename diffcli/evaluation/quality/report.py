@@ -17,7 +17,6 @@ from diffcli.pictures.quality import ClassBars, NearPair, Point, quality_figure
 from diffcli.runs.records import write_evaluation
 
 HEADS = ["", "samples", "real", "error", "bias"]
-PAIRS = 10  # nearest pairs that are shown
 
 
 def fill(made: Lesson, study: QualityStudy, found: QualityFound) -> None:
@@ -114,8 +113,22 @@ def _copies(found: QualityFound, first: Judgement) -> dict[str, Any] | None:
     audit, near = found.copies, first.nearest
     if audit is None:
         return None
+    samples, held = audit.samples, audit.held
     return {
-        **audit.document,
+        "share": audit.share,
+        "flagged": audit.flagged,
+        "nearest_ratio": samples.ratio,
+        "held_ratio": held.ratio,
+        "copies": samples.copies / samples.count,
+        "held_copies": held.copies / held.count,
+        "identical": samples.identical / samples.count,
+        "distance": samples.distance,
+        "held_distance": held.distance,
+        "p_value": audit.p_value,
+        "noticeable": audit.noticeable,
+        "reason": audit.reason,
+        "audited": samples.count,
+        "nearest": [pair._asdict() | {"variant": str(pair.variant)} for pair in audit.pairs],
         "in_features": near._asdict() if near else None,
         "likelihood_divergence": {"value": first.unlikely, "floor": first.unlikely_floor},
     }
@@ -171,7 +184,7 @@ def _remarks(one: Judgement, study: QualityStudy) -> list[str]:
         lines.append(reads if encoder.judges else f"{reads}: it cannot tell classes apart, and is no judge")
     if one.floor.images < samples.images:
         lines.append(
-            f"the floor is that of {one.floor.images} images, for want of more: at {samples.images} it is lower"
+            f"the floor is that of {one.floor.images} images, for want of more; at {samples.images} it is lower"
         )
     return lines
 
@@ -180,10 +193,8 @@ def _figure_of(study: QualityStudy, found: QualityFound) -> Figure:
     """The four panels."""
     first, images, train = found.judgements[0], found.judged.images, study.reference.train
     pairs = []
-    for pair in found.copies.nearest[:PAIRS] if found.copies else ():
-        caption = f"d {pair.distance:.3g}\nratio {pair.ratio:.2f}" + (
-            f"\n{pair.transformation}" * bool(pair.transformation)
-        )
+    for pair in found.copies.pairs if found.copies else ():
+        caption = f"off {pair.distance:.3f}\nratio {pair.ratio:.2f}\n{str(pair.variant).replace(', ', chr(10))}"
         pairs.append(NearPair(images.take([pair.sample])[0][0], train.take([pair.training])[0][0], caption))
     points = []
     for one in found.judgements:

@@ -20,7 +20,7 @@ from diffcli.evaluation.quality.measures import Measures, RealFeatures, check_en
 from diffcli.evaluation.quality.reference import Reference, reference, shuffled
 from diffcli.metrics.distances import squared_distances
 from diffcli.metrics.likelihood_divergence import feature_likelihood_divergence
-from diffcli.metrics.memorisation import Audit, FeatureAudit, audit, nearest_in_features
+from diffcli.metrics.memorisation import Audit, FeatureNearness, audit, nearest_in_features
 from diffcli.runs.loading import load_trained
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.prepare import Prepared, SamplingOptions
@@ -111,7 +111,7 @@ class Judgement:
     classes_floor: ClassReading | None
     unlikely: float | None
     unlikely_floor: float | None
-    nearest: FeatureAudit | None
+    nearest: FeatureNearness | None
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def prepared(target: str | None, wanted: QualityOptions) -> QualityStudy:
     if subjects.is_given(target):
         assert target is not None
         judged = subjects.given(target, against, wanted.data)
-        study = QualityStudy(wanted, against, judged.first(wanted.sampling.count or len(judged.images)), None, size)
+        study = QualityStudy(wanted, against, judged.some(wanted.sampling.count or len(judged.images)), None, size)
     else:
         study = QualityStudy(
             wanted, against, None, subjects.prepared_to_judge(target, _counted(wanted.sampling), against), size
@@ -193,7 +193,7 @@ def _judgement(
     unlikely = unlikely_floor = nearest = None
     if "copies" in wanted.metrics:
         train = known if against.train is against.real else cached_features(encoder, against.train, show)
-        nearest = nearest_in_features(of_samples[:AUDITED], train, of_unseen[:AUDITED])
+        nearest = _nearest(of_samples[:AUDITED], train, of_unseen[:AUDITED], show)
         if len(judges) >= FEWEST_JUDGES:
             of_judges = features(encoder, judges, show, f"{encoder.name}: judges")
             unlikely, unlikely_floor = (_divergence(some, train, of_judges) for some in (of_samples, of_unseen))
@@ -212,16 +212,23 @@ def _divergence(samples: Tensor, train: Tensor, judges: Tensor) -> float:
     return feature_likelihood_divergence(some, train[fitted], judges)
 
 
+def _nearest(samples: Tensor, train: Tensor, unseen: Tensor, show: Show) -> FeatureNearness:
+    """The nearest training images in features, behind a bar."""
+    with show.progress("nearest in features", 100, "%") as bar:
+        for advance in nearest_in_features(samples, train, unseen):
+            bar.update(round(100 * advance[0] / advance[1]))
+    assert advance[2] is not None
+    return advance[2]
+
+
 def _copies(images: Dataset, unseen: Dataset, against: Reference, show: Show) -> Audit:
     """The audit in pixels, behind a bar."""
     samples, held = (part.take(range(min(len(part), AUDITED)))[0] for part in (images, unseen))
-    found = None
     with show.progress("looking for copies", 100, "%") as bar:
-        for done, total, result in audit(samples, against.train, held):
-            bar.update(round(100 * done / total))
-            found = result
-    assert found is not None
-    return found
+        for advance in audit(samples, against.train, held):
+            bar.update(round(100 * advance[0] / advance[1]))
+    assert advance[2] is not None
+    return advance[2]
 
 
 def _against(target: str | None, wanted: QualityOptions) -> tuple[str, int]:
