@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffcli.checks.check import Finding, check, near
 from diffcli.checks.evaluation.frechet import normal
+from diffcli.core.randomness import keyed
 from diffcli.metrics.distances import mind, sliced_error, sliced_wasserstein, squared_distances
 from diffcli.metrics.kernel_distance import kernel_distance
 
@@ -25,6 +26,18 @@ def discrepancy(x: list[list[float]], y: list[list[float]]) -> float:
     return within[0] / (n * (n - 1)) + within[1] / (m * (m - 1)) - 2 * between / (n * m)
 
 
+def without(points: Tensor, places: Tensor) -> list[list[float]]:
+    """The points [N, D] but for those at these places."""
+    return [row for place, row in enumerate(points.tolist()) if place not in places.tolist()]
+
+
+def jackknife_error(left: list[list[float]]) -> float:
+    """Of the estimates with one group left out, for each of two independent sets: (G - 1) / G Σ (θ - mean)², added."""
+    means = [sum(values) / len(values) for values in left]
+    squares = [sum((v - mean) ** 2 for v in values) for values, mean in zip(left, means, strict=True)]
+    return math.sqrt(sum((len(v) - 1) / len(v) * total for v, total in zip(left, squares, strict=True)))
+
+
 @check(
     "MMD² is a mean over pairs of different features, of either set, less twice that over mixed ones",
     "Gretton et al. 2012, eq. 3; Bińkowski et al. 2018, section 4",
@@ -35,6 +48,15 @@ def kernel_distance_by_hand() -> Iterator[Finding]:
         wanted = discrepancy(x.tolist(), y.tolist())
         yield near(f"{n} and {m}", wanted, kernel_distance(x, y).value, rel=1e-9)
         yield near(f"{n} and {m} in other blocks", wanted, kernel_distance(x, y, blocks=3).value, rel=1e-9)
+    x, y = normal(14, 2, seed=5), normal(11, 2, seed=6) + 1
+    parts = [torch.randperm(len(some), generator=keyed(0, "blocks")).tensor_split(3) for some in (x, y)]
+    left = [
+        [discrepancy(without(x, part), y.tolist()) for part in parts[0]],
+        [discrepancy(x.tolist(), without(y, part)) for part in parts[1]],
+    ]
+    yield near(
+        "error by leaving out a third of either", jackknife_error(left), kernel_distance(x, y, 3).error, rel=1e-9
+    )
     x, y = normal(6, 2, seed=3), normal(8, 2, seed=4) + 1
     found = kernel_distance(x, y, blocks=1000)  # at most half as many as features: pairs of x, and two or three of y
     yield near(
@@ -113,6 +135,13 @@ def sliced_closed_forms() -> Iterator[Finding]:
 
 @check("the sliced distance's standard error is the spread of its values", "Efron & Stein 1981; Miller 1974")
 def sliced_errors() -> Iterator[Finding]:
+    x, y = normal(23, 3, seed=33), normal(17, 3, seed=34) * 1.4
+    labels = [torch.randperm(len(some), generator=keyed(7, "groups", i)) % 4 for i, some in enumerate((x, y))]
+    left = [
+        [mind(x[labels[0] != group], y, 9, seed=7) for group in range(4)],
+        [mind(x, y[labels[1] != group], 9, seed=7) for group in range(4)],
+    ]
+    yield near("by leaving out groups", jackknife_error(left), sliced_error(x, y, 9, seed=7, groups=4), rel=1e-9)
     repeats = 150
     x, y = normal(repeats, 50, 2, seed=31), normal(repeats, 70, 2, seed=32) * 1.3 + 1
     values = torch.tensor([mind(p, q, projections=8) for p, q in zip(x, y, strict=True)], dtype=torch.float64)
