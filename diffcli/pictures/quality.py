@@ -78,18 +78,16 @@ def _bars(axes: Axes, bars: ClassBars) -> None:
 
 def _points(axes: Axes, points: Sequence[Point]) -> None:
     """Recall over precision, the unit square."""
-    for point in points:
+    for number, point in enumerate(points):
         colour = REAL if point.real else SAMPLES
-        axes.plot([point.precision], [point.recall], "o", color=colour, markersize=7)
-        axes.annotate(
-            point.name, (point.precision, point.recall), textcoords="offset points",
-            xytext=(-6, -10 if point.real else 6), ha="right", fontsize=7,
-        )  # fmt: skip
+        mark = "os^D"[number // 2 % 4]
+        axes.plot([point.precision], [point.recall], mark, color=colour, markersize=7, label=point.name, alpha=0.8)
     axes.set(xlim=(0, 1.04), ylim=(0, 1.04), aspect="equal")
     axes.set_xlabel("precision", fontsize=8)
     axes.set_ylabel("recall", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.set_title("like real images, and all of them?", fontsize=9)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 
 def _pairs(figure: FigureBase, pairs: Sequence[NearPair]) -> None:

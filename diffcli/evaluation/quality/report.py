@@ -198,9 +198,10 @@ def _figure_of(study: QualityStudy, found: QualityFound) -> Figure:
         pairs.append(NearPair(images.take([pair.sample])[0][0], train.take([pair.training])[0][0], caption))
     points = []
     for one in found.judgements:
-        for measures, name in ((one.floor, "real"), (one.samples, one.encoder.name)):
+        for measures, name in ((one.floor, "real"), (one.samples, "samples")):
             if measures.coverage:
-                points.append(Point(name, measures.coverage.precision, measures.coverage.recall, name == "real"))
+                label = f"{name} ({one.encoder.name})" if len(found.judgements) > 1 else name
+                points.append(Point(label, measures.coverage.precision, measures.coverage.recall, name == "real"))
     title = f"{study.name} against {study.reference.name}, {study.reference.split}"
     return quality_figure(title, images.take(range(min(40, len(images))))[0], len(images), pairs, _bars(first), points)
 
