@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from diffcli.core.randomness import keyed
-from diffcli.metrics.frechet import Moments, distance_of, frechet_distance, square_root
+from diffcli.metrics.frechet import Moments, distance_of, square_root
 
 
 class Resampled(NamedTuple):
@@ -52,16 +52,15 @@ def frechet_differences(
     if len(counts) != 1:
         raise ValueError(f"paired sets have one length, not {sorted(counts)}")
     root = square_root(reference.covariance)
-    drawn = torch.stack([_repeated(some, reference, root, repeats, seed) for some in features])
-    resampled = []
-    for some, again in zip(features, drawn, strict=True):
-        value = frechet_distance(Moments.of(some), reference)
-        resampled.append(Resampled(value, again.mean().item() - value, again.std().item()))
+    found = torch.stack([_distances(some, reference, root, repeats, seed) for some in features])
+    values, drawn = found[:, 0], found[:, 1:]
+    biases, errors = drawn.mean(1) - values, drawn.std(1)
+    resampled = [Resampled(*row) for row in torch.stack([values, biases, errors], dim=1).tolist()]
     return PairedDifferences(tuple(resampled), (drawn.unsqueeze(0) - drawn.unsqueeze(1)).std(dim=2))
 
 
-def _repeated(features: Tensor, reference: Moments, root: Tensor, repeats: int, seed: int) -> Tensor:
-    """The distances of `features`, drawn again so many times, from the reference, whose covariance has this root.
+def _distances(features: Tensor, reference: Moments, root: Tensor, repeats: int, seed: int) -> Tensor:
+    """The distance of features from the reference, whose covariance has this root, and those of them drawn again.
 
     With x about the mean of the reference and y = x A^½, the moments are sums that weigh each row by how often it was
     drawn: of x for the mean, |x|² for the trace, y yᵀ for A^½ B A^½.
@@ -69,9 +68,9 @@ def _repeated(features: Tensor, reference: Moments, root: Tensor, repeats: int, 
     count = len(features)
     centred = features.double() - reference.mean
     rooted, lengths = centred @ root, centred.square().sum(1)
-    found = torch.empty(repeats, dtype=torch.float64)
-    for i in range(repeats):
-        weights = _weights(count, seed, i)
+    found = torch.empty(1 + repeats, dtype=torch.float64)
+    for i in range(1 + repeats):
+        weights = _weights(count, seed, i - 1) if i else torch.ones(count, dtype=torch.float64)
         mean = weights @ centred / count
         gap, ends = mean.square().sum(), mean @ root
         trace = (weights @ lengths - count * gap) / (count - 1)
