@@ -34,8 +34,8 @@ def frechet_resampled(features: Tensor, reference: Moments, repeats: int = 100, 
     """The Fréchet distance of features [N, D] from a reference, with its bias and error (Efron 1979).
 
     The features are drawn again with replacement, the reference is held fixed: so bias and error are those of N alone,
-    and hold for this reference. The bias is estimated to first order in 1 / N, too small where N is not much larger
-    than D. `value - bias` estimates the distance at which a model would be of which all samples were known.
+    and hold for this reference. The bias is estimated to first order in 1 / N: for normal features it was a tenth too
+    small at N = 2 D, a twentieth at 32 D. `value - bias` estimates the distance of a model all of whose samples are known.
     """
     return frechet_differences([features], reference, repeats, seed).resampled[0]
 
