@@ -1,4 +1,4 @@
-"""Ordinary differential equations, by steps whose size follows the error."""
+"""Ordinary differential equations, by steps whose size follows the error: of a state as a whole, or of every item."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -48,11 +48,60 @@ def dormand_prince(
             yield t, state, refused
         else:
             refused += 1
-        change = SAFETY * error**-0.2 if error > 0 else LARGEST
-        step *= min(LARGEST if error < 1 else 1.0, max(SMALLEST, change)) if math.isfinite(error) else SMALLEST
+        step *= _change(error)
 
 
-def _advanced(value: Tensor, step: float, weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:
+def dormand_prince_each(
+    slope: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    start: float,
+    end: float,
+    *,
+    first: Tensor,
+    rtol: float,
+    atol: float,
+) -> Tensor:
+    """Where dx / dt = slope(t, x) leads the items of x [B, ...] from start to end, each by steps of its own; like x.
+
+    No item depends on the others, to the bit. Those that have arrived wait for the rest.
+
+    slope:  at times [B, 1, ..., 1], float64
+    first:  the slope at the start, like x
+
+    Raises ArithmeticError where the steps of an item become too small to go on.
+    """
+    way = 1.0 if end > start else -1.0
+    left = torch.full((len(x), *[1] * (x.dim() - 1)), abs(end - start), dtype=torch.float64, device=x.device)
+    scale = atol + rtol * x.abs()
+    step = 0.01 * _norms(x / scale) / _norms(first / scale)
+    step = torch.where(step.isfinite() & (step > 0), step, 1e-3)
+    while (left > 0).any():
+        step = torch.minimum(step, left)
+        t = end - way * left
+        if ((left > 0) & (t + step / 10 == t)).any():
+            raise ArithmeticError("the flow cannot be followed: the steps of an item became too small")
+        size, slopes = (way * step).to(x.dtype), [first]
+        for share, weights in STAGES:
+            ahead = _advanced(x, size, weights, slopes)
+            slopes.append(slope(end - way * (left - share * step), ahead))
+        scale = atol + rtol * torch.maximum(x.abs(), ahead.abs())
+        error = _norms(_advanced(0 * x, size, ERROR, slopes) / scale)
+        taken = (error < 1) & (left > 0)
+        x, first = torch.where(taken, ahead, x), torch.where(taken, slopes[-1], first)
+        left = torch.where(taken, left - step, left)
+        step = step * torch.tensor([_change(e) for e in error.flatten().tolist()]).to(step).reshape(step.shape)
+    return x
+
+
+def _change(error: float) -> float:
+    """By how much the step grows or shrinks after an error, in units of what is allowed."""
+    if not math.isfinite(error):
+        return SMALLEST
+    change = SAFETY * error**-0.2 if error > 0 else LARGEST
+    return min(LARGEST if error < 1 else 1.0, max(SMALLEST, change))
+
+
+def _advanced(value: Tensor, step: float | Tensor, weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:
     for weight, slope in zip(weights, slopes, strict=True):
         value = value + step * weight * slope
     return value
@@ -62,3 +111,8 @@ def _norm(parts: State, scale: State) -> float:
     """Root mean square of all numbers in units of their scale."""
     squares = [(part / s).double().square().flatten() for part, s in zip(parts, scale, strict=True)]
     return torch.cat(squares).mean().sqrt().item()
+
+
+def _norms(x: Tensor) -> Tensor:
+    """Root mean square of each item's numbers, float64, [B, 1, ..., 1]."""
+    return x.double().square().reshape(len(x), -1).mean(1).sqrt().reshape(-1, *[1] * (x.dim() - 1))

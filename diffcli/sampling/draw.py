@@ -14,13 +14,15 @@ from diffcli.sampling.prepare import Prepared, SamplingOptions
 class Samples(NamedTuple):
     """What was drawn.
 
-    x:       [count, ...] on the CPU
-    frames:  all items after each of the steps that are shown, and the levels there
+    x:            [count, ...] on the CPU
+    frames:       all items after each of the steps that are shown, and the levels there
+    evaluations:  of the network, mean over the items
     """
 
     x: Tensor
     frames: list[Tensor]
     levels: list[Level]
+    evaluations: float
 
 
 class Advance(NamedTuple):
@@ -35,23 +37,28 @@ def drawn(prepared: Prepared, batch: int, shown: Collection[int] = ()) -> Iterat
 
     shown:  numbers of the steps after which the items are kept
 
-    Raises DivergedProblem where some are not finite.
+    Raises DivergedProblem where some are not finite, or where an adaptive walk cannot go on.
     """
-    job, count = prepared.job, prepared.count
+    job, count, evaluations = prepared.job, prepared.count, 0
     kept: dict[int, list[Tensor]] = {step: [] for step in (*sorted(shown), job.steps)}
-    for part in job.draw(count, batch):
-        if part.step in shown:
-            kept[part.step].append(part.x.cpu())
-        if part.step == job.steps - 1:
-            kept[job.steps].append(part.x.cpu())
-        yield Advance(min(part.done, job.steps * count))
+    try:
+        for part in job.draw(count, batch):
+            evaluations = part.evaluations
+            if part.step in shown:
+                kept[part.step].append(part.x.cpu())
+            if part.step == job.steps - 1:
+                kept[job.steps].append(part.x.cpu())
+            yield Advance(min(part.done, job.steps * count))
+    except ArithmeticError as error:
+        raise DivergedProblem(str(error), "raise rtol and atol, or take another --sampler") from None
     *frames, x = (torch.cat(parts) for parts in kept.values())
     if lost := int((~x.flatten(1).isfinite().all(1)).sum()):
         raise DivergedProblem(
             f"{lost} of {count} {prepared.model.items.kind.name} are not finite: the walk or the model diverged",
             "take more --steps, another --grid or another --sampler",
         )
-    yield Advance(job.steps * count, Samples(x, frames, [job.levels[i + 1] for i in sorted(shown)]))
+    levels = [job.levels[i + 1] for i in sorted(shown)]
+    yield Advance(job.steps * count, Samples(x, frames, levels, evaluations / count))
 
 
 def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.guidance import GUIDANCE, clipped, thresholded
 from diffcli.core.diffusion.job import Job
 from diffcli.core.diffusion.samplers import SAMPLERS
-from diffcli.core.diffusion.walks import Sampler, Walk
+from diffcli.core.diffusion.walks import Option, Walk
 from diffcli.core.levels import CLEAN
 from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem, one_of
@@ -28,6 +28,9 @@ from diffcli.system import device as devices
 from diffcli.system.text import flag
 
 MOST_STEPS = 100_000
+
+FLAGS = ("eta", "variance", "churn", "churn_min", "churn_max", "churn_noise", "corrections", "snr")
+"""Options of samplers that are flags too; others stand behind the name only, as in deis,order=2."""
 
 RANGES = {
     # Least and most of the options that are numbers, beside those that belong to a sampler.
@@ -118,7 +121,12 @@ def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = N
         return _bounded(follow(denoise, guidance), clip, wanted.threshold)
 
     levels = [*(model.schedule(t) for t in times), CLEAN]
+    if sampler.timed and levels[0].alpha == 0:
+        raise UsageProblem(
+            f"{name} cannot begin in pure noise, in which {model.schedule_name} ends", "add --grid log-snr, or karras"
+        )
     begin = None if start is None else linear_begin(model, levels[0], wanted.seed, conditions, wanted.data)
+    walk = partial(walk, schedule=model.schedule) if sampler.timed else walk
     job = Job(model.denoise, levels, walk, model.items.shape, wanted.seed, conditions, where, steered, begin)
     return Prepared(job, model, name, count, guidance, grid, (*times.tolist(), 0.0))
 
@@ -157,16 +165,16 @@ def chosen(name: str, **options: Any) -> Walk:
             raise UsageProblem(
                 f"{flag(option)} does not belong to the sampler {name}", f"it belongs to {', '.join(takers)}"
             )
-        _check_option(sampler, option, value)
+        _check_option(sampler.options[option], flag(option) if option in FLAGS else f"{option} of {name}", value)
     return partial(sampler.walk, **given)
 
 
-def _check_option(sampler: Sampler, option: str, value: Any) -> None:
-    least, most, names = sampler.options[option]
+def _check_option(option: Option, called: str, value: Any) -> None:
+    least, most, names = option
     if names:
-        one_of(value, names, option)
+        one_of(value, names, called.removeprefix("--"))
     elif not least <= value <= most:
-        raise UsageProblem(f"{flag(option)} must be from {least} to {most:.10g}, not {value:g}")
+        raise UsageProblem(f"{called} must be from {least} to {most:.10g}, not {value:g}")
 
 
 def check_ranges(**options: float | None) -> None:

@@ -78,7 +78,7 @@ def conditions_on_the_way() -> Iterator[Finding]:
     levels = grids.levels(VP(), 3, "log-snr")
     told = {"label": torch.tensor([1.0, 2.0, 3.0])}
     for name, sampler in SAMPLERS.items():
-        *_, end = sampler(_summed, torch.zeros(3, 2, dtype=torch.float64), levels, **told)
+        *_, end = sampler.on(VP())(_summed, torch.zeros(3, 2, dtype=torch.float64), levels, **told)
         yield near(f"{name}, the end", told["label"].reshape(-1, 1).expand(3, 2), end.x, abs=1e-9)
     seen: list[str] = []
 

@@ -56,13 +56,14 @@ def samplers_keep_the_protocol(samplers: Samplers = SAMPLERS) -> Iterator[Findin
             draws.append(number)
             return torch.tensor([[0.3], [-0.7]], dtype=torch.float64) * (-1) ** number
 
-        one = list(sampler(LAW, x, levels, noise=noise))
+        walk = sampler.on(VP())
+        one = list(walk(LAW, x, levels, noise=noise))
         yield near(f"{name}, steps", 6, len(one))
         yield near(f"{name}, the end", one[-1].x0, one[-1].x, abs=1e-12)
         yield near(f"{name}, numbers of noise used twice", 0, len(draws) - len(set(draws)))
         used = list(draws)
         torch.manual_seed(0)
-        two = list(sampler(LAW, x, levels, noise=noise))
+        two = list(walk(LAW, x, levels, noise=noise))
         yield near(f"{name}, again", one[-1].x, two[-1].x)
         yield near(f"{name}, the same numbers again", 0, float(used != draws[len(used) :]))
         for key, option in sampler.options.items():

@@ -81,17 +81,27 @@ def churned_levels() -> Iterator[Finding]:
 def samplers_unless_told() -> Iterator[Finding]:
     steps = {
         "ddpm": 1000, "ddim": 50, "euler": 50, "euler-ancestral": 100, "heun": 18, "edm": 18, "dpmpp-2m": 20,
-        "dpmpp-sde": 25, "unipc": 20, "predictor-corrector": 500,
+        "dpmpp-sde": 25, "dpmpp-3m": 20, "unipc": 20, "ipndm": 20, "deis": 20, "ode": 2, "predictor-corrector": 500,
+        "annealed-langevin": 20, "euler-maruyama": 1000,
+    }  # fmt: skip
+    own = {
+        "heun": "karras", "edm": "karras", "ode": "karras", "ipndm": "quadratic", "deis": "quadratic",
+        "dpmpp-3m": "log-snr", "annealed-langevin": "log-snr",
     }  # fmt: skip
     ranges: dict[str, dict[str, tuple[float, float]]] = {
         "ddim": {"eta": (0, 1)},
         "dpmpp-2m": {"eta": (0, 1)},
         "edm": {"churn": (0, 1e6), "churn_min": (0, 1e6), "churn_max": (0, math.inf), "churn_noise": (0, 10)},
         "predictor-corrector": {"corrections": (0, 100), "snr": (0, 1)},
+        "annealed-langevin": {"corrections": (1, 1000), "snr": (0, 1)},
+        "dpmpp-3m": {"curvature": (0, 1)},
+        "ipndm": {"order": (1, 4)},
+        "deis": {"order": (1, 4)},
+        "ode": {"rtol": (1e-10, 1), "atol": (1e-10, 1)},
     }
     for name, count in steps.items():
         yield near(f"steps of {name}", count, SAMPLERS[name].steps)
-        yield near(f"{name} on Karras' grid", float(name in ("heun", "edm")), float(SAMPLERS[name].grid == "karras"))
+        yield near(f"grid of {name}", 1, float(SAMPLERS[name].grid == own.get(name, "trailing")))
     for name, options in ranges.items():
         for option, (least, most) in options.items():
             found = SAMPLERS[name].options[option]

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -89,28 +90,31 @@ class Mixture(Exact):
         self.means, self.stds = means.flatten(1), stds.double()
 
     def __call__(self, x: Tensor, level: Level, **_: Any) -> Prediction:
-        x0 = torch.cat([self._posterior(part, level)[0] for part in self._parts(x)]).reshape(x.shape)
+        x0 = torch.cat([self._posterior(*part)[0] for part in self._parts(x, level)]).reshape(x.shape)
         eps = (x.double() - level.alpha * x0) / level.sigma
         return Prediction(x0.to(x.dtype), eps.to(x.dtype))
 
     def log_density(self, x: Tensor, level: Level = CLEAN) -> Tensor:
-        return torch.cat([self._posterior(part, level)[1] for part in self._parts(x)])
+        return torch.cat([self._posterior(*part)[1] for part in self._parts(x, level)])
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         chosen = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         noise = torch.randn(count, self.means.shape[1], generator=generator, dtype=torch.float64)
         return (self.means[chosen] + self.stds[chosen].unsqueeze(1) * noise).reshape(count, *self.shape)
 
-    def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Rows [b, D], few enough that their distances to a block of means fit in memory."""
-        return x.flatten(1).double().split(max(1, BLOCK // self._chunk))
+    def _parts(self, x: Tensor, level: Level) -> Iterator[tuple[Tensor, Level]]:
+        """Rows [b, D] with their level, [] or [b, 1]: so few that their distances to a block of means fit in memory."""
+        rows = max(1, BLOCK // self._chunk)
+        for first in range(0, len(x), rows):
+            here = slice(first, first + rows)
+            yield x[here].flatten(1).double(), Level(*(v[here].flatten(1).double() if v.dim() else v for v in level))
 
     @property
     def _chunk(self) -> int:
         return min(len(self.means), 8192)
 
     def _posterior(self, x: Tensor, level: Level) -> tuple[Tensor, Tensor]:
-        """E[x0 | x] [b, D] and log p(x) [b], by a running log-sum-exp over blocks of components."""
+        """E[x0 | x] [b, D] and log p(x) [b], by a running log-sum-exp over blocks of components; level [] or [b, 1]."""
         alpha, sigma = level
         top = torch.full((len(x), 1), -math.inf, dtype=torch.float64)
         total, of_x, of_means = torch.zeros_like(top), torch.zeros_like(top), torch.zeros_like(x)

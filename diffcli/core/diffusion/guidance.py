@@ -53,17 +53,20 @@ def guided(
     low, high = interval
 
     def mixed(x: Tensor, level: Level, **cond: Any) -> Prediction:
-        if not low < level.sigma / level.alpha <= high:
+        ratio = level.sigma / level.alpha
+        inside = (low < ratio) & (ratio <= high)  # of each item, where the items have levels of their own
+        if not inside.any():
             return denoise(x, level, **cond)
         without = denoise(x, level, **{k: v for k, v in cond.items() if drop is not None and k not in drop})
-        if scale == 0:
+        if scale == 0 and inside.all():
             return without
         given = denoise(x, level, **cond)
         x0, eps = (u + scale * (c - u) for u, c in zip(without[:2], given[:2], strict=True))
-        if rescale == 0:
-            return Prediction(x0, eps, given.variance_fraction)
-        x0 = x0 * (1 - rescale + rescale * _spread(given.x0) / _spread(x0))
-        return Prediction(x0, (x - level.alpha * x0) / level.sigma, given.variance_fraction)
+        if rescale > 0:
+            x0 = x0 * (1 - rescale + rescale * _spread(given.x0) / _spread(x0))
+            eps = (x - level.alpha * x0) / level.sigma
+        x0, eps = (torch.where(inside.to(x.device), a, b) for a, b in zip((x0, eps), given[:2], strict=True))
+        return Prediction(x0, eps, given.variance_fraction)
 
     return mixed
 

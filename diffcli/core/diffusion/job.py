@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -22,16 +22,18 @@ def start_noise(seed: int, items: Sequence[int], shape: Sequence[int], level: Le
 class Drawing(NamedTuple):
     """How far a job is: a batch of its items after one of their steps.
 
-    first:  number of the first item in the batch
-    step:   the step that was taken, from 0
-    done:   steps of single items that the job has taken, all items together
-    x:      the batch, [B, ...]
+    first:        number of the first item in the batch
+    step:         the step that was taken, from 0
+    done:         steps of single items that the job has taken, all items together
+    x:            the batch, [B, ...]
+    evaluations:  of the network so far, of single items too
     """
 
     first: int
     step: int
     done: int
     x: Tensor
+    evaluations: int
 
 
 @dataclass(frozen=True)
@@ -75,20 +77,30 @@ class Job:
 
     def draw(self, count: int, batch: int = 0) -> Iterator[Drawing]:
         """Items 0 ... count - 1, a batch after the other (0 is the usual size), after every step of each batch."""
-        done = 0
+        done = evaluations = 0
         batch = batch or self.batch
+
+        def counted(x: Tensor, level: Level, **cond: Any) -> Prediction:
+            nonlocal evaluations
+            evaluations += len(x)
+            return self.network(x, level, **cond)
+
+        job = replace(self, network=counted)
         for first in range(0, count, batch):
             items = range(first, min(count, first + batch))
-            for number, step in enumerate(self.walk(items)):
+            for number, step in enumerate(job.walk(items)):
                 done += len(items)
-                yield Drawing(first, number, done, step.x)
+                yield Drawing(first, number, done, step.x, evaluations)
 
     def drawn(self, count: int, batch: int = 0) -> Tensor:
         """Items 0 ... count - 1, [count, ...] on the CPU."""
         return torch.cat([part.x.cpu() for part in self.draw(count, batch) if part.step == self.steps - 1])
 
     def cost(self) -> tuple[int, int]:
-        """Evaluations of the network and draws of noise per item, counted with a network that does nothing."""
+        """Evaluations of the network and draws of noise per item, counted with a network that does nothing.
+
+        The evaluations of an adaptive walk depend on the model; those that it took are in `Drawing`.
+        """
         evaluations = draws = 0
         nothing = torch.zeros(1, *self.shape, device=self.device)
 

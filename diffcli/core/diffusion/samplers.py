@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise
-from diffcli.core.diffusion.multistep import dpmpp, unipc
+from diffcli.core.diffusion.multistep import VARIABLES, deis, dpmpp, dpmpp_3m, ipndm, unipc
+from diffcli.core.diffusion.sde import euler_maruyama, probability_flow
 from diffcli.core.diffusion.walks import VARIANCES, Noise, Option, Sampler, Step, renoised, walk
 from diffcli.core.levels import Level, bridge
 from diffcli.core.processes.montecarlo.langevin import langevin_step
@@ -116,13 +117,41 @@ def predictor_corrector(
         yield Step(x, x0)
 
 
+@walk
+def annealed_langevin(
+    denoise: Denoise, x: Tensor, levels: Sequence[Level], noise: Noise, *, corrections: int = 50, snr: float = 0.2236
+) -> Iterator[Step]:
+    """Langevin steps at each level, x / alpha being kept from one to the next (Song & Ermon 2019, algorithm 1).
+
+    The steps are those of `predictor_corrector`. In the paper's units, h = 2 alpha_i there, they are of the size
+    4 (snr sigma)² = 2e-5 sigma² / sigma_L² with sigma_L = 0.01: snr is 0.2236. The last step is to the clean estimate
+    (Jolicoeur-Martineau et al. 2021, section 3.1), which leaves out the noise of the last level.
+
+    corrections:  Langevin steps at each level, T of the paper
+    snr:          of a Langevin step; its law has sigma² / (1 - snr²) for sigma² where the data are a point
+    """
+    for step, (t, s) in enumerate(pairwise(levels)):
+        for correction in range(corrections):
+            x0, eps, _ = denoise(x, t)
+            x = langevin_step(x, -eps / t.sigma, 4 * (snr * t.sigma) ** 2, noise(step * corrections + correction))
+        if t.alpha == 0 or s.sigma == 0:
+            x0 = denoise(x, t).x0
+            x = renoised(x, x0, t, s)
+        else:
+            x = s.alpha / t.alpha * x
+        yield Step(x, x0)
+
+
 _CHURN = {
     "churn": Option(0, 1e6), "churn_min": Option(0, 1e6), "churn_max": Option(0), "churn_noise": Option(0, 10),
 }  # fmt: skip
-_CORRECTIONS = {"corrections": Option(0, 100), "snr": Option(0, 1)}  # beyond snr 1 Langevin steps grow without end
+_SNR = Option(0, 1)  # beyond 1 Langevin steps grow without end
+_TOLERANCE = Option(1e-10, 1)
+_ORDER = Option(1, 4)
 
 SAMPLERS: dict[str, Sampler] = {
-    # heun and edm on their paper's own grid: on others the first steps may be too long for them
+    # heun and edm on their paper's own grid: on others the first steps may be too long for them. ipndm and deis are on
+    # that of their paper for VP, on which they were nearest to the flow
     "ddpm": Sampler(ddpm, 1000, separable=True, options={"variance": Option(names=tuple(VARIANCES))}),
     "ddim": Sampler(ddim, order=1, separable=True, options={"eta": Option(0, 1)}),
     "euler": Sampler(partial(ddim, eta=0.0), order=1, separable=True),
@@ -131,6 +160,20 @@ SAMPLERS: dict[str, Sampler] = {
     "edm": Sampler(edm, 18, "karras", order=2, options=_CHURN),
     "dpmpp-2m": Sampler(dpmpp, 20, order=2, options={"eta": Option(0, 1)}),
     "dpmpp-sde": Sampler(partial(dpmpp, eta=1.0), 25),
+    "dpmpp-3m": Sampler(dpmpp_3m, 20, "log-snr", order=3, options={"curvature": Option(0, 1)}),
     "unipc": Sampler(unipc, 20, order=3),
-    "predictor-corrector": Sampler(predictor_corrector, 500, separable=True, options=_CORRECTIONS),
+    "ipndm": Sampler(ipndm, 20, "quadratic", order=2, options={"order": _ORDER}),
+    "deis": Sampler(
+        deis, 20, "quadratic", order=4, options={"order": _ORDER, "variable": Option(names=tuple(VARIABLES))}
+    ),
+    "ode": Sampler(
+        probability_flow, 2, "karras", separable=True, options={"rtol": _TOLERANCE, "atol": _TOLERANCE}, adaptive=True
+    ),
+    "predictor-corrector": Sampler(
+        predictor_corrector, 500, separable=True, options={"corrections": Option(0, 100), "snr": _SNR}
+    ),
+    "annealed-langevin": Sampler(
+        annealed_langevin, 20, "log-snr", separable=True, options={"corrections": Option(1, 1000), "snr": _SNR}
+    ),
+    "euler-maruyama": Sampler(euler_maruyama, 1000, separable=True, timed=True),
 }

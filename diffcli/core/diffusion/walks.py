@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise
+from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Bridge, Level, bridge
 
 Noise = Callable[[int], Tensor]
@@ -90,9 +91,11 @@ class Sampler:
     """A walk with what goes with it. Flags, defaults, errors and checks read it here.
 
     steps, grid:  of a walk unless told, as in the paper
-    order:        of convergence where there is no fresh noise; None of a walk that always has some
+    order:        of convergence where there is no fresh noise; None of a walk that always has some, or is adaptive
     separable:    whether each step depends on its own two levels only, so that a walk may be taken step by step
     options:      of the walk, by name
+    timed:        whether the walk needs the schedule, too; it cannot begin in pure noise
+    adaptive:     whether the number of evaluations depends on the model
     """
 
     walk: Walk
@@ -101,6 +104,12 @@ class Sampler:
     order: int | None = None
     separable: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
+    timed: bool = False
+    adaptive: bool = False
 
     def __call__(self, *arguments: Any, **options: Any) -> Iterator[Step]:
         return self.walk(*arguments, **options)
+
+    def on(self, schedule: Schedule) -> Walk:
+        """The walk for levels of this schedule."""
+        return partial(self.walk, schedule=schedule) if self.timed else self.walk
