@@ -35,7 +35,7 @@ def frechet_resampled(features: Tensor, reference: Moments, repeats: int = 100, 
 
     The features are drawn again with replacement, the reference is held fixed: so bias and error are those of N alone,
     and hold for this reference. The bias is estimated to first order in 1 / N: for normal features it was a tenth too
-    small at N = 2 D, a twentieth at 32 D. `value - bias` estimates the distance of a model all of whose samples are known.
+    small at N = 2 D, a twentieth at 32 D. `value - bias` estimates the distance that endless samples would have.
     """
     return frechet_differences([features], reference, repeats, seed).resampled[0]
 
