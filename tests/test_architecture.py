@@ -30,7 +30,7 @@ FLOORS: dict[str, set[str]] = {
         "console", "core", "data", "errors", "evaluation", "metrics", "pictures", "runs", "sampling", "specs", "system",
         "training",
     },
-    "checks": {"core", "evaluation", "lessons", "metrics"},
+    "checks": {"core", "data", "evaluation", "lessons", "metrics"},
     "commands": {
         "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "plugins",
         "runs", "sampling", "specs", "system", "training",

@@ -199,6 +199,7 @@ class _Test(NamedTuple):
     kind: str
     groups: list[Nearness]
     p_value: float
+    alone: float  # the p-value against the held-out images without the training images
     flagged: bool
     noticeable: float | None
 
@@ -220,7 +221,7 @@ class _Test(NamedTuple):
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if middle <= count and flagged(middle) else (middle + 1, high)
-        return cls(kind, groups, p_values(some)[0], flagged(some), low / count if low <= count else None)
+        return cls(kind, groups, *p_values(some), flagged(some), low / count if low <= count else None)
 
     def reason(self) -> str:
         """One sentence."""
@@ -232,13 +233,16 @@ class _Test(NamedTuple):
             f"{n} of {group.count:,} {name}" for n, group, name in zip(rest, others, names, strict=False)
         )
         said = f"{some} of {samples.count:,} samples ({some / samples.count:.2%}) are {what} training images"
-        said = f"{said.replace('%', ' %')}, and so are {against}"
+        said = f"{said.replace('%', ' %')}, against {against}"
         if self.flagged:
             return f"{said}: more than chance allows (p = {self.p_value:.1g})"
         power = (
             "so few that no share of copies would have been noticed" if self.noticeable is None
             else f"copies would have been noticed from {100 * self.noticeable:.2g} % on"
         )  # fmt: skip
+        if self.p_value < SIGNIFICANT:
+            few = f"the held-out images alone are too few to say that it is no chance (p = {self.alone:.2g})"
+            return f"{said} (p = {self.p_value:.1g}); {few}; {power}"
         return f"{said}: no more than chance allows (p = {self.p_value:.2g}); {power}"
 
 

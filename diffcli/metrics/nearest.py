@@ -6,6 +6,7 @@ its energy by it, and what can be seen little. Large ones are reduced.
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ SIDE = 32  # pixels: larger images are reduced to this
 SMOOTHED = 16  # pixels of the shorter side, from which on images are smoothed
 LEAST = 4  # pixels of the shorter side, below which little is left inside: smaller images are enlarged
 
-CHUNK = 8192  # training images that are held at once
+CHUNK = 8192  # training images that are searched at once
+READ = 1 << 23  # values of images that are read at once
 BLOCK = 64  # images whose neighbours are looked for at once
 TILE = 1024  # training images of one matrix product: what comes out stays in the cache
 KEPT = 8  # candidates among a chunk, whose distances are computed
@@ -96,7 +98,7 @@ def nearest(
     """
     places = torch.arange(len(train)) if places is None else places
     left_out = places[:0] if left_out is None else left_out
-    queries = torch.cat([planes(some) for some in (*images.split(CHUNK), *_read(train, left_out))])
+    queries = torch.cat([planes(some) for some in (*images.split(_at_once(train)), *_read(train, left_out))])
     owners = _owners(train, left_out, len(images))
     directions = Directions.fitted(torch.cat([*map(inside, map(planes, _read(train, evenly(places, FITTED))))]))
     rows = torch.cat([directions.rows(views(some)) for some in queries.split(BLOCK)], 1)
@@ -161,9 +163,14 @@ def evenly(places: Tensor, most: int) -> Tensor:
     return places[torch.linspace(0, len(places) - 1, min(most, len(places))).round().long()]
 
 
+def _at_once(train: Dataset) -> int:
+    """How many images are read at once."""
+    return max(1, min(CHUNK, READ // math.prod(train.shape)))
+
+
 def _read(train: Dataset, places: Tensor) -> Iterator[Tensor]:
-    """The images at these places, a chunk at a time."""
-    return (train.take(some)[0] for some in places.split(CHUNK) if len(some))
+    """The images at these places, some at a time."""
+    return (train.take(some)[0] for some in places.split(_at_once(train)) if len(some))
 
 
 def _keys(images: Tensor) -> list[bytes]:
@@ -186,13 +193,22 @@ def _owners(train: Dataset, left_out: Tensor, first: int) -> dict[bytes, list[in
 def _chunks(train: Dataset, places: Tensor) -> Iterator[tuple[int, _Chunk]]:
     """How many images were read, and those of them that there were none like before."""
     seen: set[bytes] = set()
-    for some, images in zip(places.split(CHUNK), _read(train, places), strict=True):
-        new = {key: i for i, key in reversed([*enumerate(_keys(images))]) if key not in seen}
-        seen.update(new)
-        fresh = torch.tensor(sorted(new.values()), dtype=torch.long)
-        by_place = {i: key for key, i in new.items()}
-        if new:
-            yield len(some), _Chunk(some[fresh], inside(planes(images[fresh])), [by_place[i] for i in sorted(by_place)])
+    for some in places.split(CHUNK):
+        blocks = zip(some.split(_at_once(train)), _read(train, some), strict=True)
+        parts = [_fresh(chosen, images, seen) for chosen, images in blocks]
+        fresh, insides = (torch.cat(tensors) for tensors in zip(*(part[:2] for part in parts), strict=True))
+        chunk = _Chunk(fresh, insides, [key for part in parts for key in part.keys])
+        if chunk.keys:
+            yield len(some), chunk
+
+
+def _fresh(places: Tensor, images: Tensor, seen: set[bytes]) -> _Chunk:
+    """The images whose digests were not seen yet; they are now."""
+    new = {key: i for i, key in reversed([*enumerate(_keys(images))]) if key not in seen}
+    seen.update(new)
+    order = sorted(new, key=new.__getitem__)
+    fresh = torch.tensor([new[key] for key in order], dtype=torch.long)
+    return _Chunk(places[fresh], inside(planes(images))[fresh], order)
 
 
 # The search
