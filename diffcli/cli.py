@@ -13,10 +13,12 @@ from typer.core import TyperGroup
 
 from diffcli.commands import (
     ais,
+    compare,
     dae,
     data,
     draw,
     evaluate,
+    grid,
     info,
     langevin,
     likelihood,
@@ -35,7 +37,8 @@ from diffcli.errors import InterruptedProblem, Problem
 
 ORDER = (  # from first lessons to the daily tools
     "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
-    "train", "sample", "evaluate", "vlb", "likelihood", "visualize", "verify", "info", "data", "runs",
+    "train", "sample", "evaluate", "compare", "grid", "vlb", "likelihood",
+    "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
 
@@ -73,6 +76,8 @@ app.add_typer(dae.app, name="dae")
 app.add_typer(vae.app, name="vae")
 app.command()(score.score)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
+app.command()(grid.grid)
 app.command()(vlb.vlb)
 app.command()(likelihood.likelihood)
 app.command()(data.data)

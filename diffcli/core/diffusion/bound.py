@@ -126,23 +126,24 @@ def pair_table(kind: str, errors: Tensor, numbers: int, levels: Sequence[Level],
     return torch.where(later, nats, math.inf)
 
 
-def best_path(first: Tensor, steps: Tensor, last: Tensor, count: int) -> tuple[list[int], float]:
+def best_path(first: Tensor, steps: Tensor, last: Tensor, count: int, discount: float = 1.0) -> tuple[list[int], float]:
     """Which `count` levels a walk should stop at to cost least: a shortest path (Watson et al. 2021, algorithm 1).
 
-    first:  cost of starting at each level, [N]
-    steps:  cost of a step from level i to level j, infinite where there is none, [N, N]
-    last:   cost of the step from each level to CLEAN, [N]
+    first:     cost of starting at each level, [N]
+    steps:     cost of a step from level i to level j, infinite where there is none, [N, N]
+    last:      cost of the step from each level to CLEAN, [N]
+    discount:  step k = 0, 1, ... counts discount^k times (Chen et al. 2024, section 4.2: above 1 late steps more)
 
     Raises ValueError where there are fewer levels than `count`.
     """
     if not 1 <= count <= len(first):
         raise ValueError(f"a walk over {len(first)} levels cannot stop at {count} of them")
     cost, came = first.clone(), []
-    for _ in range(count - 1):
-        through = cost.unsqueeze(1) + steps
+    for taken in range(count - 1):
+        through = cost.unsqueeze(1) + discount**taken * steps
         cost, origin = through.min(0)
         came.append(origin)
-    total = cost + last
+    total = cost + discount ** (count - 1) * last
     place = int(total.argmin())
     path = [place]
     for origin in reversed(came):

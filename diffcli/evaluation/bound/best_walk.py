@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 
 from diffcli.core.diffusion import bound
+from diffcli.core.diffusion.walk_costs import WalkCosts
 from diffcli.core.levels import Level
 from diffcli.evaluation.bound.task import Task
 from diffcli.evaluation.bound.terms import ModelErrors, Tally
@@ -40,8 +40,8 @@ def _is_near(level: Level) -> bool:
     return bool(level.sigma < NEAR * level.alpha)
 
 
-def walks(task: Task, found: Tally, own: ModelErrors, kind: str, steps: int) -> dict[str, ShortWalk]:
-    """The walk of so many steps with the least bound, and those with even times and even log-SNR, by the same table."""
+def tables(task: Task, found: Tally, own: ModelErrors, kind: str) -> tuple[list[int], WalkCosts]:
+    """The levels that a walk may stop at, by their places in the task, and what it pays there, in nats."""
     places = stops(task, kind)
     levels = [task.levels[i] for i in places]
     seen = found.seen.sum(0)
@@ -57,7 +57,13 @@ def walks(task: Task, found: Tally, own: ModelErrors, kind: str, steps: int) -> 
     for place, i in enumerate(places):
         if i in found.decoders:
             last[place] = found.decoders[i][kind].sum() * task.samples / seen[i]
-    best, nats = bound.best_path(first, table, last, steps)
+    return places, WalkCosts(first, table, last)
+
+
+def walks(task: Task, found: Tally, own: ModelErrors, kind: str, steps: int) -> dict[str, ShortWalk]:
+    """The walk of so many steps with the least bound, and those with even times and even log-SNR, by the same table."""
+    places, costs = tables(task, found, own, kind)
+    best, nats = bound.best_path(*costs, steps)
     result = {"best": ShortWalk([places[i] for i in best], nats)}
     log_snr = task.log_snr[places]
     even = torch.linspace(log_snr[0].item(), log_snr[-1].item(), steps, dtype=torch.float64)
@@ -67,6 +73,5 @@ def walks(task: Task, found: Tally, own: ModelErrors, kind: str, steps: int) -> 
     }
     for name, chosen in plain.items():
         path = sorted(set(chosen))
-        cost = first[path[0]] + sum(table[i, j] for i, j in pairwise(path)) + last[path[-1]]
-        result[name] = ShortWalk([places[i] for i in path], cost.item())
+        result[name] = ShortWalk([places[i] for i in path], costs.total(path))
     return result

@@ -15,7 +15,7 @@ from diffcli.evaluation import subject as subjects
 from diffcli.evaluation.bound import best_walk, terms
 from diffcli.evaluation.bound.best_walk import ShortWalk
 from diffcli.evaluation.bound.task import Task
-from diffcli.evaluation.bound.terms import Parts, Tally
+from diffcli.evaluation.bound.terms import ModelErrors, Parts, Tally
 from diffcli.evaluation.subject import Subject
 from diffcli.sampling.models import load_model
 from diffcli.sampling.prepare import walk_times
@@ -85,11 +85,17 @@ class BoundStudy:
 
 
 class BoundFound(NamedTuple):
-    """What a study found: the terms for every kind of variance, the sums behind them, and walks if asked for."""
+    """What a study found.
+
+    parts:  the terms for every kind of variance
+    tally:  the sums behind them, and `own` the errors that the optimal variance goes by
+    walks:  if asked for
+    """
 
     parts: dict[str, Parts]
     tally: Tally
     walks: dict[str, ShortWalk]
+    own: ModelErrors
 
 
 def prepared(target: str | None, wanted: BoundOptions) -> BoundStudy:
@@ -134,7 +140,7 @@ def run(study: BoundStudy, show: Show) -> BoundFound:
             tally = so_far
     parts = {k: terms.parts(task, tally, k, own) for k in task.kinds}
     walks = best_walk.walks(task, tally, own, kind, study.best_steps) if study.best_steps else {}
-    return BoundFound(parts, tally, walks)
+    return BoundFound(parts, tally, walks, own)
 
 
 def estimates(study: BoundStudy) -> list[str]:
