@@ -49,8 +49,12 @@ class Judge:
     def network(self, device: torch.device) -> JudgeNetwork:
         """The network, ready to judge; raises KeyError, TypeError, ValueError or RuntimeError if this is none."""
         channels, height, width = self.about["shape"]
-        network = JudgeNetwork(channels, judged_sides(height, width), len(self.about["classes"]) or TURNS)
-        network.load_state_dict({name: weight.float() for name, weight in self.weights.items()})
+        with torch.device("meta"):  # no weights are drawn
+            network = JudgeNetwork(channels, judged_sides(height, width), len(self.about["classes"]) or TURNS)
+        state = {
+            name: weight.float() if weight.is_floating_point() else weight for name, weight in self.weights.items()
+        }
+        network.load_state_dict(state, assign=True)
         return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
