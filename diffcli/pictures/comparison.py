@@ -80,9 +80,7 @@ def sheet_figure(title: str, rows: Sequence[Sequence[Tensor]], names: Sequence[s
 Table = Mapping[str, Mapping[int, float]]
 
 
-def table_figure(
-    steps: Sequence[int], ours: Table, paper: Table, returns: Mapping[int, float], paper_returns: Mapping[int, float]
-) -> Figure:
+def table_figure(ours: Table, paper: Table, returns: Mapping[int, float], paper_returns: Mapping[int, float]) -> Figure:
     """Tables 1 and 2 of DDIM as lines: ours, the paper's, and the errors of images that went to noise and back."""
     figure = Figure(figsize=(11.0, 3.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
@@ -90,8 +88,7 @@ def table_figure(
         (left, ours, "table 1, this model"), (middle, paper, "table 1, the paper (FID, CIFAR-10)"),
     ):  # fmt: skip
         for mark, (eta, row) in zip(MARKS, rows.items(), strict=False):
-            known = [n for n in steps if n in row]
-            axes.plot(known, [row[n] for n in known], marker=mark, markersize=4, linewidth=1.2, label=f"eta {eta}")
+            axes.plot(list(row), list(row.values()), marker=mark, markersize=4, linewidth=1.2, label=f"eta {eta}")
         axes.set_title(title, fontsize=9)
         axes.set_ylabel("distance", fontsize=8)
     for errors, name in ((returns, "this model"), (paper_returns, "the paper")):

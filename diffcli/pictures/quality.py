@@ -55,10 +55,13 @@ def quality_figure(
     axes.imshow(grid(samples, width=600), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(f"the first {len(samples)} of {count} samples", fontsize=9)
-    lower = right.subplots(1, 2 if bars else 1, width_ratios=[1.5, 1.0] if bars else None, squeeze=False)[0]
-    if bars:
-        _bars(lower[0], bars)
-    _points(lower[-1], points)
+    shown = [bars is not None, bool(points)]
+    if any(shown):
+        places = list(right.subplots(1, sum(shown), width_ratios=[1.5, 1.0][: sum(shown)], squeeze=False)[0])
+        if bars is not None:
+            _bars(places[0], bars)
+        if points:
+            _points(places[-1], points)
     _pairs(below, pairs)
     return figure
 

@@ -9,7 +9,7 @@ from diffcli.console.show import Show, table
 from diffcli.data.kinds import CLASS
 from diffcli.errors import UsageProblem, one_of
 from diffcli.evaluation.comparison import report, study
-from diffcli.evaluation.comparison.settings import Setting, numbers
+from diffcli.evaluation.comparison.settings import Candidate, numbers
 from diffcli.evaluation.comparison.study import Comparison, ComparisonFound, ComparisonOptions
 from diffcli.pictures.comparison import table_figure
 from diffcli.pictures.figures import write_figure
@@ -74,8 +74,8 @@ def asked(
         raise UsageProblem("--table is made of one run", "name one")
     run = runs[0] if runs else None
     ladder = tuple(numbers(steps, "--steps", int, 2)) if steps else STEPS
-    settings = [Setting(run, "ddim", n, eta=eta) for eta in ETAS for n in ladder]
-    settings += [Setting(run, "ddpm,variance=large", n) for n in ladder]
+    settings = [Candidate(run, "ddim", n, eta=eta) for eta in ETAS for n in ladder]
+    settings += [Candidate(run, "ddpm,variance=large", n) for n in ladder]
     wanted = ComparisonOptions(settings, against, features, 0, base)
     return TableAsked(study.prepared(wanted), ladder, run, base)
 
@@ -113,7 +113,7 @@ def fill(made: Lesson, asked: TableAsked, found: TableFound) -> None:
     made.seen = f"{sum(t.holds for t in kept)} of {len(kept)} trends of the paper hold for this model."
     made.leads = "With few steps fresh noise has no time to be removed again: so DDIM takes none."
     made.next = f"diffcli compare {asked.comparison.jobs[0].model.target} --samplers ddim,dpmpp-2m,ipndm"
-    figure = table_figure(asked.steps, ours, PAPER_1, found.returns, PAPER_2)
+    figure = table_figure(ours, PAPER_1, found.returns, PAPER_2)
     write_figure(figure, made.figure("table-ddim.png"))
 
 
@@ -173,24 +173,22 @@ def _table_1(
 ) -> list[str]:
     wanted, count = asked.comparison.wanted, asked.comparison.jobs[0].count
     head = f"table 1: Fréchet distance in {wanted.encoder} features of {count} samples; (the paper's FID, CIFAR-10)"
-    rows = [
-        [
-            eta,
-            *(
-                f"{ours[eta][n]:.3g} ± {errors[eta][n]:.2g} ({PAPER_1[eta].get(n, float('nan')):.4g})"
-                for n in asked.steps
-            ),
-        ]
-        for eta in ours
-    ]
+    rows = []
+    for eta, row in ours.items():
+        cells = [f"{row[n]:.3g} ± {errors[eta][n]:.2g} ({_paper(PAPER_1[eta].get(n))})" for n in asked.steps]
+        rows.append([eta, *cells])
     return [head, *table(["eta", *(f"S = {n}" for n in asked.steps)], rows, right=range(1, len(asked.steps) + 1))]
 
 
 def _table_2(found: TableFound) -> list[str]:
     head = f"table 2: squared error per value of {RETURNED} images, to noise and back; (the paper, CIFAR-10)"
-    cells = [f"{error:.2g} ({PAPER_2[n]:g})" for n, error in found.returns.items()]
+    cells = [f"{error:.2g} ({_paper(PAPER_2.get(n))})" for n, error in found.returns.items()]
     heads = ["steps", *(str(n) for n in found.returns)]
     return [head, *table(heads, [["error", *cells]], right=range(1, len(heads)))]
+
+
+def _paper(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
 
 
 def _said(kept: Sequence[Trend]) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from diffcli.console.show import Show
 from diffcli.data.dataset import to_unit
 from diffcli.data.kinds import CLASS
-from diffcli.evaluation.comparison.settings import Setting
+from diffcli.evaluation.comparison.settings import Candidate
 from diffcli.evaluation.drawing import pixels_drawn
 from diffcli.evaluation.features import keeping
 from diffcli.evaluation.features.encoders import Encoder
@@ -39,7 +39,7 @@ class Drawing:
 
 
 def drawings(
-    prepared: Prepared, setting: Setting, options: SamplingOptions, encoder: Encoder, show: Show
+    prepared: Prepared, setting: Candidate, options: SamplingOptions, encoder: Encoder, show: Show
 ) -> Iterator[tuple[float, Drawing | None]]:
     """The samples of a setting, from an earlier comparison if they are the same: the share done, and they when all is.
 
@@ -62,7 +62,7 @@ def drawings(
     yield 1.0, found
 
 
-def _key(prepared: Prepared, setting: Setting, options: SamplingOptions, encoder: Encoder) -> str:
+def _key(prepared: Prepared, setting: Candidate, options: SamplingOptions, encoder: Encoder) -> str:
     """A digest of all that the samples depend on: the weights themselves, the walk, the noise, the features."""
     job, model = prepared.job, prepared.model
     walk = [[t, level.alpha.item(), level.sigma.item()] for t, level in zip(prepared.times, job.levels, strict=True)]

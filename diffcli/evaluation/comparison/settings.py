@@ -16,7 +16,7 @@ MOST_SETTINGS = 500
 
 
 @dataclass(frozen=True)
-class Setting:
+class Candidate:
     """One way to draw.
 
     run:      whose model, as it was named
@@ -66,12 +66,12 @@ class Asked:
     starts: Sequence[str | None] = (None,)
 
 
-def settings(runs: Sequence[str | None], asked: Asked) -> list[Setting]:
+def settings(runs: Sequence[str | None], asked: Asked) -> list[Candidate]:
     """All combinations: eta for samplers that have it only, and one number of steps for a grid from a file.
 
     Raises UsageProblem for too many of them, and for an eta that no sampler takes.
     """
-    found: dict[Setting, None] = {}
+    found: dict[Candidate, None] = {}
     takers = [sampler for sampler in asked.samplers if _has_eta(sampler)]
     if any(eta is not None for eta in asked.etas) and not takers:
         raise UsageProblem("--eta belongs to none of these samplers", "add ddim, or leave it out")
@@ -81,7 +81,7 @@ def settings(runs: Sequence[str | None], asked: Asked) -> list[Setting]:
         from_file = grid is not None and grid.endswith(SUFFIX)
         for steps in (None,) if from_file else asked.steps:
             for eta in asked.etas if sampler in takers else (None,):
-                found[Setting(run, sampler, steps, grid, eta, guidance, start)] = None
+                found[Candidate(run, sampler, steps, grid, eta, guidance, start)] = None
     if len(found) > MOST_SETTINGS:
         raise UsageProblem(f"{len(found)} settings are too many to compare", f"ask for {MOST_SETTINGS} at most")
     return list(found)

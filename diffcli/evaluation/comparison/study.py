@@ -13,7 +13,7 @@ from diffcli.data.dataset import to_unit
 from diffcli.data.kinds import CLASS
 from diffcli.errors import UsageProblem
 from diffcli.evaluation.comparison.drawing import LOOKED_AT, Drawing, drawings
-from diffcli.evaluation.comparison.settings import Setting
+from diffcli.evaluation.comparison.settings import Candidate
 from diffcli.evaluation.comparison.verdict import verdict_of
 from diffcli.evaluation.features.encoders import Encoder, encoder
 from diffcli.evaluation.features.extraction import cached_features, features
@@ -44,7 +44,7 @@ class ComparisonOptions:
     base:     seed, count, classes, weights and the rest that all settings share
     """
 
-    settings: Sequence[Setting]
+    settings: Sequence[Candidate]
     against: str | None = None
     encoder: str = "judge"
     truth: int = 32
@@ -76,7 +76,7 @@ class Compared(NamedTuple):
     off:                   root mean squared difference from the finest walk, image by image, values in [-1, 1]
     """
 
-    setting: Setting
+    setting: Candidate
     prepared: Prepared
     drawn: Drawing
     frechet: float
@@ -181,9 +181,11 @@ def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[Drawing]:
 def _truths(study: Comparison, judge: Encoder, show: Show) -> dict[tuple[str | None, float], Tensor]:
     """Where the finest walk leads from the same start, by run and guidance: images [n, C, H, W]."""
     sampler, steps = TRUTH
-    wanted: dict[tuple[str | None, float], Setting] = {}
+    wanted: dict[tuple[str | None, float], Candidate] = {}
     for setting, job in zip(study.wanted.settings, study.jobs, strict=True):
-        wanted.setdefault((setting.run, job.guidance), Setting(setting.run, sampler, steps, guidance=setting.guidance))
+        wanted.setdefault(
+            (setting.run, job.guidance), Candidate(setting.run, sampler, steps, guidance=setting.guidance)
+        )
     found: dict[tuple[str | None, float], Tensor] = {}
     base = replace(study.options[0], count=min(study.wanted.truth, LOOKED_AT, study.jobs[0].count), options={})
     with show.progress(f"{sampler}, {steps} steps", len(wanted) * 100, "%") as bar:

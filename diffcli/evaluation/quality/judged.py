@@ -150,10 +150,14 @@ def _by_name(images: Dataset, reference: Reference) -> Tensor | None:
 
 
 def _translated(labels: Tensor, classes: tuple[str, ...], wanted: tuple[str, ...]) -> Tensor | None:
-    """The classes by their numbers in the reference; None where it does not know one of their names."""
-    if not classes or not set(classes) <= set(wanted):
-        return None
-    return torch.tensor([wanted.index(name) for name in classes])[labels]
+    """The classes by their numbers in the reference: by their names, or where those are numbers by these.
+
+    None where the reference does not know one of them.
+    """
+    if classes and set(classes) <= set(wanted):
+        return torch.tensor([wanted.index(name) for name in classes])[labels]
+    numbers = [int(name) if name.isdecimal() else len(wanted) for name in classes]
+    return torch.tensor(numbers)[labels] if numbers and max(numbers) < len(wanted) else None
 
 
 def check_shape(name: str, shape: tuple[int, ...], reference: Reference) -> None:
