@@ -7,6 +7,7 @@ def all_checks() -> dict[str, Check]:
     """Every check by name, in the order in which to read them."""
     from diffcli.checks.diffusion import schedules, denoisers, exact, losses  # noqa: F401, I001
     from diffcli.checks.diffusion import on_gaussians, algorithms, orders, finite, editing, jobs, gaussian_flow  # noqa: F401, I001
+    from diffcli.checks.diffusion import multistep, flows  # noqa: F401, I001
     from diffcli.checks.processes import kernels, gaussians, line, toys, drawing, steps  # noqa: F401, I001
     from diffcli.checks.processes import chains, autoregressions  # noqa: F401, I001
     from diffcli.checks.processes import langevin, annealing, problems, variational, pixels  # noqa: F401, I001
@@ -15,6 +16,7 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.evaluation import memorisation, quality, features  # noqa: F401, I001
     from diffcli.checks.evaluation import frechet, feature_distances, coverage, resampling, feature_likelihood, judging  # noqa: F401, I001
     from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts, conditions  # noqa: F401, I001
+    from diffcli.checks.diffusion import walks  # noqa: F401
     from diffcli.checks.models import layers, networks, autoencoders  # noqa: F401, I001
     from diffcli.checks.parameters import defaults, limits  # noqa: F401, I001
 

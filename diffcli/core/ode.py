@@ -18,6 +18,7 @@ STAGES = (  # times of the stages, and the weights of the slopes before each (Do
 )
 ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)  # order 5 less order 4
 LARGEST, SMALLEST, SAFETY = 10.0, 0.2, 0.9  # changes of the step
+UNKNOWN = 1e-3  # the first step where state or slope are 0 and say nothing
 
 
 def dormand_prince(
@@ -31,7 +32,7 @@ def dormand_prince(
     first = slope(t, state)
     scale = tuple(atol + rtol * s.abs() for s in state)
     size = _norm(first, scale)
-    step = min(end - start, 0.01 * _norm(state, scale) / size if size > 0 else 1e-3)
+    step = min(end - start, (0.01 * _norm(state, scale) / size if size > 0 else 0) or UNKNOWN)
     while t < end:
         step = min(step, end - t)
         if t + step / 10 == t:
@@ -74,7 +75,7 @@ def dormand_prince_each(
     left = torch.full((len(x), *[1] * (x.dim() - 1)), abs(end - start), dtype=torch.float64, device=x.device)
     scale = atol + rtol * x.abs()
     step = 0.01 * _norms(x / scale) / _norms(first / scale)
-    step = torch.where(step.isfinite() & (step > 0), step, 1e-3)
+    step = torch.where(step.isfinite() & (step > 0), step, UNKNOWN)
     while (left > 0).any():
         step = torch.minimum(step, left)
         t = end - way * left

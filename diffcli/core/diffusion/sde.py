@@ -48,8 +48,8 @@ def probability_flow(
 ) -> Iterator[Step]:
     """d(x / alpha) = eps d(sigma / alpha) from level to level, as exactly as told (Song et al. 2021, section 4.3).
 
-    By the method of Dormand and Prince, order 5 with an error of order 4, in log(sigma / alpha). Every item has steps of
-    its own, so that it does not depend on the others of its batch. The steps from a level without signal and to the
+    By the method of Dormand and Prince, order 5 with an error of order 4, in log(sigma / alpha). Every item has steps
+    of its own, so that it does not depend on the others of its batch. The steps from a level without signal and to the
     data are DDIM's.
 
     rtol, atol:  of the error of a step, root mean square over an item's x / alpha: relative to it, and absolute
