@@ -22,7 +22,7 @@ SMOOTHED = 16  # pixels of the shorter side, from which on images are smoothed
 LEAST = 4  # pixels of the shorter side, below which little is left inside: smaller images are enlarged
 
 CHUNK = 8192  # training images that are searched at once
-READ = 1 << 23  # values of images that are read at once
+READ = 1 << 22  # values of images that are read at once
 BLOCK = 64  # images whose neighbours are looked for at once
 TILE = 1024  # training images of one matrix product: what comes out stays in the cache
 KEPT = 8  # candidates among a chunk, whose distances are computed
@@ -91,7 +91,7 @@ def nearest(
 
     Training images that are equal, or mirror images of each other, count as one, the first of them. Candidates are
     found along the largest principal components: a neighbour that is hardly nearer than the one found can be missed,
-    a copy cannot. The training images are read once, and `CHUNK` of them are in memory.
+    a copy cannot. The training images are read once, some of them twice, and `CHUNK` of them are in memory.
 
     places:    of the images of `train` to search, int64 [M]; all by default
     left_out:  places of images of `train`, int64 [L], whose neighbours among the others follow those of the N
@@ -104,7 +104,7 @@ def nearest(
     rows = torch.cat([directions.rows(views(some)) for some in queries.split(BLOCK)], 1)
     found, own = Neighbours.none(len(queries)), torch.full((len(queries), 1), -1)
     done, total = 0, len(queries) * len(places)
-    for count, chunk in _chunks(train, places):
+    for count, chunk in filter(lambda read: read[1].keys, _chunks(train, places)):
         for place, key in zip(chunk.places.tolist(), chunk.keys, strict=True):
             own[owners.get(key, [])] = place
         columns = directions.columns(chunk.insides)
@@ -195,11 +195,12 @@ def _chunks(train: Dataset, places: Tensor) -> Iterator[tuple[int, _Chunk]]:
     seen: set[bytes] = set()
     for some in places.split(CHUNK):
         blocks = zip(some.split(_at_once(train)), _read(train, some), strict=True)
-        parts = [_fresh(chosen, images, seen) for chosen, images in blocks]
-        fresh, insides = (torch.cat(tensors) for tensors in zip(*(part[:2] for part in parts), strict=True))
-        chunk = _Chunk(fresh, insides, [key for part in parts for key in part.keys])
-        if chunk.keys:
-            yield len(some), chunk
+        yield len(some), _joined([_fresh(chosen, images, seen) for chosen, images in blocks])
+
+
+def _joined(parts: list[_Chunk]) -> _Chunk:
+    places, insides = (torch.cat(tensors) for tensors in zip(*(part[:2] for part in parts), strict=True))
+    return _Chunk(places, insides, [key for part in parts for key in part.keys])
 
 
 def _fresh(places: Tensor, images: Tensor, seen: set[bytes]) -> _Chunk:
