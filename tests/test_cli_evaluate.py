@@ -161,8 +161,14 @@ def test_a_split_may_be_named_and_the_floor_comes_from_the_other() -> None:
     to_test, to_train = reference("mnist:test", None), reference("mnist", None)
     assert (len(to_test.real), len(to_test.unseen), len(to_test.train)) == (10_000, 60_000, 60_000)
     assert (len(to_train.real), len(to_train.unseen)) == (60_000, 10_000)
-    parts = [to_train.unseen_from(first, 100).storage for first in (0, 100)]
-    assert not torch.equal(parts[0], parts[1])  # type: ignore[arg-type]
+    floor, judges = to_train.floor_and_judges(9_000, None, 2_000)
+    assert (len(floor), len(judges)) == (9_000, 1_000)
+    classes = torch.tensor([3] * 200 + [7] * 100)
+    floor, judges = to_train.floor_and_judges(300, classes, 10_000)
+    assert floor.class_counts == [0, 0, 0, 200, 0, 0, 0, 100, 0, 0]
+    together = torch.cat([floor.storage, judges.storage]).flatten(1)  # type: ignore[list-item]
+    assert len(together) == 10_000
+    assert together.double().sum(0).equal(to_train.unseen.storage.flatten(1).double().sum(0))  # type: ignore[union-attr]
 
 
 def corruptions() -> dict[str, Any]:

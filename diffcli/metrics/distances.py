@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from diffcli.core.randomness import keyed
+from diffcli.metrics.groups import dealt
 
 ROWS = 2000  # points of one set compared with all of the other at once
 AT_ONCE = 1 << 21  # numbers: pairs in a block of squared distances, projections of points on some of the directions
@@ -47,14 +48,20 @@ def mind(x: Tensor, y: Tensor, projections: int = 1000, seed: int = 0) -> float:
     return ALPHA * x.shape[1] * _mean_square(x, y, projections, seed)
 
 
-def sliced_error(x: Tensor, y: Tensor, projections: int = 200, seed: int = 0, groups: int = 10) -> float:
+def sliced_error(
+    x: Tensor, y: Tensor, projections: int = 100, seed: int = 0, groups: int = 20,
+    strata: tuple[Tensor | None, Tensor | None] = (None, None),
+) -> float:  # fmt: skip
     """The standard error of `mind`: a jackknife that leaves out one of so many groups of x, then of y.
 
     The rows fall into groups by chance. It tells how another sample of the same size would differ, not the bias; and
     hardly changes with the number of directions, so fewer do.
+
+    strata:  of x [N] and of y [M], or None: every group has its share of each, see `groups.dealt`
     """
     labels = [
-        torch.randperm(len(points), generator=keyed(seed, "groups", i)) % groups for i, points in enumerate((x, y))
+        dealt(len(points), groups, f"groups {i}", own)
+        for i, (points, own) in enumerate(zip((x, y), strata, strict=True))
     ]
     left = torch.zeros(2, groups, dtype=torch.float64)
     for slices in _directions(x.shape[1], max(len(x), len(y)), projections, seed):

@@ -6,9 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diffcli.core.randomness import keyed
+from diffcli.metrics.groups import dealt
 
 AT_ONCE = 1 << 17  # pairs, a megabyte of them: more would not stay in a processor's cache
+
+
+Strata = tuple[Tensor | None, Tensor | None]
 
 
 class Measured(NamedTuple):
@@ -31,18 +34,20 @@ class _Sums(NamedTuple):
     size_y: Tensor
 
 
-def kernel_distance(x: Tensor, y: Tensor, blocks: int = 20) -> Measured:
+def kernel_distance(x: Tensor, y: Tensor, blocks: int = 20, strata: Strata = (None, None)) -> Measured:
     """The squared maximum mean discrepancy of features [N, D] and [M, D], unbiased (Gretton et al. 2012, eq. 3).
 
     Under the kernel (x·y / D + 1)³ (Bińkowski et al. 2018, section 4), over all pairs. The standard error is that of a
     jackknife which leaves out one of so many blocks of x, then of y (Efron & Stein 1981); the rows fall into blocks by
     chance, in whatever order they come. For two samples of one law it is about √2 too large, as a jackknife of pairs
     is where single features tell nothing. Raises ValueError where a set has fewer than four features.
+
+    strata:  of x [N] and of y [M], or None: every block has its share of each, see `groups.dealt`
     """
     if min(len(x), len(y)) < 4:
         raise ValueError(f"a kernel distance needs four features of each, not {len(x)} and {len(y)}")
     groups = min(blocks, len(x) // 2, len(y) // 2)
-    sums = _sums(_grouped(x, groups), _grouped(y, groups))
+    sums = _sums(_grouped(x, groups, strata[0]), _grouped(y, groups, strata[1]))
     every = torch.ones(groups, dtype=torch.float64)
     without = every - torch.eye(groups, dtype=torch.float64)
     left_x = torch.stack([_discrepancy(sums, some, every) for some in without])
@@ -58,9 +63,9 @@ def _discrepancy(sums: _Sums, of_x: Tensor, of_y: Tensor) -> Tensor:
     return within - 2 * (of_x @ sums.xy @ of_y) / (n * m)
 
 
-def _grouped(features: Tensor, groups: int) -> list[Tensor]:
-    order = torch.randperm(len(features), generator=keyed(0, "blocks"))
-    return list(features.double()[order].tensor_split(groups))
+def _grouped(features: Tensor, groups: int, strata: Tensor | None) -> list[Tensor]:
+    labels = dealt(len(features), groups, "blocks", strata)
+    return [features.double()[labels == group] for group in range(groups)]
 
 
 def _sums(x: list[Tensor], y: list[Tensor]) -> _Sums:

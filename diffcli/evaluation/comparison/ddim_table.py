@@ -83,7 +83,8 @@ def asked(
 def run(asked: TableAsked, show: Show) -> TableFound:
     """Draw all of table 1, then send images to noise and back."""
     compared = study.run(asked.comparison, show)
-    unseen, model = asked.comparison.reference.unseen_from(0, RETURNED), asked.comparison.jobs[0].model
+    unseen, _ = asked.comparison.reference.floor_and_judges(RETURNED, None, 0)
+    model = asked.comparison.jobs[0].model
     images, conditions = unseen.take(range(len(unseen)))
     prepared = prepared_for_inversion(model.target, replace(asked.base, sampler="ddim", label=None))
     if CLASS in conditions and model.items.classes == unseen.classes:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data.dataset import to_unit
-from diffcli.data.kinds import CLASS
 from diffcli.errors import UsageProblem
 from diffcli.evaluation.comparison.drawing import LOOKED_AT, Drawing, drawings
 from diffcli.evaluation.comparison.settings import Candidate
@@ -18,8 +17,8 @@ from diffcli.evaluation.comparison.verdict import verdict_of
 from diffcli.evaluation.features.encoders import Encoder, encoder
 from diffcli.evaluation.features.extraction import cached_features, features
 from diffcli.evaluation.quality.conditions import read_classes
-from diffcli.evaluation.quality.judged import model_to_judge, prepared_to_judge
-from diffcli.evaluation.quality.measures import FEW_REPEATS, REPEATS, WIDE, RealFeatures, check_enough
+from diffcli.evaluation.quality.judged import asked_classes, model_to_judge, prepared_to_judge
+from diffcli.evaluation.quality.measures import RealFeatures, check_enough, repeats_for
 from diffcli.evaluation.quality.reference import Reference, reference
 from diffcli.metrics.coverage import coverage
 from diffcli.metrics.resampling import PairedDifferences, frechet_differences, frechet_resampled
@@ -148,16 +147,25 @@ def run(study: Comparison, show: Show) -> ComparisonFound:
     device = devices.pick(base.device)
     judge = encoder(wanted.encoder, against.name, base.data, device, show, size=study.size)
     count = base.count or COUNT
-    unseen = against.unseen_from(0, count)
+    unseen, _ = against.floor_and_judges(count, _strata(study), 0)
     for number, what in ((count, "samples"), (len(unseen), "unseen real images")):
         check_enough(number, what, judge, ("frechet",), shrink=False)
     real = RealFeatures.of(cached_features(judge, against.real, show))
     floor = frechet_resampled(features(judge, unseen, show, "unseen real images"), real.moments, repeats=2).value
     drawings = _drawn(study, judge, show)
     truths = _truths(study, judge, show) if wanted.truth else {}
-    repeats = REPEATS if judge.dimensions <= WIDE else FEW_REPEATS
-    paired = frechet_differences([one.features for one in drawings], real.moments, repeats)
+    paired = frechet_differences(
+        [one.features for one in drawings], real.moments, repeats_for(judge.dimensions), strata=_strata(study)
+    )
     return _found(study, judge, drawings, truths, real, floor, paired)
+
+
+def _strata(study: Comparison) -> Tensor | None:
+    """The classes of the samples, where all settings ask for the same ones."""
+    asked = [asked_classes(job, study.reference) for job in study.jobs]
+    first = asked[0]
+    same = all(one is not None and first is not None and torch.equal(one, first) for one in asked)
+    return first if same else None
 
 
 def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[Drawing]:
@@ -223,11 +231,10 @@ def _found(
 
 def _agreement(study: Comparison, judge: Encoder, job: Prepared, drawn: Drawing) -> float | None:
     """The share read as the class that was asked for."""
-    labels, real = job.job.conditions.get(CLASS), study.reference.real
-    if labels is None or real.labels is None or not set(job.model.items.classes) <= set(real.classes):
+    asked, labels = asked_classes(job, study.reference), study.reference.real.labels
+    if asked is None or labels is None:
         return None
-    asked = torch.tensor([real.classes.index(name) for name in job.model.items.classes])[labels]
-    reading = read_classes(judge, drawn.features, asked, real.labels)
+    reading = read_classes(judge, drawn.features, asked, labels)
     return reading.agreement if reading else None
 
 

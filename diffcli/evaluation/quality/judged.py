@@ -121,15 +121,20 @@ def drawn(prepared: Prepared, wanted: SamplingOptions, reference: Reference, bat
     assert advance.samples is not None
     pixels, evaluations, _ = advance.samples
     items = replace(model.items, classes=())
-    labels = prepared.job.conditions.get(CLASS)
-    images = Dataset(model.name, items, pixels, labels, "samples")
+    images = Dataset(model.name, items, pixels, prepared.job.conditions.get(CLASS), "samples")
     made = {
         "sampler": wanted.sampler, "grid": prepared.grid, "steps": prepared.job.steps, "evaluations": evaluations,
         "guidance": prepared.guidance if prepared.job.conditions else None,
         "weights": wanted.weights if model.trained else None, "seed": wanted.seed,
     }  # fmt: skip
-    asked = None if labels is None else _translated(labels, model.items.classes, reference.real.classes)
+    asked = asked_classes(prepared, reference)
     return Judged(model.name, images, asked, made, model.trained.path.parent if model.trained else None)
+
+
+def asked_classes(prepared: Prepared, reference: Reference) -> Tensor | None:
+    """The class that each sample is asked for [N], by its number in the reference; None where there is none."""
+    labels = prepared.job.conditions.get(CLASS)
+    return None if labels is None else _translated(labels, prepared.model.items.classes, reference.real.classes)
 
 
 def _of_folder(name: str, reference: Reference) -> Dataset:

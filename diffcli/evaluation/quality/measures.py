@@ -17,22 +17,23 @@ from diffcli.metrics.resampling import Resampled, frechet_resampled
 
 METRICS = ("frechet", "kernel", "sliced", "coverage", "classes", "copies")
 COMPARED = 10_000  # images on each side where all pairs are looked at
-REPEATS = 100  # of the bootstrap
-FEW_REPEATS, WIDE = 20, 256  # and where features have more numbers than this, whose matrices take long
+REPEATS = ((256, 100), (1024, 20), (10**9, 4))  # of the bootstrap, by the most numbers that features have
 FID_FEATURES, FID_COUNT = "inception", 10_000  # what alone is called FID
 
 
 @dataclass(frozen=True)
 class RealFeatures:
-    """Of the real images: the moments of all their features, and the features [M, D] of some."""
+    """Of the real images: the moments of all their features, and features [M, D] of some with their classes [M]."""
 
     moments: Moments
     some: Tensor
+    classes: Tensor | None = None
 
     @classmethod
-    def of(cls, features: Tensor) -> "RealFeatures":
-        """Of features [N, D] of all real images."""
-        return cls(Moments.of(features), features[shuffled(len(features))[:COMPARED]])
+    def of(cls, features: Tensor, labels: Tensor | None = None) -> "RealFeatures":
+        """Of features [N, D] of all real images, and their classes [N]."""
+        places = shuffled(len(features))[:COMPARED]
+        return cls(Moments.of(features), features[places], None if labels is None else labels[places])
 
 
 class Measures(NamedTuple):
@@ -45,24 +46,35 @@ class Measures(NamedTuple):
     coverage: Coverage | None
 
 
-def measure(features: Tensor, real: RealFeatures, metrics: Collection[str], *, shrink: bool) -> Measures:
-    """All that is asked for, of features [N, D]."""
+def measure(
+    features: Tensor, real: RealFeatures, metrics: Collection[str], *, shrink: bool, asked: Tensor | None = None
+) -> Measures:
+    """All that is asked for, of features [N, D].
+
+    asked:  the class of each [N], where they are in fixed numbers: errors are then those of such samples
+    """
     some = features[:COMPARED]
     equal = real.some[: len(some)]
+    strata = (None, None) if asked is None or real.classes is None else (asked[:COMPARED], real.classes)
+    alike = (strata[0], None if strata[1] is None else strata[1][: len(some)])
     return Measures(
         len(features),
-        _frechet(features, real, shrink=shrink) if "frechet" in metrics else None,
-        kernel_distance(some, real.some) if "kernel" in metrics else None,
-        Measured(mind(some, equal), sliced_error(some, equal)) if "sliced" in metrics else None,
+        _frechet(features, real, asked, shrink=shrink) if "frechet" in metrics else None,
+        kernel_distance(some, real.some, strata=strata) if "kernel" in metrics else None,
+        Measured(mind(some, equal), sliced_error(some, equal, strata=alike)) if "sliced" in metrics else None,
         coverage(equal, some[: len(equal)]) if "coverage" in metrics else None,
     )
 
 
-def _frechet(features: Tensor, real: RealFeatures, *, shrink: bool) -> Resampled:
+def _frechet(features: Tensor, real: RealFeatures, asked: Tensor | None, *, shrink: bool) -> Resampled:
     if shrink:
         return Resampled(frechet_distance(shrunk(features), shrunk(real.some)), float("nan"), float("nan"))
-    repeats = REPEATS if features.shape[1] <= WIDE else FEW_REPEATS
-    return frechet_resampled(features, real.moments, repeats=repeats)
+    return frechet_resampled(features, real.moments, repeats_for(features.shape[1]), strata=asked)
+
+
+def repeats_for(dimensions: int) -> int:
+    """Of the bootstrap: a distance in thousands of dimensions takes seconds."""
+    return next(repeats for most, repeats in REPEATS if dimensions <= most)
 
 
 def check_enough(count: int, what: str, encoder: Encoder, metrics: Collection[str], *, shrink: bool) -> None:

@@ -32,9 +32,19 @@ class Reference:
     train: Dataset
     unseen: Dataset
 
-    def unseen_from(self, first: int, count: int) -> Dataset:
-        """At most so many of the unseen images, from this place on in an order that is random and always the same."""
-        return self.unseen.only(shuffled(len(self.unseen))[first : first + count])
+    def floor_and_judges(self, count: int, like: Tensor | None, judges: int) -> tuple[Dataset, Dataset]:
+        """At most `count` unseen images for the floor, and at most `judges` others; random, and always the same.
+
+        like:  classes [N] of samples: the floor has as many images of each, as far as there are so many
+        """
+        order, labels = shuffled(len(self.unseen)), self.unseen.labels
+        if like is None or labels is None:
+            first = order[:count]
+        else:
+            wanted = like.bincount(minlength=int(labels.max()) + 1).tolist()
+            first = torch.cat([order[labels[order] == label][:most] for label, most in enumerate(wanted)])
+        others = order[~torch.isin(order, first)]
+        return self.unseen.only(first), self.unseen.only(others[:judges])
 
 
 def reference(spec: str, data: Path | None, size: int = 0) -> Reference:

@@ -14,7 +14,7 @@ from diffcli.evaluation.features.extraction import cached_features, features
 from diffcli.evaluation.quality import judged as subjects
 from diffcli.evaluation.quality.conditions import ClassReading, read_classes
 from diffcli.evaluation.quality.downstream import Downstream, check_downstream, downstream
-from diffcli.evaluation.quality.judged import COUNT, Judged
+from diffcli.evaluation.quality.judged import COUNT, Judged, asked_classes
 from diffcli.evaluation.quality.measures import METRICS as METRICS
 from diffcli.evaluation.quality.measures import Measures, RealFeatures, check_enough, measure
 from diffcli.evaluation.quality.reference import Reference, reference, shuffled
@@ -74,16 +74,11 @@ class QualityStudy:
         return self.given.name if self.given else self.prepared.model.name if self.prepared else ""
 
     @property
-    def conditional(self) -> bool:
-        """Whether the images were asked for by classes that the reference has."""
+    def asked(self) -> Tensor | None:
+        """The classes that the images were asked for, where the reference has them."""
         if self.given:
-            return self.given.asked is not None
-        known = set(self.reference.real.classes)
-        return (
-            self.prepared is not None
-            and bool(self.prepared.job.conditions)
-            and set(self.prepared.model.items.classes) <= known
-        )
+            return self.given.asked
+        return asked_classes(self.prepared, self.reference) if self.prepared else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -142,7 +137,7 @@ def prepared(target: str | None, wanted: QualityOptions) -> QualityStudy:
             wanted, against, None, subjects.prepared_to_judge(target, _counted(wanted.sampling), against), size
         )
     if wanted.downstream:
-        check_downstream(study.conditional, against)
+        check_downstream(study.asked is not None, against)
     return study
 
 
@@ -154,7 +149,7 @@ def run(study: QualityStudy, show: Show) -> QualityFound:
         encoder(name, against.name, wanted.data, device, show, size=study.size)
         for name in dict.fromkeys(wanted.encoders)
     ]
-    unseen, judges = against.unseen_from(0, study.count), against.unseen_from(study.count, JUDGES)
+    unseen, judges = against.floor_and_judges(study.count, study.asked, JUDGES)
     for one in encoders:
         for count, what in ((study.count, "images"), (len(unseen), "unseen real images"), (len(against.real), "real")):
             check_enough(count, what, one, wanted.metrics, shrink=wanted.shrink)
@@ -179,13 +174,14 @@ def _judgement(
     """
     wanted, against = study.wanted, study.reference
     known = cached_features(encoder, against.real, show)
-    real = RealFeatures.of(known)
+    real = RealFeatures.of(known, against.real.labels)
+    unseen_classes = None if judged.asked is None else unseen.labels
     of_samples = features(encoder, judged.images, show, f"{encoder.name}: samples")
     of_unseen = features(encoder, unseen, show, f"{encoder.name}: unseen")
     with show.progress(f"{encoder.name}: comparing", 2) as bar:
-        samples = measure(of_samples, real, wanted.metrics, shrink=wanted.shrink)
+        samples = measure(of_samples, real, wanted.metrics, shrink=wanted.shrink, asked=judged.asked)
         bar.update(1)
-        floor = measure(of_unseen, real, wanted.metrics, shrink=wanted.shrink)
+        floor = measure(of_unseen, real, wanted.metrics, shrink=wanted.shrink, asked=unseen_classes)
     classes = classes_floor = None
     if "classes" in wanted.metrics and against.real.labels is not None:
         classes = read_classes(encoder, of_samples, judged.asked, against.real.labels)
