@@ -23,7 +23,7 @@ LOOKED_AT = 64  # images that are kept themselves
 
 
 @dataclass(frozen=True)
-class Drawing:
+class KeptSamples:
     """What is known of the samples of a setting.
 
     features:     [N, D]
@@ -40,7 +40,7 @@ class Drawing:
 
 def drawings(
     prepared: Prepared, setting: Candidate, options: SamplingOptions, encoder: Encoder, show: Show
-) -> Iterator[tuple[float, Drawing | None]]:
+) -> Iterator[tuple[float, KeptSamples | None]]:
     """The samples of a setting, from an earlier comparison if they are the same: the share done, and they when all is.
 
     Raises DivergedProblem where some are not finite.
@@ -49,14 +49,14 @@ def drawings(
     kept = keeping.recalled(path, show)
     if kept and kept[1].get("version") == VERSION:
         tensors, about = kept
-        yield 1.0, Drawing(tensors["features"], tensors["first"], about["evaluations"], about["seconds"])
+        yield 1.0, KeptSamples(tensors["features"], tensors["first"], about["evaluations"], about["seconds"])
         return
     for advance in pixels_drawn(prepared):
         yield advance.share, None
     assert advance.samples is not None
     pixels, evaluations, seconds = advance.samples
     parts = [encoder.encode(to_unit(part)) for part in pixels.split(encoder.batch)]
-    found = Drawing(torch.cat(parts), pixels[:LOOKED_AT].clone(), evaluations, seconds)
+    found = KeptSamples(torch.cat(parts), pixels[:LOOKED_AT].clone(), evaluations, seconds)
     about = {"version": VERSION, "evaluations": evaluations, "seconds": seconds}
     keeping.keep(path, {"features": found.features, "first": found.first}, about, show)
     yield 1.0, found

@@ -11,7 +11,7 @@ from torch import Tensor
 from diffcli.console.show import Show
 from diffcli.data.dataset import to_unit
 from diffcli.errors import UsageProblem
-from diffcli.evaluation.comparison.drawing import LOOKED_AT, Drawing, drawings
+from diffcli.evaluation.comparison.drawing import LOOKED_AT, KeptSamples, drawings
 from diffcli.evaluation.comparison.settings import Candidate
 from diffcli.evaluation.comparison.verdict import verdict_of
 from diffcli.evaluation.features.encoders import Encoder, encoder
@@ -77,7 +77,7 @@ class Compared(NamedTuple):
 
     setting: Candidate
     prepared: Prepared
-    drawn: Drawing
+    drawn: KeptSamples
     frechet: float
     bias: float
     error: float
@@ -168,9 +168,9 @@ def _strata(study: Comparison) -> Tensor | None:
     return first if same else None
 
 
-def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[Drawing]:
+def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[KeptSamples]:
     """The samples of every setting, behind one bar over all evaluations; how long it takes is told after the first."""
-    found: list[Drawing] = []
+    found: list[KeptSamples] = []
     costs = [prepared.job.cost()[0] * prepared.count for prepared in study.jobs]
     told = False
     with show.progress("drawing", sum(costs), "evaluations") as bar:
@@ -209,7 +209,7 @@ def _truths(study: Comparison, judge: Encoder, show: Show) -> dict[tuple[str | N
 
 
 def _found(
-    study: Comparison, judge: Encoder, drawn: list[Drawing], truths: dict[tuple[str | None, float], Tensor],
+    study: Comparison, judge: Encoder, drawn: list[KeptSamples], truths: dict[tuple[str | None, float], Tensor],
     real: RealFeatures, floor: float, paired: PairedDifferences,
 ) -> ComparisonFound:  # fmt: skip
     """Everything about every setting; the verdict."""
@@ -229,7 +229,7 @@ def _found(
     return ComparisonFound(judge, rows, floor, lowest, best, paired.errors)
 
 
-def _agreement(study: Comparison, judge: Encoder, job: Prepared, drawn: Drawing) -> float | None:
+def _agreement(study: Comparison, judge: Encoder, job: Prepared, drawn: KeptSamples) -> float | None:
     """The share read as the class that was asked for."""
     asked, labels = asked_classes(job, study.reference), study.reference.real.labels
     if asked is None or labels is None:
@@ -238,7 +238,7 @@ def _agreement(study: Comparison, judge: Encoder, job: Prepared, drawn: Drawing)
     return reading.agreement if reading else None
 
 
-def _off(job: Prepared, drawn: Drawing, truth: Tensor | None) -> float | None:
+def _off(job: Prepared, drawn: KeptSamples, truth: Tensor | None) -> float | None:
     """How far the images are from those of the finest walk; of walks without fresh noise, which lead to one place."""
     if truth is None or job.job.cost()[1]:
         return None
