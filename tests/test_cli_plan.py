@@ -129,10 +129,17 @@ COSTS: list[tuple[str, tuple[object, ...], int, int]] = [
     ("dpmpp-2m", (), 5, 0),
     ("dpmpp-2m", ("--eta", 1), 5, 4),
     ("dpmpp-sde", (), 5, 4),
+    ("dpmpp-3m", (), 5, 0),
     ("unipc", (), 5, 0),
+    ("ipndm", (), 5, 0),
+    ("deis", (), 5, 0),
     ("predictor-corrector", (), 9, 8),
     ("predictor-corrector", ("--corrections", 3), 17, 16),
+    ("annealed-langevin", (), 251, 250),
+    ("annealed-langevin", ("--corrections", 2, "--snr", 0.3), 11, 10),
+    ("euler-maruyama", (), 5, 4),
 ]
+ADAPTIVE = {"ode"}  # whose evaluations a plan cannot know
 
 
 @pytest.mark.parametrize(("sampler", "options", "evaluations", "draws"), COSTS)
@@ -143,7 +150,7 @@ def test_what_a_sampler_costs(
     assert set(document) == KEYS
     assert (document["sampler"], document["steps"]) == (sampler, 5)
     assert (document["evaluations"], document["noise_draws"]) == (evaluations, draws)
-    assert {name for name, *_ in COSTS} == set(SAMPLERS)
+    assert {name for name, *_ in COSTS} | ADAPTIVE == set(SAMPLERS)
 
 
 @pytest.fixture
@@ -172,6 +179,21 @@ def test_the_plan_counts_what_the_walk_does(
     result = cli("sample", "shapes-1", *how, "--json", "--quiet")
     assert result.document["evaluations"] == evaluations
     assert calls == [2] * evaluations
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("guided", [(), ("--class", "all", "--guidance", 2, "--guidance-interval", "0.5,5")])
+def test_an_adaptive_walk_is_counted_as_it_is_drawn(cli: Cli, calls: list[int], guided: tuple[object, ...]) -> None:
+    how = ("--sampler", "ode,rtol=1e-2,atol=1e-2", *guided, "--count", 3)
+    document = plan(cli, *how, run="shapes-1")
+    assert (document["sampler"], document["steps"], document["evaluations"]) == ("ode", 2, None)
+    assert "as many network evaluations as the model needs" in cli("sample", "shapes-1", *how, "--plan").out
+    assert calls == []
+    document = cli("sample", "shapes-1", *how, "--json", "--quiet", "--batch", 2).document
+    assert document["evaluations"] == pytest.approx(sum(calls) / 3)
+    assert set(calls) == {1, 2}
+    assert len(calls) > 2 * 13
+    assert "evaluations each" in cli("sample", "shapes-1", *how, "--quiet").out
 
 
 @pytest.mark.usefixtures("run")
@@ -223,6 +245,8 @@ def test_a_plan_in_words_is_a_table(cli: Cli) -> None:
 @pytest.mark.parametrize(("sampler", "steps", "grid"), [
     ("ddpm", 1000, "trailing"), ("ddim", 50, "trailing"), ("heun", 18, "karras"), ("edm", 18, "karras"),
     ("dpmpp-2m", 20, "trailing"), ("unipc", 20, "trailing"), ("predictor-corrector", 500, "trailing"),
+    ("dpmpp-3m", 20, "log-snr"), ("ipndm", 20, "quadratic"), ("deis", 20, "quadratic"), ("ode", 2, "karras"),
+    ("annealed-langevin", 20, "log-snr"), ("euler-maruyama", 1000, "trailing"),
 ])  # fmt: skip
 def test_a_sampler_has_steps_and_a_grid_of_its_own(cli: Cli, sampler: str, steps: int, grid: str) -> None:
     document = plan(cli, "--sampler", sampler)

@@ -53,7 +53,8 @@ def test_the_last_step_adds_no_noise_even_with_the_large_variance() -> None:
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_walk_keeps_float32_and_yields_a_step_per_level(sampler: str) -> None:
     x = torch.randn(4, 2)
-    steps = list(SAMPLERS[sampler](GAUSSIAN, x, grids.levels(SCHEDULES["cosine"](), 5, "karras")))
+    schedule = SCHEDULES["cosine"]()
+    steps = list(SAMPLERS[sampler].on(schedule)(GAUSSIAN, x, grids.levels(schedule, 5, "karras")))
     assert [step.x.dtype for step in steps] == [torch.float32] * 5
     assert all(step.x.shape == step.x0.shape == x.shape for step in steps)
 
@@ -66,12 +67,16 @@ def test_a_sampler_without_noise_of_its_own_never_asks_for_it(sampler: str) -> N
         asked.append(number)
         return torch.zeros(1, 1)
 
-    list(SAMPLERS[sampler](GAUSSIAN, torch.ones(1, 1), grids.levels(SCHEDULES["vp"](), 6), noise=noise))
+    schedule = SCHEDULES["vp"]()
+    walk = SAMPLERS[sampler].on(schedule)
+    list(walk(GAUSSIAN, torch.ones(1, 1), grids.levels(schedule, 6), noise=noise))
     stochastic = {
         "ddpm": list(range(5)),
         "euler-ancestral": list(range(5)),
         "dpmpp-sde": list(range(5)),
         "predictor-corrector": list(range(10)),
+        "annealed-langevin": list(range(6 * 50)),
+        "euler-maruyama": list(range(5)),
     }
     assert asked == stochastic.get(sampler, [])
 

@@ -18,8 +18,8 @@ def sample(
     sampler: Annotated[
         Optional[str],
         typer.Option(
-            help="ddpm, ddim, euler, euler-ancestral, heun, edm, dpmpp-2m, dpmpp-sde, unipc or predictor-corrector."
-            "  [ddpm]"
+            help="ddpm, ddim, euler, euler-ancestral, heun, edm, dpmpp-2m, dpmpp-sde, dpmpp-3m, unipc, ipndm, deis,"
+            " ode, predictor-corrector, annealed-langevin or euler-maruyama.  [ddpm]"
         ),
     ] = None,
     steps: Annotated[
@@ -44,9 +44,10 @@ def sample(
     churn_max: Annotated[Optional[float], typer.Option(help="S_max of edm.  [none]")] = None,
     churn_noise: Annotated[Optional[float], typer.Option(help="S_noise of edm.  [1]")] = None,
     corrections: Annotated[
-        Optional[int], typer.Option(help="Langevin steps per step of predictor-corrector.  [1]")
+        Optional[int],
+        typer.Option(help="Langevin steps at each level of predictor-corrector and annealed-langevin.  [1 and 50]"),
     ] = None,
-    snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio of these.  [0.16]")] = None,
+    snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio of these.  [0.16 and 0.2236]")] = None,
     label: options.Label = None,
     guidance: options.Guidance = None,
     guide: Annotated[str, typer.Option(metavar="NAME", help="How to follow it: cfg, or a plug-in's.")] = "cfg",

@@ -25,7 +25,6 @@ def run(
     from diffcli.system.text import duration
 
     model, count, strip = prepared.model, prepared.count, "interpolate" in how
-    evaluations, _ = prepared.job.cost()
     with fresh_place(out, "sample", "grid.png", "walk.gif" if animate or strip else "") as place:
         if each:
             check_free(place.singles)
@@ -45,14 +44,15 @@ def run(
         "array": str(array) if array else None,
         "sampler": prepared.sampler,
         "steps": prepared.job.steps,
-        "evaluations": evaluations,
+        "evaluations": samples.evaluations,
         "seconds": seconds,
         "images_per_second": count / seconds,
         "mean": samples.x.mean().item(),
         "std": samples.x.std().item(),
     }
     what = model.items.kind.name
-    lines = [f"{count} {what} in {duration(seconds)}, {count / seconds:.1f} {what}/s", *map(str, written)]
+    took = f", {samples.evaluations:.0f} evaluations each" if prepared.adaptive else ""
+    lines = [f"{count} {what} in {duration(seconds)}, {count / seconds:.1f} {what}/s{took}", *map(str, written)]
     lines += [f"{singles[0]} ... {singles[-1]}"] if singles else []
     show.result(document, [*lines, f"next: diffcli visualize reverse {model.target}"])
 

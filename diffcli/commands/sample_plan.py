@@ -11,6 +11,9 @@ def run(prepared: "Prepared", show: "Show") -> None:
     """The levels of the walk and what it costs, as the result."""
     job, schedule = prepared.job, prepared.model.schedule_name
     evaluations, draws = job.cost()
+    counted = f"{evaluations} network evaluations"
+    if prepared.adaptive:
+        counted = "as many network evaluations as the model needs"
     levels = [
         {"t": t, "alpha": level.alpha.item(), "sigma": level.sigma.item(), "log_snr": level.log_snr.item()}
         for t, level in zip(prepared.times, job.levels, strict=True)
@@ -20,7 +23,7 @@ def run(prepared: "Prepared", show: "Show") -> None:
         "schedule": schedule,
         "grid": prepared.grid,
         "steps": job.steps,
-        "evaluations": evaluations,
+        "evaluations": None if prepared.adaptive else evaluations,
         "noise_draws": draws,
         "levels": levels,
     }
@@ -28,7 +31,7 @@ def run(prepared: "Prepared", show: "Show") -> None:
     entry = f"   {'entry':>9}" if length else ""
     lines = [
         f"{prepared.sampler}, {schedule} schedule, {prepared.grid} grid: {job.steps} steps, "
-        f"{evaluations} network evaluations and {draws} draws of noise per item",
+        f"{counted} and {draws} draws of noise per item",
         f"{'level':>5}   {'t':>9}{entry}   {'alpha':>10}   {'sigma':>10}   {'log SNR':>9}",
     ]
     for i, row in enumerate(levels):

@@ -87,10 +87,11 @@ def dormand_prince_each(
             slopes.append(slope(end - way * (left - share * step), ahead))
         scale = atol + rtol * torch.maximum(x.abs(), ahead.abs())
         error = _norms(_advanced(0 * x, size, ERROR, slopes) / scale)
-        taken = (error < 1) & (left > 0)
+        taken = error < 1  # by those that have arrived, too, whose step is 0
         x, first = torch.where(taken, ahead, x), torch.where(taken, slopes[-1], first)
         left = torch.where(taken, left - step, left)
-        step = step * torch.tensor([_change(e) for e in error.flatten().tolist()]).to(step).reshape(step.shape)
+        changes = [_change(e) for e in error.flatten().tolist()]  # torch's powers round by the size of the batch
+        step = step * torch.tensor(changes, dtype=torch.float64).to(step.device).reshape(step.shape)
     return x
 
 

@@ -16,7 +16,7 @@ class Samples(NamedTuple):
 
     x:            [count, ...] on the CPU
     frames:       all items after each of the steps that are shown, and the levels there
-    evaluations:  of the network, mean over the items
+    evaluations:  of the network, mean over the items; whole unless the walk is adaptive
     """
 
     x: Tensor
@@ -58,13 +58,16 @@ def drawn(prepared: Prepared, batch: int, shown: Collection[int] = ()) -> Iterat
             "take more --steps, another --grid or another --sampler",
         )
     levels = [job.levels[i + 1] for i in sorted(shown)]
-    yield Advance(job.steps * count, Samples(x, frames, levels, evaluations / count))
+    each = evaluations / count if evaluations % count else evaluations // count
+    yield Advance(job.steps * count, Samples(x, frames, levels, each))
 
 
 def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -> dict[str, Any]:
     """What made the samples, to be written into their picture. how: what else was asked for."""
+    parameters = wanted.sampler.startswith(f"{prepared.sampler},")  # behind the name
+    sampler = wanted.sampler if parameters else prepared.sampler
     found = {
-        "checkpoint": prepared.model.name, "sampler": prepared.sampler, "grid": prepared.grid,
+        "checkpoint": prepared.model.name, "sampler": sampler, "grid": prepared.grid,
         "schedule": prepared.model.schedule_name, **wanted.options, "class": wanted.label,
         "guidance": prepared.guidance, "guidance_interval": wanted.guidance_interval,
         "guidance_rescale": wanted.guidance_rescale, "clip": wanted.clip, "threshold": wanted.threshold,

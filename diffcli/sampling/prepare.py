@@ -89,6 +89,11 @@ class Prepared:
     times: tuple[float, ...]
     source: Tensor | None = None
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether the number of evaluations depends on the model."""
+        return SAMPLERS[self.sampler].adaptive
+
 
 def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = None) -> Prepared:
     """The job that the options ask for, everything about it checked.

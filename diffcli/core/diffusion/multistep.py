@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -101,7 +101,8 @@ def deis(
     order:     values that the polynomial goes through, 1 is DDIM; the first steps have fewer. Their tAB3 is order 4
     variable:  in which it is a polynomial, one of `VARIABLES`: "t" is the paper's, "rho" its rhoAB
     """
-    yield from _with_noises(denoise, x, levels, order, partial(_polynomial_weights, variable=variable))
+    weights = partial(_polynomial_weights, read=VARIABLES[variable], rule=_gauss_legendre(48))
+    yield from _with_noises(denoise, x, levels, order, weights)
 
 
 def _with_noises(
@@ -185,20 +186,20 @@ def _vp_time(rho: Tensor) -> Tensor:
     return whole / (BETA_MIN + (BETA_MIN**2 + (BETA_MAX - BETA_MIN) * whole).sqrt())
 
 
-def _polynomial_weights(known: Sequence[Level], s: Level, *, variable: str) -> list[Tensor]:
+def _polynomial_weights(
+    known: Sequence[Level], s: Level, *, read: Callable[[Tensor], Tensor], rule: tuple[Tensor, Tensor]
+) -> list[Tensor]:
     """Means over the step, in sigma / alpha, of the polynomials that are 1 at one of the levels and 0 at the others."""
     places = torch.stack([level.sigma / level.alpha for level in (*known, s)])
-    nodes, weights = _gauss_legendre(48)
+    nodes, weights = rule
     middle, half = (places[-1].log() + places[0].log()) / 2, (places[-1].log() - places[0].log()) / 2
     rho = (middle + half * nodes).exp()  # even in log(sigma / alpha), as it may change by orders of magnitude
     weights = weights * rho / (weights * rho).sum()
-    read = VARIABLES[variable]
     z, at = read(rho), read(places[:-1])
     polynomials = [math.prod((z - at[k]) / (at[j] - at[k]) for k in range(len(at)) if k != j) for j in range(len(at))]
     return [(weights * polynomial).sum() for polynomial in polynomials]
 
 
-@cache
 def _gauss_legendre(count: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights of the rule on [-1, 1], [count] float64 (Golub & Welsch 1969)."""
     k = torch.arange(1, count, dtype=torch.float64)
