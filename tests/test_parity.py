@@ -37,16 +37,21 @@ SOLVERS: dict[str, tuple[str, dict[str, Any], float]] = {
     "heun": ("HeunDiscrete", {}, EXACT),
     "dpmpp-2m": ("DPMSolverMultistep", {"algorithm_type": "dpmsolver++", "solver_type": "midpoint"}, ROUNDED),
     "dpmpp-sde": ("DPMSolverMultistep", {"algorithm_type": "sde-dpmsolver++", "solver_type": "midpoint"}, ROUNDED),
+    "dpmpp-3m": ("DPMSolverMultistep", {"solver_order": 3, "lower_order_final": False}, ROUNDED),
     "unipc": ("UniPCMultistep", {"solver_type": "bh2"}, EXACT),
 }
+OURS = {"dpmpp-3m": {"curvature": 0.5}}  # their second derivative is half of the parabola's
 
 SPACINGS = {grid: {"timestep_spacing": grid} for grid in ("trailing", "leading", "linspace")}
 IN_SIGMA: dict[str, Any] = {"karras": {"use_karras_sigmas": True}, "log-snr": {"use_exponential_sigmas": True}}
 HAVE_IN_SIGMA = ("EulerDiscrete", "HeunDiscrete", "DPMSolverMultistep", "UniPCMultistep")  # not the ancestral one
 WALKS = [(s, g) for s in SOLVERS for g in (*SPACINGS, "karras") if g in SPACINGS or SOLVERS[s][0] in HAVE_IN_SIGMA]
 
-# Their `np.array(tensor)` is not yet NumPy 2's way.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+# Their `np.array(tensor)` and `np.log(tensor)` are not yet NumPy 2's way.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning"),
+]
 
 WEIGHTS = torch.randn(4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64) / 2
 
@@ -77,15 +82,19 @@ def noises(count: int) -> list[Tensor]:
     return list(torch.randn(count + 1, 2, 1, 4, 4, generator=generator, dtype=torch.float64))
 
 
+def diffusers_of(name: str, **config: Any) -> Any:
+    import diffusers  # here, as it takes seconds; constructors only: nothing is loaded from the hub
+
+    return getattr(diffusers, f"{name}Scheduler")(**config)
+
+
 def scheduler_of(name: str, schedule: str, steps: int, **config: Any) -> Any:
     """Their scheduler with its timesteps set, and with its float32 numbers in float64.
 
     They clip x0 to [-1, 1] unless told not to (DDPM, DDIM); we never do.
     """
     clips = {"clip_sample": False} if name in ("DDPM", "DDIM") else {}
-    import diffusers  # here, as it takes seconds; constructors only: nothing is loaded from the hub
-
-    scheduler = getattr(diffusers, f"{name}Scheduler")(**TABLES[schedule], **clips, **config)
+    scheduler = diffusers_of(name, **TABLES[schedule], **clips, **config)
     scheduler.set_timesteps(steps)
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
     if hasattr(scheduler, "sigmas"):
@@ -277,11 +286,49 @@ def test_solvers_take_the_same_steps(sampler: str, schedule: str, grid: str, ste
     x, *noise = noises(steps)
     scale = scales(scheduler)[0]
     x = (x / scale).float().double() * scale  # a float32 where theirs becomes one, or cosine would enlarge the rounding
-    ours = SAMPLERS[sampler](denoise, x, levels_of(scheduler), noise=noise.__getitem__)
+    ours = SAMPLERS[sampler](denoise, x, levels_of(scheduler), noise=noise.__getitem__, **OURS.get(sampler, {}))
     others = list(theirs(scheduler, x, noise))
     if scheduler.order == 2:  # every other call of Heun's ends a step, and so does the last, which is Euler's
         others = others[1::2] + others[-1:]
     assert_same([step.x for step in ours], others, tolerance)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 30])
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("spacing", [*SPACINGS, "karras"])
+@pytest.mark.parametrize("schedule", TABLES)
+def test_deis_takes_the_same_steps(schedule: str, spacing: str, order: int, steps: int) -> None:
+    """Theirs extrapolates in log(sigma / alpha), by antiderivatives in closed form. Its walk ends at the first entry of
+    the table, or on Karras' grid twice at the last sigma, and not at the data; so ours is given no step to them.
+    """
+    config = {"solver_order": order, "lower_order_final": False, **(SPACINGS | IN_SIGMA)[spacing]}
+    scheduler = scheduler_of("DEISMultistep", schedule, steps, **config)
+    x, *_ = noises(steps)
+    ours = SAMPLERS["deis"](denoise, x, levels_of(scheduler), order=order, variable="log-rho")
+    assert_same([step.x for step in ours], list(theirs(scheduler, x, [])), EXACT)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 4, 7, 30])
+def test_ipndm_takes_the_same_steps(steps: int) -> None:
+    """Theirs has levels of its own, (cos, sin) of an angle in even steps, and takes v, of which it makes eps.
+
+    It begins in pure noise, where it takes x0 to be 0 and keeps the noise to look back upon; so both begin at the next
+    level, whose sigmas are handed to it as its betas. Its last step combines noises too; ours is to the clean estimate.
+    """
+    sigmas = torch.sin(torch.linspace(1, 0, steps + 2, dtype=torch.float64)[1:] * torch.pi / 2)
+    scheduler = diffusers_of("IPNDM", trained_betas=sigmas.tolist())
+    scheduler.set_timesteps(steps)
+    levels = [Level((1 - sigma**2).sqrt(), sigma) for sigma in sigmas[:-1]] + [CLEAN]
+    scheduler.betas, scheduler.alphas = sigmas, torch.stack([level.alpha for level in levels])
+    scheduler.set_begin_index(0)
+    x, *_ = noises(steps)
+    ours = [step.x for step in SAMPLERS["ipndm"](denoise, x, levels)]
+    others = []
+    for t, level in zip(scheduler.timesteps, levels[:-1], strict=True):
+        x0, eps, _ = denoise(x, level)
+        x = scheduler.step(level.alpha * eps - level.sigma * x0, t, x).prev_sample
+        others.append(x)
+    assert_same(ours[:-1], others[:-1], EXACT)
 
 
 @pytest.mark.parametrize(
