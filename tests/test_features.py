@@ -156,7 +156,7 @@ def test_reading_counts_what_is_read_right_and_what_a_guess_would_be(pictures: P
 def test_the_network_pools_until_no_side_is_longer_than_eight(shape: tuple[int, int, int], pools: int) -> None:
     network = random_judge(shape).network(CPU)
     assert sum(isinstance(layer, nn.MaxPool2d) for layer in network.look) == pools
-    shrunk = [layer for layer in network.look if isinstance(layer, nn.AdaptiveAvgPool2d)]
+    shrunk = [layer for layer in network.look if isinstance(layer, nn.AdaptiveMaxPool2d)]
     sides: list[int] = []
     shrunk[0].register_forward_pre_hook(lambda _, x: sides.extend(x[0].shape[-2:]))
     network(torch.zeros(1, *shape))
@@ -175,9 +175,9 @@ def test_larger_images_are_seen_less_often_for_the_same_work() -> None:
         pixels = torch.zeros(20_000, 1, side, side, dtype=torch.uint8)
         dataset = Dataset("black", Items(IMAGES, (1, side, side)), pixels, None, "")
         network = training.new_network(dataset, CPU)
-        return next(training.lessons(network, dataset, torch.arange(20_000), budget=100_000)).total
+        return next(training.judge_steps(network, dataset, torch.arange(20_000), budget=100_000)).total
 
-    assert images(28) == 100_000 // 128 * 128
+    assert images(28) == 100_000 // 64 * 64
     assert math.isclose(images(56) * 4, images(28), rel_tol=0.01)
 
 
@@ -226,11 +226,11 @@ def test_a_kept_judge_that_cannot_be_used_is_trained_again(
 def test_a_judge_that_is_interrupted_leaves_nothing(
     cache: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: Any, **__: Any) -> Iterator[training.Lesson]:
-        yield training.Lesson(8, 400, 1.0)
+    def interrupted(*_: Any, **__: Any) -> Iterator[training.JudgeStep]:
+        yield training.JudgeStep(8, 400, 1.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "lessons", interrupted)
+    monkeypatch.setattr(training, "judge_steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         encoder("judge", str(pictures), None, CPU, QUIET)
     assert not cache.exists()

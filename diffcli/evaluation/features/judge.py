@@ -24,6 +24,7 @@ from diffcli.system.text import duration
 
 VERSION = 1  # of network and training; a kept judge of another one is trained anew
 SHIPPED = Path(str(resources("diffcli.evaluation.features") / "shipped"))
+SCALED = 10_000  # training images that the size of the features is measured on
 PROBED = (3, 13)  # steps whose time tells how long the training takes
 
 
@@ -109,6 +110,7 @@ def trained(
     places, held = (torch.arange(len(train)), torch.arange(len(test))) if test else train.holdout()
     network = training.new_network(train, device)
     _show(network, train, places, budget, show)
+    training.scaled(network, train, places[:SCALED])
     state = {name: _half(value) for name, value in network.state_dict().items()}
     about = {
         "judge": VERSION,
@@ -126,12 +128,12 @@ def trained(
 def _show(network: JudgeNetwork, train: Dataset, places: Tensor, budget: int, show: Show) -> None:
     """Train with a bar, and an estimate as soon as there is one."""
     with show.progress(f"training the judge of {train.name}, once", 0, unit="images") as bar:
-        for step, lesson in enumerate(training.lessons(network, train, places, budget=budget)):
-            bar.update(lesson.done, f"loss {lesson.loss:.3f}", total=lesson.total)
+        for step, taken in enumerate(training.judge_steps(network, train, places, budget=budget)):
+            bar.update(taken.done, f"loss {taken.loss:.3f}", total=taken.total)
             if step == PROBED[0]:
-                since, begun = time.monotonic(), lesson.done
+                since, begun = time.monotonic(), taken.done
             if step == PROBED[1]:
-                seconds = (time.monotonic() - since) / (lesson.done - begun) * (lesson.total - lesson.done)
+                seconds = (time.monotonic() - since) / (taken.done - begun) * (taken.total - taken.done)
                 bar.note(f"the judge of {train.name} is trained, once, and kept: about {duration(seconds)}")
 
 

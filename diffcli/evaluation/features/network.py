@@ -30,9 +30,9 @@ class JudgeNetwork(nn.Module):
                 side = -(-side // 2)
         self.look = nn.Sequential(
             *layers,
-            nn.AdaptiveAvgPool2d(3),
+            nn.AdaptiveMaxPool2d(3),
             nn.Flatten(),
-            nn.Dropout(0.3),
+            nn.Dropout(0.1),
             nn.Linear(width * 3 * 3, FEATURES),
             nn.ReLU(),
         )

@@ -52,12 +52,12 @@ def downstream(judged: Judged, against: Reference, show: Show) -> Downstream:
     with show.progress("training two classifiers", 0, "images") as bar:
         for i, data in enumerate((samples.only(torch.arange(count)), real)):
             network = training.new_network(data, torch.device("cpu"))
-            for lesson in _lessons(network, data):
-                bar.update(i * lesson.total + lesson.done, total=2 * lesson.total)
+            for taken in _steps(network, data):
+                bar.update(i * taken.total + taken.done, total=2 * taken.total)
             reading = training.reading(network, against.unseen, torch.arange(len(against.unseen)))
             accuracies.append(reading.accuracy)
     return Downstream(accuracies[0], accuracies[1], count, len(against.unseen))
 
 
-def _lessons(network: JudgeNetwork, data: Dataset) -> Iterator[training.Lesson]:
-    return training.lessons(network, data, torch.arange(len(data)), budget=BUDGET)
+def _steps(network: JudgeNetwork, data: Dataset) -> Iterator[training.JudgeStep]:
+    return training.judge_steps(network, data, torch.arange(len(data)), budget=BUDGET)
