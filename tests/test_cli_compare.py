@@ -144,7 +144,7 @@ def test_what_has_an_equals_sign_belongs_to_the_name_before() -> None:
 
 
 def test_the_front_is_what_nothing_beats_in_both() -> None:
-    dots = [Dot("a", seconds, distance, 0.0, "") for seconds, distance in ((1, 9), (2, 5), (3, 6), (4, 2), (4, 3))]
+    dots = [Dot("a", "a", seconds, distance, 0.0, "") for seconds, distance in ((1, 9), (2, 5), (3, 6), (4, 2), (4, 3))]
     assert [(dot.seconds, dot.distance) for dot in pareto(dots)] == [(1, 9), (2, 5), (4, 2)]
 
 

@@ -5,19 +5,21 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
 from diffcli.pictures.figures import show_image
 
 CELL = 0.72  # inches of an image on the sheet
+MOST_LINES = 10
 MARKS = "osD^vP*X"
 
 
 class Dot(NamedTuple):
-    """A setting: which line it is on, its seconds, its distance with standard error, and its name."""
+    """A setting: which line it is on, its sampler, seconds, distance with standard error, and its name."""
 
     series: str
+    sampler: str
     seconds: float
     distance: float
     error: float
@@ -25,14 +27,20 @@ class Dot(NamedTuple):
 
 
 def comparison_figure(title: str, dots: Sequence[Dot], floor: float, best: Dot, features: str) -> Figure:
-    """Distance against seconds, both logarithmic, a line per series; what nothing beats in both is joined below."""
+    """Distance against seconds, both logarithmic; what nothing beats in both is joined, and the one to take is marked.
+
+    A line per series, or where they are many a colour per sampler.
+    """
     figure = Figure(figsize=(9.0, 5.4), layout="constrained")
     axes = figure.subplots()
-    for number, series in enumerate(dict.fromkeys(dot.series for dot in dots)):
-        own = sorted((dot for dot in dots if dot.series == series), key=lambda dot: dot.seconds)
+    many = len({dot.series for dot in dots}) > MOST_LINES
+    groups = dict.fromkeys(dot.sampler if many else dot.series for dot in dots)
+    for number, group in enumerate(groups):
+        own = sorted((d for d in dots if (d.sampler if many else d.series) == group), key=lambda d: d.seconds)
         axes.errorbar(
             [d.seconds for d in own], [d.distance for d in own], [d.error for d in own],
-            marker=MARKS[number % len(MARKS)], markersize=5, linewidth=1.2, capsize=2, label=series.partition(" ")[2],
+            marker=MARKS[number % len(MARKS)], markersize=5, linewidth=0.0 if many else 1.2, elinewidth=0.8, capsize=2,
+            label=group,
         )  # fmt: skip
     front = pareto(dots)
     axes.plot(
@@ -41,15 +49,13 @@ def comparison_figure(title: str, dots: Sequence[Dot], floor: float, best: Dot, 
     )  # fmt: skip
     axes.axhline(floor, color="#6b7280", linestyle="--", linewidth=1, label="as many real images")
     axes.plot([best.seconds], [best.distance], "o", markersize=15, markerfacecolor="none", color="black")
-    axes.annotate(
-        best.name, (best.seconds, best.distance), textcoords="offset points", xytext=(0, -18), ha="center", fontsize=8
-    )
     axes.set(xscale="log", yscale="log", xlabel="seconds", ylabel=f"Fréchet distance, {features}")
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
-    axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
-    axes.set_title(title, fontsize=10)
+    axes.grid(visible=True, which="major", color="#e5e7eb", linewidth=0.6)
+    axes.set_title(f"{title}\ntake {best.name}", fontsize=10)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 

@@ -29,7 +29,11 @@ def fill(made: Lesson, study: Comparison, found: ComparisonFound) -> None:
     made.next = f"diffcli sample {best.prepared.model.target} --auto" + " --class all" * bool(
         best.agreement is not None
     )
-    dots = [Dot(_series(one), one.drawn.seconds, one.frechet, one.error, _label(one)) for one in found.settings]
+    many = len({one.prepared.model.target for one in found.settings}) > 1
+    dots = [
+        Dot(_series(one, many), one.setting.sampler, one.drawn.seconds, one.frechet, one.error, _label(one))
+        for one in found.settings
+    ]
     title = f"{_of(study)}: quality against time, {study.jobs[0].count} samples each"
     write_figure(
         comparison_figure(title, dots, found.floor, dots[found.best], found.encoder.name), made.figure("compare.png")
@@ -129,9 +133,9 @@ def _row_name(one: Compared) -> str:
     return _label(one).replace(", ", "\n")
 
 
-def _series(one: Compared) -> str:
+def _series(one: Compared, many: bool) -> str:
     """What the dots of one line have in common: all but the number of steps."""
-    return f"{Path(one.prepared.model.target).name} {one.setting.title}"
+    return f"{Path(one.prepared.model.target).name} {one.setting.title}" if many else one.setting.title
 
 
 def _of(study: Comparison) -> str:
