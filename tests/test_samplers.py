@@ -81,6 +81,16 @@ def test_a_sampler_without_noise_of_its_own_never_asks_for_it(sampler: str) -> N
     assert asked == stochastic.get(sampler, [])
 
 
+@pytest.mark.parametrize(("snr", "wide"), [(0.2236, 0.061), (0.35, 0.025)])
+def test_annealed_langevin_leaves_gaussian_data_too_wide_by_what_the_page_says(snr: float, wide: float) -> None:
+    levels = grids.levels(SCHEDULES["vp"](), 20, "log-snr")
+    alpha, sigma = (part.item() for part in levels[0])
+    start = alpha * 0.3, alpha**2 * 0.25 + sigma**2
+    mean, variance = law(SAMPLERS["annealed-langevin"], levels, start, corrections=50, snr=snr)
+    assert mean == pytest.approx(0.3, abs=1e-6)
+    assert math.sqrt(variance) / 0.5 - 1 == pytest.approx(wide, abs=0.002)
+
+
 def test_at_the_data_the_bridge_is_the_point_x0() -> None:
     end = bridge(grids.levels(SCHEDULES["linear"](), 10)[-2], CLEAN)
     assert (end.of_x.item(), end.of_x0.item(), end.variance.item()) == (0, 1, 0)

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from diffcli.checks.check import Finding, check, near
-from diffcli.core.diffusion import editing, grids, guidance, likelihood, multistep, samplers, schedules, tables, times
+from diffcli.core.diffusion import (
+    editing,
+    grids,
+    guidance,
+    likelihood,
+    multistep,
+    samplers,
+    schedules,
+    sde,
+    tables,
+    times,
+)
 from diffcli.core.diffusion.exact_pixels import PixelHistogram
 from diffcli.core.processes import corruption, variational
 from diffcli.core.processes.chains import finite, ising, named
@@ -66,7 +77,12 @@ def walks_unless_told() -> Iterator[Finding]:
             samplers.ddim: {"eta": 0},
             samplers.edm: {"churn": 0, "churn_min": 0, "churn_max": math.inf, "churn_noise": 1},
             multistep.dpmpp: {"eta": 0},
+            multistep.dpmpp_3m: {"curvature": 1},
+            multistep.ipndm: {"order": 4},
+            multistep.deis: {"order": 4, "variable": "t"},
+            sde.probability_flow: {"rtol": 1e-5, "atol": 1e-5},
             samplers.predictor_corrector: {"corrections": 1, "snr": 0.16},
+            samplers.annealed_langevin: {"corrections": 50, "snr": 0.2236},
             guidance.guided: {"interval": (0, math.inf), "rescale": 0},
             guidance.clipped: {"limit": 1},
             guidance.thresholded: {"share": 0.995, "limit": 1},
