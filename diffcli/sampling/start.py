@@ -1,5 +1,6 @@
 """Walks that begin where data are still almost Gaussian: the way there has a closed form and costs no evaluation."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def linear_begin(model: Model, first: Level, seed: int, conditions: Mapping[str,
 
     Raises UsageProblem for a model whose data are not known, or are too large.
     """
-    laws = _laws(_dataset(model, data))
+    laws = _laws_of(model, data)
     noise = model.schedule(torch.ones((), dtype=torch.float64))
     labels = conditions.get(CLASS)
 
@@ -79,7 +80,7 @@ def linear_begin(model: Model, first: Level, seed: int, conditions: Mapping[str,
     return begin
 
 
-def _dataset(model: Model, data: Path | None) -> Dataset:
+def _laws_of(model: Model, data: Path | None) -> dict[int, Gaussian]:
     if model.trained is None:
         raise UsageProblem(
             "--start linear needs the data of a trained model; an exact one needs no start", "leave it out"
@@ -90,7 +91,13 @@ def _dataset(model: Model, data: Path | None) -> Dataset:
             "leave it out",
         )
     recipe = model.trained.recipe
-    return datasets.load_dataset(recipe.data.name, data=data, size=recipe.data.size)
+    return _laws_in(recipe.data.name, recipe.data.size, data)
+
+
+@functools.lru_cache(maxsize=2)
+def _laws_in(name: str, size: int, data: Path | None) -> dict[int, Gaussian]:
+    """Those of a data set: a comparison asks for them again and again."""
+    return _laws(datasets.load_dataset(name, data=data, size=size))
 
 
 def _laws(dataset: Dataset) -> dict[int, Gaussian]:
