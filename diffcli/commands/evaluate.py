@@ -53,7 +53,7 @@ def evaluate(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Judge samples: distances with floor and error, coverage, classes, copies. And how they were measured."""
+    """Judge samples: distance, coverage, classes, copies. Each number with its floor, its error and its protocol."""
     from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
