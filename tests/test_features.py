@@ -115,6 +115,22 @@ def test_the_images_held_out_are_not_trained_on(pictures: Path, monkeypatch: pyt
     assert (about["images"], about["tested"]) == (54, 6)
 
 
+def test_features_have_a_mean_square_of_one_and_the_network_reads_as_before(of_shapes: Judge, pictures: Path) -> None:
+    dataset, places = load_folder(pictures), torch.arange(60)
+    learned = shape_encoder(of_shapes).encode(dataset.take(dataset.holdout()[0])[0])
+    assert math.isclose(learned.square().mean(), 1, rel_tol=0.01)  # weights are rounded to 16 bits
+    network, images = of_shapes.network(CPU), dataset.take(places)[0]
+    with torch.no_grad():
+        for weight in network.look[-2].parameters():
+            weight *= 7
+        before, features_before = network(images), network.features(images)
+        training.scaled(network, dataset, places)
+        assert math.isclose(network.features(images).square().mean(), 1, rel_tol=1e-5)
+        factor = features_before.square().mean().sqrt()
+        assert torch.allclose(network.features(images) * factor, features_before, rtol=1e-4)
+        assert torch.allclose(network(images), before, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 12)])
 def test_without_classes_a_judge_learns_how_images_were_turned(height: int, width: int) -> None:
     found = shape_encoder(trained(unlabelled(height, width), None, CPU, QUIET, budget=FEW))
