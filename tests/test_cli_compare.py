@@ -135,6 +135,13 @@ def test_all_combinations_are_asked_for_once() -> None:
     assert {setting.eta for setting in found if setting.sampler == "unipc"} == {None}
 
 
+def test_a_sampler_may_have_its_own_number_of_steps() -> None:
+    found = settings(["a"], Asked(["ddpm,variance=large,steps=100", "ddim"], [5, 10], etas=[0.5]))
+    assert [(one.sampler, one.steps, one.eta) for one in found] == [
+        ("ddpm,variance=large", 100, None), ("ddim", 5, 0.5), ("ddim", 10, 0.5),
+    ]  # fmt: skip
+
+
 def test_what_has_an_equals_sign_belongs_to_the_name_before() -> None:
     assert specs_of("ddim,eta=0.5,unipc,edm,churn=4,churn_min=1") == [
         "ddim,eta=0.5",

@@ -16,7 +16,10 @@ def compare(
         typer.Argument(metavar="[RUN...]", help="Runs, checkpoints or exact models; default the newest run."),
     ] = None,
     samplers: Annotated[
-        Optional[str], typer.Option(metavar="NAME[,NAME...]", help=f"Of `diffcli sample`.  [{SAMPLERS}]")
+        Optional[str],
+        typer.Option(
+            metavar="NAME[,NAME...]", help=f"As for `diffcli sample`; ddpm,steps=1000 has its own steps.  [{SAMPLERS}]"
+        ),
     ] = None,
     steps: Annotated[Optional[str], typer.Option(metavar="N[,N...]", help=f"Of their walks.  [{STEPS}]")] = None,
     grid: Annotated[

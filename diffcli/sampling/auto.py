@@ -13,7 +13,7 @@ from diffcli.sampling.prepare import SamplingOptions
 from diffcli.system.files import is_file
 from diffcli.system.text import flag
 
-USUAL = SamplingOptions(sampler="dpmpp-2m", steps=10, grid="log-snr")  # where nothing was compared
+USUAL = SamplingOptions(sampler="dpmpp-2m", steps=10, grid="trailing")  # where nothing was compared
 
 
 def automatic(target: str | None, wanted: SamplingOptions) -> tuple[SamplingOptions, str]:

@@ -79,15 +79,25 @@ def settings(runs: Sequence[str | None], asked: Asked) -> list[Candidate]:
         runs, asked.samplers, asked.grids, asked.guidances, asked.starts
     ):
         from_file = grid is not None and grid.endswith(SUFFIX)
-        for steps in (None,) if from_file else asked.steps:
+        spec, own_steps = own_number(sampler)
+        for steps in (None,) if from_file else (own_steps,) if own_steps else asked.steps:
             for eta in asked.etas if sampler in takers else (None,):
-                found[Candidate(run, sampler, steps, grid, eta, guidance, start)] = None
+                found[Candidate(run, spec, steps, grid, eta, guidance, start)] = None
     if len(found) > MOST_SETTINGS:
         raise UsageProblem(f"{len(found)} settings are too many to compare", f"ask for {MOST_SETTINGS} at most")
     return list(found)
 
 
+def own_number(sampler: str) -> tuple[str, int | None]:
+    """ "ddpm,steps=1000" -> ("ddpm", 1000): a sampler may have a number of steps of its own; raises UsageProblem."""
+    parts = sampler.split(",")
+    own = [part.removeprefix("steps=") for part in parts if part.startswith("steps=")]
+    rest = ",".join(part for part in parts if not part.startswith("steps="))
+    return rest, numbers(own[-1], "steps", int, 1)[0] if own else None
+
+
 def _has_eta(sampler: str) -> bool:
+    sampler, _ = own_number(sampler)
     name, own = specs.parameters({k: s.walk for k, s in SAMPLERS.items()}, sampler, "sampler")
     return "eta" in SAMPLERS[name].options and "eta" not in own
 
