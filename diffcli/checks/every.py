@@ -14,7 +14,8 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.evaluation import vae_bounds  # noqa: F401, I001
     from diffcli.checks.processes import corruption  # noqa: F401, I001
     from diffcli.checks.evaluation import memorisation, quality, features  # noqa: F401, I001
-    from diffcli.checks.evaluation import frechet, feature_distances, coverage, resampling, feature_likelihood, judging, strata  # noqa: F401, I001
+    from diffcli.checks.evaluation import frechet, feature_distances, coverage, resampling  # noqa: F401, I001
+    from diffcli.checks.evaluation import feature_likelihood, judging, strata  # noqa: F401, I001
     from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts, conditions  # noqa: F401, I001
     from diffcli.checks.diffusion import walks  # noqa: F401
     from diffcli.checks.models import layers, networks, autoencoders  # noqa: F401, I001

@@ -12,8 +12,8 @@ from diffcli.core.levels import Level
 from diffcli.data import loading as datasets
 from diffcli.data.kinds import Items
 from diffcli.runs.listing import made_by
-from diffcli.runs.records import evaluation
 from diffcli.runs.loading import Trained, load_trained
+from diffcli.runs.records import evaluation
 from diffcli.sampling import exact_models
 from diffcli.sampling.models import load_model
 from diffcli.training import recipes

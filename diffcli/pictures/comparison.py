@@ -72,7 +72,7 @@ def pareto(dots: Sequence[Dot]) -> list[Dot]:
 def sheet_figure(title: str, rows: Sequence[Sequence[Tensor]], names: Sequence[str]) -> Figure:
     """Images [C, H, W] in rows, a setting each, the same image below itself."""
     columns = max(map(len, rows))
-    close = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    close = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.01, wspace=0, hspace=0)
     figure = Figure(figsize=(2.2 + CELL * columns, 0.5 + CELL * len(rows)), layout=close)
     figure.suptitle(title, fontsize=9)
     axes = figure.subplots(len(rows), columns, squeeze=False)

@@ -73,7 +73,8 @@ def _bars(axes: Axes, bars: ClassBars) -> None:
     axes.set_yticks(list(places), [name[:12] for name in bars.names], fontsize=7 if len(bars.names) > 12 else 8)
     axes.invert_yaxis()
     least = min([*bars.samples, *bars.real])
-    axes.set_xlim(left=max(0.0, least - 0.05) if least > 0.7 else 0.0)
+    if max([*bars.samples, *bars.real]) > 0.7:  # shares of a class, not of all images
+        axes.set_xlim(max(0.0, least - 0.05) if least > 0.7 else 0.0, 1.0)
     axes.tick_params(axis="x", labelsize=7)
     axes.set_title(bars.title, fontsize=9)
     axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2)
@@ -89,7 +90,7 @@ def _points(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xlabel("precision", fontsize=8)
     axes.set_ylabel("recall", fontsize=8)
     axes.tick_params(labelsize=7)
-    axes.set_title("like real images, and all of them?", fontsize=9)
+    axes.set_title("precision and recall", fontsize=9)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 

@@ -22,8 +22,8 @@ def reader(probabilities: dict[int, list[float]]) -> Encoder:
 
 
 @check(
-    "agreement is the share read as asked, per class of those asked for; confidence the mean of the highest probability; "
-    "imbalance the total variation from the real shares",
+    "agreement is the share read as asked, per class of those asked for; confidence the mean of the highest "
+    "probability; imbalance the total variation from the real shares",
     "the definitions",
 )
 def classes_read() -> Iterator[Finding]:
