@@ -104,8 +104,10 @@ def table_figure(ours: Table, paper: Table, returns: Mapping[int, float], paper_
     for axes in (left, middle, right):
         axes.set(xscale="log", yscale="log")
         axes.set_xlabel("steps", fontsize=8)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
         axes.tick_params(labelsize=7)
         axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
         axes.legend(frameon=False, fontsize=7)

@@ -1,5 +1,6 @@
 """Tables 1 and 2 of the DDIM paper in shape: eta against the number of steps, and images to noise and back."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -103,7 +104,7 @@ def run(asked: TableAsked, show: Show) -> TableFound:
 def fill(made: Lesson, asked: TableAsked, found: TableFound) -> None:
     """Both tables beside the paper's, the trends, the figure."""
     ours, errors = _cells(asked, found)
-    kept = trends(asked.steps, ours, found)
+    kept = trends(asked.steps, found)
     made.document = {
         **report.document(asked.comparison, found.compared),
         "table_1": {"steps": list(asked.steps), "ours": ours, "errors": errors, "paper": PAPER_1},
@@ -129,44 +130,35 @@ def _cells(asked: TableAsked, found: TableFound) -> tuple[dict[str, dict[int, fl
     return ours, errors
 
 
-def trends(steps: Sequence[int], ours: Mapping[str, Mapping[int, float]], found: TableFound) -> list[Trend]:
-    """What both tables claim, held against ours."""
+def trends(steps: Sequence[int], found: TableFound) -> list[Trend]:
+    """What both tables claim, held against ours: a difference counts beyond two standard errors of it."""
     few, many = min(steps), max(steps)
-    place = {(row.setting.eta, row.prepared.job.steps): i for i, row in enumerate(found.compared.settings)}
+    rows, errors = found.compared.settings, found.compared.errors
+    place = {(row.setting.eta, row.prepared.job.steps): i for i, row in enumerate(rows)}
 
-    def larger(a: float | None, b: float | None, n: int) -> tuple[bool, str]:
-        i, j = place[a, n], place[b, n]
-        rows, error = found.compared.settings, found.compared.errors[i, j].item()
-        gap = rows[i].frechet - rows[j].frechet
-        return gap > 2 * error, f"{gap:+.3g} ± {error:.2g}"
+    def gap(worse: tuple[float | None, int], better: tuple[float | None, int]) -> tuple[float, float]:
+        i, j = place[worse], place[better]
+        return rows[i].frechet - rows[j].frechet, errors[i, j].item()
 
-    result = []
-    for a, b, names in ((1.0, 0.0, ("1", "0")), (None, 1.0, (LARGE, "1"))):
-        holds, seen = larger(a, b, few)
-        result.append(Trend(f"at {few} steps eta {names[0]} is worse than eta {names[1]}", holds, seen))
+    def trend(claim: str, difference: float, error: float) -> Trend:
+        return Trend(claim, difference > 2 * error, f"{difference:+.3g} ± {error:.2g}")
+
+    result = [
+        trend(f"at {few} steps eta 1 is worse than eta 0", *gap((1.0, few), (0.0, few))),
+        trend(f"at {few} steps {LARGE} is worse than eta 1", *gap((None, few), (1.0, few))),
+    ]
     if few < many:
-        gaps = [ours["1"][n] - ours["0"][n] for n in (few, many)]
-        result.append(
-            Trend(
-                "the gap between eta 1 and 0 shrinks with more steps",
-                gaps[1] < gaps[0],
-                f"{gaps[0]:.3g} to {gaps[1]:.3g}",
-            )
-        )
-        ends = ours["0"][few], ours["0"][many]
-        result.append(Trend("more steps of eta 0 are better", ends[1] < ends[0], f"{ends[0]:.3g} to {ends[1]:.3g}"))
-        ends = ours[LARGE][few], ours[LARGE][many]
-        result.append(
-            Trend(
-                f"{LARGE} gains most from more steps",
-                ends[0] - ends[1] > max(ours[name][few] - ours[name][many] for name in ours if name != LARGE),
-                f"{ends[0]:.3g} to {ends[1]:.3g}",
-            )
-        )
-    errors = list(found.returns.values())
-    falls = all(b < a for a, b in zip(errors, errors[1:], strict=False))
-    result.append(Trend("an image comes back better with more steps", falls, f"{errors[0]:.2g} to {errors[-1]:.2g}"))
-    return result
+        (of_few, error_few), (of_many, error_many) = (gap((1.0, n), (0.0, n)) for n in (few, many))
+        shrinks = "the gap between eta 1 and 0 shrinks with more steps"
+        result += [
+            trend(shrinks, of_few - of_many, math.hypot(error_few, error_many)),
+            trend(f"eta 0 is better with {many} steps than with {few}", *gap((0.0, few), (0.0, many))),
+            trend(f"{LARGE} is better with {many} steps than with {few}", *gap((None, few), (None, many))),
+        ]
+    ends = list(found.returns.values())
+    falls = all(b < a for a, b in zip(ends, ends[1:], strict=False))
+    said = f"{ends[0]:.2g} to {ends[-1]:.2g}"
+    return [*result, Trend("an image comes back better with more steps", falls, said)]
 
 
 def _table_1(
@@ -176,16 +168,19 @@ def _table_1(
     head = f"table 1: Fréchet distance in {wanted.encoder} features of {count} samples; (the paper's FID, CIFAR-10)"
     rows = []
     for eta, row in ours.items():
-        cells = [f"{row[n]:.3g} ± {errors[eta][n]:.2g} ({_paper(PAPER_1[eta].get(n))})" for n in asked.steps]
-        rows.append([eta, *cells])
+        rows.append([eta, *(f"{row[n]:.3g} ± {errors[eta][n]:.2g}" for n in asked.steps)])
+        rows.append(["", *(f"({_paper(PAPER_1[eta].get(n))})" for n in asked.steps)])
     return [head, *table(["eta", *(f"S = {n}" for n in asked.steps)], rows, right=range(1, len(asked.steps) + 1))]
 
 
 def _table_2(found: TableFound) -> list[str]:
     head = f"table 2: squared error per value of {RETURNED} images, to noise and back; (the paper, CIFAR-10)"
-    cells = [f"{error:.2g} ({_paper(PAPER_2.get(n))})" for n, error in found.returns.items()]
+    rows = [
+        ["error", *(f"{error:.2g}" for error in found.returns.values())],
+        ["", *(f"({_paper(PAPER_2.get(n))})" for n in found.returns)],
+    ]
     heads = ["steps", *(str(n) for n in found.returns)]
-    return [head, *table(heads, [["error", *cells]], right=range(1, len(heads)))]
+    return [head, *table(heads, rows, right=range(1, len(heads)))]
 
 
 def _paper(value: float | None) -> str:

@@ -29,7 +29,7 @@ from diffcli.system.files import is_dir
 from diffcli.system.text import duration
 
 COUNT = 1000  # samples of a model, unless told
-WALK = ("sampler", "grid", "steps", "evaluations", "guidance", "weights", "seed")
+WALK = ("sampler", "grid", "steps", "evaluations", "guidance", "class", "weights", "seed")
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def drawn(prepared: Prepared, wanted: SamplingOptions, reference: Reference, bat
     made = {
         "sampler": wanted.sampler, "grid": prepared.grid, "steps": prepared.job.steps, "evaluations": evaluations,
         "guidance": prepared.guidance if prepared.job.conditions else None,
+        "class": (wanted.label or "all") if prepared.job.conditions else None,
         "weights": wanted.weights if model.trained else None, "seed": wanted.seed,
     }  # fmt: skip
     asked = asked_classes(prepared, reference)

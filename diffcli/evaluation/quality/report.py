@@ -32,7 +32,9 @@ def fill(made: Lesson, study: QualityStudy, found: QualityFound) -> None:
         "encoders": judgements[1:],
     }
     made.lines = [
-        line for one in found.judgements for line in [*_table(one, study, found.judged), *_remarks(one, study), ""]
+        line
+        for one in found.judgements
+        for line in [*_table(one, study, found.judged), *_remarks(one, found.judged.made), ""]
     ][:-1]
     made.lines += _said_of_downstream(found)
     made.seen = " ".join(filter(None, [_seen(first), copies.reason if copies else ""]))
@@ -175,13 +177,17 @@ def _class_rows(read: ClassReading | None, floor: ClassReading | None) -> list[l
     return rows
 
 
-def _remarks(one: Judgement, study: QualityStudy) -> list[str]:
+def _remarks(one: Judgement, made: dict[str, Any]) -> list[str]:
     """What the reader must know of these numbers."""
     encoder, samples = one.encoder, one.samples
     lines = []
     if encoder.accuracy is not None:
         reads = f"{encoder.name}: reads {encoder.accuracy:.1%} of held-out real images right"
         lines.append(reads if encoder.judges else f"{reads}: it cannot tell classes apart, and is no judge")
+    if made["class"] not in (None, "all"):
+        lines.append(
+            f"samples of class {made['class']} alone, beside real images of every class: only agreement is fair"
+        )
     if one.floor.images < samples.images:
         lines.append(
             f"the floor is that of {one.floor.images} images, for want of more; at {samples.images} it is lower"

@@ -1,5 +1,6 @@
 """A study of the quality of images: from what is asked for to every number with its floor and its error."""
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from diffcli.runs.loading import load_trained
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.prepare import Prepared, SamplingOptions
 from diffcli.system import device as devices
+from diffcli.system.text import duration
 
 AUDITED = 5_000  # samples and unseen images whose nearest training images are looked for
+PAIR = 3e-8  # seconds to compare a sample with a training image, all moves of it
 JUDGES, FEWEST_JUDGES = 2_000, 50  # further unseen images, whose likelihood tells whether as many samples are copies
 
 
@@ -157,12 +160,28 @@ def run(study: QualityStudy, show: Show) -> QualityFound:
     if judged is None:
         assert study.prepared is not None
         judged = subjects.drawn(study.prepared, wanted.sampling, against, wanted.batch, show)
+    show.note(f"time: about {duration(_seconds(encoders, judged, unseen, study))} to judge {study.count} images")
     judgements = [_judgement(one, judged, unseen, judges, study, show) for one in encoders]
     copies = _copies(judged.images, unseen, against, show) if "copies" in wanted.metrics else None
     cas = None
     if wanted.downstream:
         cas = downstream(judged, against, show)
     return QualityFound(judged, unseen, judgements, copies, cas)
+
+
+def _seconds(encoders: list[Encoder], judged: Judged, unseen: Dataset, study: QualityStudy) -> float:
+    """How long it takes, by the time of one batch and by the pairs of images that the audit compares."""
+    against, audited = study.reference, "copies" in study.wanted.metrics
+    images = len(judged.images) + len(unseen) + len(against.real) * sum(one.kept for one in encoders)
+    seconds = 0.0
+    for one in encoders:
+        part = judged.images.take(range(min(len(judged.images), one.batch)))[0]
+        one.encode(part)  # the first one is slower
+        began = time.monotonic()
+        one.encode(part)
+        seconds += (time.monotonic() - began) / len(part) * images
+    pairs = (min(len(judged.images), AUDITED) + min(len(unseen), AUDITED)) * len(against.train)
+    return seconds + PAIR * pairs * audited
 
 
 def _judgement(
