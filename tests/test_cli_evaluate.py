@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,8 @@ def test_arrays_that_are_no_images_are_refused(
 
 
 def test_an_extra_that_is_missing_is_named(cli: Cli, many: Path, fresh: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch_fidelity", None)
+    for name in ("torch_fidelity", "torch_fidelity.registry"):
+        monkeypatch.setitem(sys.modules, name, None)
     refuses(
         cli, tmp_path, ENVIRONMENT, "evaluate", fresh, "--against", many, "--features", "inception", words=("extra",)
     )

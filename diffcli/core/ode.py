@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+
+class TooSmallSteps(ArithmeticError):
+    """A solver cannot go on within its tolerance."""
+
+
 State = tuple[Tensor, ...]
 
 STAGES = (  # times of the stages, and the weights of the slopes before each (Dormand & Prince 1980, table 2)
@@ -26,7 +31,7 @@ def dormand_prince(
 ) -> Iterator[tuple[float, State, int]]:
     """Solve d state / dt = slope from start to end > start: time, state and refused steps, after each accepted step.
 
-    Raises ArithmeticError where the step becomes too small to go on.
+    Raises TooSmallSteps where the step becomes too small to go on.
     """
     t, refused = start, 0
     first = slope(t, state)
@@ -36,7 +41,7 @@ def dormand_prince(
     while t < end:
         step = min(step, end - t)
         if t + step / 10 == t:
-            raise ArithmeticError(f"the flow cannot be followed at t = {t:g}: its steps became too small")
+            raise TooSmallSteps(f"the flow cannot be followed at t = {t:g}: its steps became too small")
         slopes = [first]
         for share, weights in STAGES:
             ahead = tuple(_advanced(s, step, weights, parts) for s, *parts in zip(state, *slopes, strict=True))
@@ -69,7 +74,7 @@ def dormand_prince_each(
     slope:  at times [B, 1, ..., 1], float64
     first:  the slope at the start, like x
 
-    Raises ArithmeticError where the steps of an item become too small to go on.
+    Raises TooSmallSteps where the steps of an item become too small to go on.
     """
     way = 1.0 if end > start else -1.0
     left = torch.full((len(x), *[1] * (x.dim() - 1)), abs(end - start), dtype=torch.float64, device=x.device)
@@ -80,7 +85,7 @@ def dormand_prince_each(
         step = torch.minimum(step, left)
         t = end - way * left
         if ((left > 0) & (t + step / 10 == t)).any():
-            raise ArithmeticError("the flow cannot be followed: the steps of an item became too small")
+            raise TooSmallSteps("the flow cannot be followed: the steps of an item became too small")
         size, slopes = (way * step).to(x.dtype), [first]
         for share, weights in STAGES:
             ahead = _advanced(x, size, weights, slopes)

@@ -72,7 +72,7 @@ class FlowLikelihood:
     def run(self, x0: Tensor, first: int, conditions: Conditions) -> Iterator[FollowedFlow]:
         """The flow of items [B, ...] numbered from `first` on, and so conditioned; the last one has the result.
 
-        Raises ArithmeticError where the flow cannot be followed.
+        Raises TooSmallSteps where the flow cannot be followed.
         """
         numbers = range(first, first + len(x0))
         told = {name: values.to(self.device) for name, values in conditions.items()}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffcli.console.results import Lesson
 from diffcli.console.show import Show
+from diffcli.core.ode import TooSmallSteps
 from diffcli.errors import DivergedProblem, UsageProblem, one_of
 from diffcli.evaluation import subject as subjects
 from diffcli.evaluation.likelihood import DEQUANTISATIONS, TRACES, FlowLikelihood
@@ -94,7 +95,7 @@ def run(study: LikelihoodStudy, made: Lesson, show: Show) -> None:
                     if first == number == 0:
                         seconds = (time.monotonic() - began) / step.evaluations * USUAL * len(x0) / len(here)
                         bar.note(f"time: about {duration(seconds)}, if a flow takes {USUAL} evaluations")
-            except ArithmeticError as error:
+            except TooSmallSteps as error:
                 raise DivergedProblem(str(error), "loosen --rtol and --atol, or use another --schedule") from None
             parts.append(step.nats)
             evaluations.append(step.evaluations)

@@ -7,8 +7,12 @@ import torch
 from torch import Tensor
 
 from diffcli.core.levels import Level
+from diffcli.core.ode import TooSmallSteps
 from diffcli.errors import DivergedProblem
 from diffcli.sampling.prepare import Prepared, SamplingOptions
+
+LOOSEN = "raise rtol and atol, or take another --sampler"
+"""What helps where an adaptive walk cannot go on."""
 
 
 class Samples(NamedTuple):
@@ -49,8 +53,8 @@ def drawn(prepared: Prepared, batch: int, shown: Collection[int] = ()) -> Iterat
             if part.step == job.steps - 1:
                 kept[job.steps].append(part.x.cpu())
             yield Advance(min(part.done, job.steps * count))
-    except ArithmeticError as error:
-        raise DivergedProblem(str(error), "raise rtol and atol, or take another --sampler") from None
+    except TooSmallSteps as error:
+        raise DivergedProblem(str(error), LOOSEN) from None
     *frames, x = (torch.cat(parts) for parts in kept.values())
     if lost := int((~x.flatten(1).isfinite().all(1)).sum()):
         raise DivergedProblem(
@@ -68,7 +72,7 @@ def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -
     sampler = wanted.sampler if parameters else prepared.sampler
     found = {
         "checkpoint": prepared.model.name, "sampler": sampler, "grid": prepared.grid,
-        "schedule": prepared.model.schedule_name, **wanted.options, "class": wanted.label,
+        "schedule": prepared.model.schedule_name, "start": wanted.start, **wanted.options, "class": wanted.label,
         "guidance": prepared.guidance, "guidance_interval": wanted.guidance_interval,
         "guidance_rescale": wanted.guidance_rescale, "clip": wanted.clip, "threshold": wanted.threshold,
         "weights": wanted.weights, "seed": wanted.seed, "count": prepared.count, **how,

@@ -49,7 +49,8 @@ def kernel_distance_by_hand() -> Iterator[Finding]:
         yield near(f"{n} and {m}", wanted, kernel_distance(x, y).value, rel=1e-9)
         yield near(f"{n} and {m} in other blocks", wanted, kernel_distance(x, y, blocks=3).value, rel=1e-9)
     x, y = normal(14, 2, seed=5), normal(11, 2, seed=6) + 1
-    parts = [torch.randperm(len(some), generator=keyed(0, "blocks")).tensor_split(3) for some in (x, y)]
+    orders = [torch.randperm(len(some), generator=keyed(0, "blocks")) for some in (x, y)]
+    parts = [[order[group::3] for group in range(3)] for order in orders]
     left = [
         [discrepancy(without(x, part), y.tolist()) for part in parts[0]],
         [discrepancy(x.tolist(), without(y, part)) for part in parts[1]],
@@ -136,10 +137,10 @@ def sliced_closed_forms() -> Iterator[Finding]:
 @check("the sliced distance's standard error is the spread of its values", "Efron & Stein 1981; Miller 1974")
 def sliced_errors() -> Iterator[Finding]:
     x, y = normal(23, 3, seed=33), normal(17, 3, seed=34) * 1.4
-    labels = [torch.randperm(len(some), generator=keyed(7, "groups", i)) % 4 for i, some in enumerate((x, y))]
+    orders = [torch.randperm(len(some), generator=keyed(0, f"groups {i}")) for i, some in enumerate((x, y))]
     left = [
-        [mind(x[labels[0] != group], y, 9, seed=7) for group in range(4)],
-        [mind(x, y[labels[1] != group], 9, seed=7) for group in range(4)],
+        [mind(without(x, orders[0][group::4]), y, 9, seed=7) for group in range(4)],
+        [mind(x, without(y, orders[1][group::4]), 9, seed=7) for group in range(4)],
     ]
     yield near("by leaving out groups", jackknife_error(left), sliced_error(x, y, 9, seed=7, groups=4), rel=1e-9)
     repeats = 150
