@@ -133,7 +133,7 @@ def dpmpp_3m_algorithm() -> Iterator[Finding]:
 def _varying(eps: Callable[[float], float]) -> Callable[[Tensor, Level], Prediction]:
     """A denoiser whose noise depends on sigma / alpha only."""
 
-    def denoise(x: Tensor, level: Level) -> Prediction:
+    def denoise(x: Tensor, level: Level, **_: Any) -> Prediction:
         seen = torch.full_like(x, eps((level.sigma / level.alpha).item()))
         return Prediction((x - level.sigma * seen) / level.alpha, seen)
 
@@ -188,7 +188,7 @@ def exact_for_parabolas() -> Iterator[Finding]:
     halves = [-2.2, -1.5, -1.2, -0.3, 0.5, 0.8, 2.0]
     levels = [Level.of(math.exp(v) / math.hypot(1, math.exp(v)), 1 / math.hypot(1, math.exp(v))) for v in halves]
 
-    def denoise(x: Tensor, level: Level) -> Prediction:
+    def denoise(x: Tensor, level: Level, **_: Any) -> Prediction:
         v = level.log_snr / 2
         x0 = (0.3 - 0.8 * v + 0.5 * v**2).expand_as(x)
         return Prediction(x0, (x - level.alpha * x0) / level.sigma)
@@ -244,7 +244,7 @@ def orders_on_an_even_grid() -> Iterator[Finding]:
 def walks_from_pure_noise() -> Iterator[Finding]:
     levels = [Level.of(0.0, 1.0), *_at_ratios([4.0, 2.5, 1.0, 0.5]), CLEAN]
 
-    def denoise(x: Tensor, level: Level) -> Prediction:
+    def denoise(x: Tensor, level: Level, **_: Any) -> Prediction:
         x0 = torch.tanh(0.8 * x) * level.alpha + 0.1
         return Prediction(x0, (x - level.alpha * x0) / level.sigma)
 
