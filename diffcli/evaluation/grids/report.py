@@ -88,10 +88,15 @@ def _seen(study: GridStudy, found: dict[int, Choice]) -> str:
     parts = []
     for count in sorted({min(found), max(found)}):
         name, other = min(found[count].usual.items(), key=lambda item: item[1].cost)
-        less = 1 - found[count].best.cost / other.cost if other.cost > 0 else 0.0
-        parts.append(
-            f"{100 * less:.0f} % less than {name} in {count} steps"
-            if less >= 0
-            else f"{-100 * less:.0f} % more than {name} in {count} steps"
-        )
+        parts.append(f"{_less(study, found[count].best.cost, other.cost)} than {name} in {count} steps")
     return f"By this cost the walks found pay {', '.join(parts)}."
+
+
+def _less(study: GridStudy, cost: float, other: float) -> str:
+    """Of distances a share, of the bound, which may be negative, a difference."""
+    if not math.isfinite(other):
+        return "infinitely less"
+    word = "less" if cost <= other else "more"
+    if study.cost == "bound":
+        return f"{abs(other - cost):.3g} {study.unit} {word}"
+    return f"{100 * abs(1 - cost / other) if other > 0 else 0:.0f} % {word}"
