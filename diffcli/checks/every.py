@@ -1,10 +1,16 @@
 """Every check, in the order in which to read them: this imports all modules that have some."""
 
+import torch
+
 from diffcli.checks.check import CHECKS, Check
 
 
 def all_checks() -> dict[str, Check]:
-    """Every check by name, in the order in which to read them."""
+    """Every check by name, in the order in which to read them. From here on torch takes one thread.
+
+    What they compute is small: two threads gain nothing, and beside a busy neighbour wait for each other.
+    """
+    torch.set_num_threads(1)
     from diffcli.checks.diffusion import schedules, denoisers, exact, losses  # noqa: F401, I001
     from diffcli.checks.diffusion import on_gaussians, algorithms, orders, finite, editing, jobs, gaussian_flow  # noqa: F401, I001
     from diffcli.checks.diffusion import multistep, flows  # noqa: F401, I001
