@@ -252,8 +252,9 @@ def _seen(one: Judgement) -> str:
     samples, floor = one.samples, one.floor
     parts = []
     if samples.frechet and floor.frechet:
+        beside = "as many" if floor.images == samples.images else f"{floor.images:,}"
         parts.append(
-            f"{distance_name(one.encoder, samples.images)}: {_number(samples.frechet.value)} where as many real images "
+            f"{distance_name(one.encoder, samples.images)}: {_number(samples.frechet.value)} where {beside} real images "
             f"have {_number(floor.frechet.value)}."
         )
     if samples.coverage and floor.coverage:
