@@ -21,7 +21,7 @@ def grid(
         Optional[int],
         typer.Option(
             "--count",
-            help="Walks of the teacher, or test images.  [128; features: 32, rollout: 16, bound: 64; points: 1024]",
+            help="Walks of the teacher, or test images.  [64; features: 32, rollout: 16; points: 1024]",
             min=1,
             max=10_000,
         ),

@@ -29,7 +29,7 @@ TEACHER, TEACHER_GRID = "ipndm", "karras"  # an evaluation per level, and as nea
 LEVELS = {"jump": 61, "features": 61, "rollout": 61, "bound": 1000}  # unless told, or a table has fewer
 MOST_LEVELS = 1000  # a table has the square of it
 DISCOUNT, MOST_DISCOUNT = 1.15, 10.0  # of jumps: that of GITS (Chen et al. 2024)
-WALKS = {"jump": 128, "features": 32, "rollout": 16, "bound": 64}  # of images, unless told
+WALKS = {"jump": 64, "features": 32, "rollout": 16, "bound": 64}  # of images, unless told
 WALKS_OF_POINTS = 1024
 EVERY = 8  # of the bound: an image pays every so-many-th step
 
