@@ -83,8 +83,7 @@ def dormand_prince_each(
     step = torch.where(step.isfinite() & (step > 0), step, UNKNOWN)
     while (left > 0).any():
         step = torch.minimum(step, left)
-        t = end - way * left
-        if ((left > 0) & (t + step / 10 == t)).any():
+        if ((left > 0) & (left - step / 10 == left)).any():
             raise TooSmallSteps("the flow cannot be followed: the steps of an item became too small")
         size, slopes = (way * step).to(x.dtype), [first]
         for share, weights in STAGES:

@@ -88,7 +88,7 @@ def ipndm(denoise: Denoise, x: Tensor, levels: Sequence[Level], noise: Noise, *,
 
     order:  noises that are combined, 1 is DDIM; the first steps have fewer
     """
-    weights = lambda known, _: ADAMS_BASHFORTH[len(known) - 1]  # noqa: E731
+    weights = lambda known, _: ADAMS_BASHFORTH[len(known) - 2]  # noqa: E731
     yield from _with_noises(denoise, x, levels, order, weights)
 
 
@@ -167,8 +167,8 @@ def _bent(now: Estimate, s: Level, older: Estimate, oldest: Estimate, curvature:
     return now.x0 + of_slope * (slope + before * second) + curvature * of_second * second
 
 
-ADAMS_BASHFORTH = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
-"""Of the last slopes, newest first, by how many there are (Hairer, Nørsett & Wanner 1993, eq. III.1.5)."""
+ADAMS_BASHFORTH = ((3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+"""Of the last two, three or four slopes, newest first (Hairer, Nørsett & Wanner 1993, eq. III.1.5)."""
 
 BETA_MIN, BETA_MAX = 0.1, 20.0  # of the VP SDE in whose time tAB-DEIS extrapolates (Song et al. 2021, appendix C)
 
