@@ -254,8 +254,8 @@ def _seen(one: Judgement) -> str:
     if samples.frechet and floor.frechet:
         beside = "as many" if floor.images == samples.images else f"{floor.images:,}"
         parts.append(
-            f"{distance_name(one.encoder, samples.images)}: {_number(samples.frechet.value)} where {beside} real images "
-            f"have {_number(floor.frechet.value)}."
+            f"{distance_name(one.encoder, samples.images)}: {_number(samples.frechet.value)} where {beside} real "
+            f"images have {_number(floor.frechet.value)}."
         )
     if samples.coverage and floor.coverage:
         missed = samples.coverage.recall < 0.9 * floor.coverage.recall
