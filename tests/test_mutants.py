@@ -99,7 +99,7 @@ DIES = Mutant("dies", "core/levels.py", BEGIN, f"import os\nos.kill(os.getpid(),
 def test_who_loops_or_grows_without_end_or_dies_is_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mutants, "QUICK", 1.0)  # seconds of the processor
     monkeypatch.setattr(mutants, "NEIGHBOURS", 1000)  # of the processor, and not of the clock
-    monkeypatch.setattr(mutants, "MEMORY", 1 << 30)
+    monkeypatch.setattr(mutants, "MEMORY", 1 << 28)  # which is reached in less time than QUICK
     monkeypatch.setattr(mutants, "check_modules", lambda package: ["diffcli.core.levels"])
     monkeypatch.delitem(sys.modules, "diffcli.core.levels", raising=False)  # or the forks would not import it
     verdicts = {mutant.name: verdict for mutant, verdict in trials([LOOP, MEMORY, DIES], PACKAGE, Plan(), 2)}
