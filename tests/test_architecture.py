@@ -24,7 +24,8 @@ FLOORS: dict[str, set[str]] = {
     "runs": {"data", "errors", "pictures", "plugins", "system", "training"},
     "sampling": {"core", "data", "errors", "metrics", "pictures", "runs", "specs", "system"},
     "evaluation": {
-        "console", "core", "data", "errors", "metrics", "pictures", "runs", "sampling", "specs", "system", "training",
+        "console", "core", "data", "errors", "metrics", "pictures", "plugins", "runs", "sampling", "specs", "system",
+        "training",
     },
     "lessons": {
         "console", "core", "data", "errors", "evaluation", "metrics", "pictures", "runs", "sampling", "specs", "system",

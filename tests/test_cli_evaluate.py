@@ -20,7 +20,7 @@ from diffcli.data.loading import load_dataset
 from diffcli.evaluation.features.encoders import encoder
 from diffcli.evaluation.features.extraction import features
 from diffcli.evaluation.quality.measures import RealFeatures, measure
-from diffcli.evaluation.quality.reference import reference, shuffled
+from diffcli.evaluation.quality.reference import parted, reference, shuffled
 
 USAGE, DATA, ENVIRONMENT = 2, 3, 5
 KEYS = {
@@ -162,14 +162,28 @@ def test_a_split_may_be_named_and_the_floor_comes_from_the_other() -> None:
     to_test, to_train = reference("mnist:test", None), reference("mnist", None)
     assert (len(to_test.real), len(to_test.unseen), len(to_test.train)) == (10_000, 60_000, 60_000)
     assert (len(to_train.real), len(to_train.unseen)) == (60_000, 10_000)
-    floor, judges = to_train.floor_and_judges(9_000, None, 2_000)
+    assert to_test.untrained.fingerprint == to_train.untrained.fingerprint
+    floor, judges = parted(to_train.unseen, 9_000, None, 2_000)
     assert (len(floor), len(judges)) == (9_000, 1_000)
     classes = torch.tensor([3] * 200 + [7] * 100)
-    floor, judges = to_train.floor_and_judges(300, classes, 10_000)
+    floor, judges = parted(to_train.unseen, 300, classes, 10_000)
     assert floor.class_counts == [0, 0, 0, 200, 0, 0, 0, 100, 0, 0]
-    together = torch.cat([floor.storage, judges.storage]).flatten(1)  # type: ignore[list-item]
+    together = torch.cat([part.take(range(len(part)))[0] for part in (floor, judges)]).flatten(1)
+    whole = to_train.unseen.take(range(10_000))[0].flatten(1)
     assert len(together) == 10_000
-    assert together.double().sum(0).equal(to_train.unseen.storage.flatten(1).double().sum(0))  # type: ignore[union-attr]
+    torch.testing.assert_close(together.double().sum(0), whole.double().sum(0))
+
+
+def test_copies_are_told_from_images_that_were_not_trained_on_whatever_is_compared_with(
+    cli: Cli, tmp_path: Path
+) -> None:
+    """Against the test split the floor is of training images; these must not be the yardstick of copies."""
+    train, test = load_dataset("mnist"), load_dataset("mnist", "test")
+    some = torch.cat([test.take(range(50))[0], train.take(range(10))[0]])
+    np.save(tmp_path / "some.npy", to_pixels(some)[:, 0].numpy())
+    found = evaluate(cli, "some.npy", "--against", "mnist:test", "--metrics", "copies")["copies"]
+    assert found["flagged"] is True
+    assert (found["copies"], found["held_copies"]) == (pytest.approx(10 / 60), 0)
 
 
 def corruptions() -> dict[str, Any]:

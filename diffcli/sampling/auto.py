@@ -53,5 +53,7 @@ def _stored(target: str | None) -> tuple[dict[str, Any] | None, str]:
     needed = ("sampler", "steps", "grid", "evaluations")
     if not isinstance(best, dict) or not all(best.get(name) for name in needed):
         return None, str(run)
-    gone = str(best["grid"]).endswith(SUFFIX) and not is_file(Path(best["grid"]))
-    return (None if gone else best), str(run)
+    if not str(best["grid"]).endswith(SUFFIX):
+        return best, str(run)
+    grid = run / Path(best["grid"]).name  # which compare has copied there
+    return (best | {"grid": str(grid)} if is_file(grid) else None), str(run)

@@ -19,6 +19,7 @@ from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import CLASS
 from diffcli.errors import UsageProblem
+from diffcli.metrics.frechet import Moments, moments
 from diffcli.sampling.models import Model
 
 LARGEST = 3072  # numbers of an item: a covariance of more takes minutes
@@ -101,39 +102,33 @@ def _laws_in(name: str, size: int, data: Path | None) -> dict[int, Gaussian]:
 
 
 def _laws(dataset: Dataset) -> dict[int, Gaussian]:
-    """Gaussians with the moments of the items of each class, and of all as number -1."""
+    """Gaussians with the moments of the items of each class, and of all as number -1.
+
+    A class of few items has the spread of all, one of fewer than two their mean, too.
+    """
     places = torch.arange(len(dataset))
-    whole = _law(dataset, places)
+    whole = _gaussian(_moments(dataset, places))
     laws = {-1: whole}
     for label in range(len(dataset.classes)) if dataset.labels is not None else ():
         own = places[dataset.labels == label]
-        mean, covariance = _moments(dataset, own)
-        enough = len(own) >= ENOUGH * len(mean)
-        laws[label] = _gaussian(mean, covariance) if enough else Gaussian(mean, whole.std, whole.basis)
+        if len(own) < 2:
+            laws[label] = whole
+            continue
+        found = _moments(dataset, own)
+        enough = found.count >= ENOUGH * dataset.items.numbers
+        laws[label] = _gaussian(found) if enough else Gaussian(found.mean, whole.std, whole.basis)
     return laws
 
 
-def _law(dataset: Dataset, places: Tensor) -> Gaussian:
-    return _gaussian(*_moments(dataset, places))
-
-
-def _gaussian(mean: Tensor, covariance: Tensor) -> Gaussian:
+def _gaussian(found: Moments) -> Gaussian:
     """With any covariance, singular ones too."""
-    variance, basis = torch.linalg.eigh(covariance)
-    return Gaussian(mean, variance.clamp(min=0).sqrt(), basis)
+    variance, basis = torch.linalg.eigh(found.covariance)
+    return Gaussian(found.mean, variance.clamp(min=0).sqrt(), basis)
 
 
-def _moments(dataset: Dataset, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [D] and covariance [D, D] of the items at these places, float64."""
-    numbers = dataset.items.numbers
-    total, squares = torch.zeros(numbers, dtype=torch.float64), torch.zeros(numbers, numbers, dtype=torch.float64)
-    shift = dataset.take(places[:AT_ONCE])[0].flatten(1).double().mean(0) if len(places) else total
-    for part in places.split(AT_ONCE):
-        centred = dataset.take(part)[0].flatten(1).double() - shift
-        total, squares = total + centred.sum(0), squares + centred.T @ centred
-    count = max(1, len(places))
-    mean = total / count
-    return shift + mean, squares / count - mean.outer(mean)
+def _moments(dataset: Dataset, places: Tensor) -> Moments:
+    """Of the items at these places as rows of numbers."""
+    return moments(dataset.take(part)[0].flatten(1) for part in places.split(AT_ONCE))
 
 
 def _ratio(schedule: Schedule, t: float) -> float:

@@ -12,6 +12,7 @@ from diffcli.errors import UsageProblem, one_of
 from diffcli.evaluation.comparison import report, study
 from diffcli.evaluation.comparison.settings import Candidate, numbers
 from diffcli.evaluation.comparison.study import Comparison, ComparisonFound, ComparisonOptions
+from diffcli.evaluation.quality.reference import parted
 from diffcli.pictures.comparison import table_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.sampling.inversion import prepared_for_inversion, round_trips
@@ -84,7 +85,7 @@ def asked(
 def run(asked: TableAsked, show: Show) -> TableFound:
     """Draw all of table 1, then send images to noise and back."""
     compared = study.run(asked.comparison, show)
-    unseen, _ = asked.comparison.reference.floor_and_judges(RETURNED, None, 0)
+    unseen, _ = parted(asked.comparison.reference.untrained, RETURNED, None)
     model = asked.comparison.jobs[0].model
     images, conditions = unseen.take(range(len(unseen)))
     prepared = prepared_for_inversion(model.target, replace(asked.base, sampler="ddim", label=None))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffcli import plugins
 from diffcli.console.show import Show
 from diffcli.data.dataset import to_unit
 from diffcli.data.kinds import CLASS
@@ -71,7 +72,7 @@ def _key(prepared: Prepared, setting: Candidate, options: SamplingOptions, encod
         "guidance": prepared.guidance, "walk": walk, "count": prepared.count, "seed": options.seed,
         "classes": job.conditions[CLASS].tolist() if CLASS in job.conditions else None,
         "clip": options.clip, "threshold": options.threshold, "encoder": encoder.digest,
-        "schedule": model.schedule_name,
+        "schedule": model.schedule_name, "impl": [plugin.digest for plugin in plugins.loaded()],
         "model": model.name if model.trained is None else _weights(model.trained.model),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:20]

@@ -63,9 +63,9 @@ def _kept(run: Path, row: dict[str, Any]) -> dict[str, Any]:
     """The setting, its grid copied into the run if it is a file, so that it is found again."""
     if not row["grid"].endswith(SUFFIX):
         return row
-    path = run / f"grid{SUFFIX}"
-    write_atomically(path, Path(row["grid"]).read_bytes())
-    return row | {"grid": str(path)}
+    name = f"grid{SUFFIX}"
+    write_atomically(run / name, Path(row["grid"]).read_bytes())
+    return row | {"grid": name}
 
 
 def document(study: Comparison, found: ComparisonFound) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from diffcli.evaluation.features.extraction import cached_features, features
 from diffcli.evaluation.quality.conditions import read_classes
 from diffcli.evaluation.quality.judged import asked_classes, model_to_judge, prepared_to_judge
 from diffcli.evaluation.quality.measures import RealFeatures, check_enough, repeats_for
-from diffcli.evaluation.quality.reference import Reference, reference
+from diffcli.evaluation.quality.reference import Reference, parted, reference, trained_on
 from diffcli.metrics.coverage import coverage
-from diffcli.metrics.resampling import PairedDifferences, frechet_differences, frechet_resampled
-from diffcli.runs.loading import load_trained
+from diffcli.metrics.frechet import Moments, frechet_distance
+from diffcli.metrics.resampling import PairedDifferences, frechet_differences
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.models import Model
 from diffcli.sampling.prepare import Prepared, SamplingOptions
@@ -60,11 +60,6 @@ class Comparison:
     jobs: Sequence[Prepared]
     options: Sequence[SamplingOptions]
     size: int
-
-    @property
-    def evaluations(self) -> int:
-        """Of the network, for all that is to be drawn; adaptive walks not counted."""
-        return sum(prepared.job.cost()[0] * prepared.count for prepared in self.jobs)
 
 
 class Compared(NamedTuple):
@@ -126,8 +121,7 @@ def _common(runs: Sequence[str | None], against: str | None) -> tuple[str, int]:
     for run in runs:
         if run is not None and run.startswith(PREFIX):
             continue
-        recipe = load_trained(run, device=torch.device("cpu")).recipe
-        trained.setdefault((recipe.data.name, recipe.data.size), run or "the newest run")
+        trained.setdefault(trained_on(run), run or "the newest run")
     if len(trained) > 1:
         (a, b), (of_a, of_b) = list(trained.values())[:2], [name for name, _ in trained][:2]
         raise UsageProblem(
@@ -147,11 +141,12 @@ def run(study: Comparison, show: Show) -> ComparisonFound:
     device = devices.pick(base.device)
     judge = encoder(wanted.encoder, against.name, base.data, device, show, size=study.size)
     count = base.count or COUNT
-    unseen, _ = against.floor_and_judges(count, _strata(study), 0)
+    unseen, _ = parted(against.unseen, count, _strata(study))
     for number, what in ((count, "samples"), (len(unseen), "unseen real images")):
         check_enough(number, what, judge, ("frechet",), shrink=False)
     real = RealFeatures.of(cached_features(judge, against.real, show))
-    floor = frechet_resampled(features(judge, unseen, show, "unseen real images"), real.moments, repeats=2).value
+    of_unseen = features(judge, unseen, show, "unseen real images")
+    floor = frechet_distance(Moments.of(of_unseen), real.moments)
     drawings = _drawn(study, judge, show)
     truths = _truths(study, judge, show) if wanted.truth else {}
     paired = frechet_differences(

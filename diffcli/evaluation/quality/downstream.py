@@ -48,15 +48,15 @@ def downstream(judged: Judged, against: Reference, show: Show) -> Downstream:
     samples = replace(judged.images, labels=judged.asked, items=against.train.items)
     count = min(len(samples), len(against.train))
     real = against.train.only(shuffled(len(against.train))[:count])
-    accuracies = []
+    tests, accuracies = against.untrained, []
     with show.progress("training two classifiers", 0, "images") as bar:
         for i, data in enumerate((samples.only(torch.arange(count)), real)):
             network = training.new_network(data, torch.device("cpu"))
             for taken in _steps(network, data):
                 bar.update(i * taken.total + taken.done, total=2 * taken.total)
-            reading = training.reading(network, against.unseen, torch.arange(len(against.unseen)))
+            reading = training.reading(network, tests, torch.arange(len(tests)))
             accuracies.append(reading.accuracy)
-    return Downstream(accuracies[0], accuracies[1], count, len(against.unseen))
+    return Downstream(accuracies[0], accuracies[1], count, len(tests))
 
 
 def _steps(network: JudgeNetwork, data: Dataset) -> Iterator[training.JudgeStep]:

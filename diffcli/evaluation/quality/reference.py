@@ -11,6 +11,7 @@ from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES
 from diffcli.errors import DataProblem, UsageProblem
+from diffcli.runs.loading import find, read
 
 SPLITS = ("train", "test", "val")
 MOST_HELD = 10_000  # images of a folder that are kept apart; a tenth of it at most
@@ -18,12 +19,12 @@ MOST_HELD = 10_000  # images of a folder that are kept apart; a tenth of it at m
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images of one data set, no image in two of `train` and `unseen`.
+    """Real images of one data set.
 
     name, split:  what samples are compared with
     real:         the images of that split
     train:        the images that a model of these data was trained on, where copies are looked for
-    unseen:       real images that are not in `real`, or not in `train`, for the floor: what a perfect model would get
+    unseen:       real images that are not in `real`, for the floor: what a perfect model would get
     """
 
     name: str
@@ -32,35 +33,47 @@ class Reference:
     train: Dataset
     unseen: Dataset
 
-    def floor_and_judges(self, count: int, like: Tensor | None, judges: int) -> tuple[Dataset, Dataset]:
-        """At most `count` unseen images for the floor, and at most `judges` others; random, and always the same.
-
-        like:  classes [N] of samples: the floor has as many images of each, as far as there are so many
-        """
-        order, labels = shuffled(len(self.unseen)), self.unseen.labels
-        if like is None or labels is None:
-            first = order[:count]
-        else:
-            wanted = like.bincount(minlength=int(labels.max()) + 1).tolist()
-            first = torch.cat([order[labels[order] == label][:most] for label, most in enumerate(wanted)])
-        others = order[~torch.isin(order, first)]
-        return self.unseen.only(first), self.unseen.only(others[:judges])
+    @property
+    def untrained(self) -> Dataset:
+        """Real images that no model was trained on."""
+        return self.unseen if self.split == "train" else self.real
 
 
 def reference(spec: str, data: Path | None, size: int = 0) -> Reference:
     """The data set that is called DATASET or DATASET:SPLIT, by default its training images.
 
-    size:  to which images of a folder or of torchvision are cropped
+    size:  to which images of a folder or of torchvision are cropped; those of named sets are not
 
     Raises DataProblem for data that are missing or too few, UsageProblem for points and unknown splits.
     """
     name, split = parsed(spec)
+    size = 0 if name in datasets.names() else size
     if not datasets.has_test_split(name):
         return _of_folder(name, split, data, size)
     train, test = (datasets.load_dataset(name, s, data=data, size=size) for s in ("train", "test"))
     _check(train)
     real = {"train": train, "test": test}.get(split) or datasets.load_dataset(name, split, data=data, size=size)
     return Reference(name, split, real, train, train if split == "test" else test)
+
+
+def parted(dataset: Dataset, count: int, like: Tensor | None, others: int = 0) -> tuple[Dataset, Dataset]:
+    """At most `count` images of a data set, and at most so many others; random, and always the same.
+
+    like:  classes [N] of samples: the first part has as many images of each, as far as there are so many
+    """
+    order, labels = shuffled(len(dataset)), dataset.labels
+    if like is None or labels is None:
+        first = order[:count]
+    else:
+        wanted = like.bincount(minlength=int(labels.max()) + 1).tolist()
+        first = torch.cat([order[labels[order] == label][:most] for label, most in enumerate(wanted)])
+    return dataset.only(first), dataset.only(order[~torch.isin(order, first)][:others])
+
+
+def trained_on(run: str | None) -> tuple[str, int]:
+    """The data set that a run was trained on, and to which size its images were cropped; None is the newest run."""
+    data = read(find(run, "diffusion")).recipe.data
+    return data.name, data.size
 
 
 def parsed(spec: str) -> tuple[str, str]:

@@ -18,11 +18,10 @@ from diffcli.evaluation.quality.downstream import Downstream, check_downstream, 
 from diffcli.evaluation.quality.judged import COUNT, Judged, asked_classes
 from diffcli.evaluation.quality.measures import METRICS as METRICS
 from diffcli.evaluation.quality.measures import Measures, RealFeatures, check_enough, measure
-from diffcli.evaluation.quality.reference import Reference, reference, shuffled
+from diffcli.evaluation.quality.reference import Reference, parted, reference, shuffled, trained_on
 from diffcli.metrics.distances import squared_distances
 from diffcli.metrics.likelihood_divergence import feature_likelihood_divergence
 from diffcli.metrics.memorisation import Audit, FeatureNearness, audit, nearest_in_features
-from diffcli.runs.loading import load_trained
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.prepare import Prepared, SamplingOptions
 from diffcli.system import device as devices
@@ -152,17 +151,22 @@ def run(study: QualityStudy, show: Show) -> QualityFound:
         encoder(name, against.name, wanted.data, device, show, size=study.size)
         for name in dict.fromkeys(wanted.encoders)
     ]
-    unseen, judges = against.floor_and_judges(study.count, study.asked, JUDGES)
+    unseen, _ = parted(against.unseen, study.count, study.asked)
+    held = parted(against.untrained, study.count, study.asked, JUDGES)
     for one in encoders:
-        for count, what in ((study.count, "images"), (len(unseen), "unseen real images"), (len(against.real), "real")):
+        for count, what in (
+            (study.count, "images"),
+            (len(unseen), "unseen real images"),
+            (len(against.real), "real images"),
+        ):
             check_enough(count, what, one, wanted.metrics, shrink=wanted.shrink)
     judged = study.given
     if judged is None:
         assert study.prepared is not None
         judged = subjects.drawn(study.prepared, wanted.sampling, against, wanted.batch, show)
     show.note(f"time: about {duration(_seconds(encoders, judged, unseen, study))} to judge {study.count} images")
-    judgements = [_judgement(one, judged, unseen, judges, study, show) for one in encoders]
-    copies = _copies(judged.images, unseen, against, show) if "copies" in wanted.metrics else None
+    judgements = [_judgement(one, judged, unseen, held, study, show) for one in encoders]
+    copies = _copies(judged.images, held[0], against, show) if "copies" in wanted.metrics else None
     cas = None
     if wanted.downstream:
         cas = downstream(judged, against, show)
@@ -172,9 +176,9 @@ def run(study: QualityStudy, show: Show) -> QualityFound:
 def _seconds(encoders: list[Encoder], judged: Judged, unseen: Dataset, study: QualityStudy) -> float:
     """How long it takes, by the time of one batch and by the pairs of images that the audit compares."""
     against, audited = study.reference, "copies" in study.wanted.metrics
-    images = len(judged.images) + len(unseen) + len(against.real) * sum(one.kept for one in encoders)
     seconds = 0.0
     for one in encoders:
+        images = len(judged.images) + 2 * len(unseen) + len(against.real) * one.kept
         part = judged.images.take(range(min(len(judged.images), one.batch)))[0]
         one.encode(part)  # the first one is slower
         began = time.monotonic()
@@ -185,11 +189,11 @@ def _seconds(encoders: list[Encoder], judged: Judged, unseen: Dataset, study: Qu
 
 
 def _judgement(
-    encoder: Encoder, judged: Judged, unseen: Dataset, judges: Dataset, study: QualityStudy, show: Show
+    encoder: Encoder, judged: Judged, unseen: Dataset, held: tuple[Dataset, Dataset], study: QualityStudy, show: Show
 ) -> Judgement:
     """Everything that is measured in the features of one encoder.
 
-    unseen, judges:  real images that no model was trained on, no image in both
+    held:  real images that no model was trained on, as many as there are samples, and others to judge both by
     """
     wanted, against = study.wanted, study.reference
     known = cached_features(encoder, against.real, show)
@@ -208,10 +212,10 @@ def _judgement(
     unlikely = unlikely_floor = nearest = None
     if "copies" in wanted.metrics:
         train = known if against.train is against.real else cached_features(encoder, against.train, show)
-        nearest = _nearest(of_samples[:AUDITED], train, of_unseen[:AUDITED], show)
-        if len(judges) >= FEWEST_JUDGES:
-            of_judges = features(encoder, judges, show, f"{encoder.name}: judges")
-            unlikely, unlikely_floor = (_divergence(some, train, of_judges) for some in (of_samples, of_unseen))
+        of_held, of_judges = (features(encoder, some, show, f"{encoder.name}: held out") for some in held)
+        nearest = _nearest(of_samples[:AUDITED], train, of_held[:AUDITED], show)
+        if len(of_judges) >= FEWEST_JUDGES:
+            unlikely, unlikely_floor = (_divergence(some, train, of_judges) for some in (of_samples, of_held))
     return Judgement(encoder, samples, floor, classes, classes_floor, unlikely, unlikely_floor, nearest)
 
 
@@ -236,9 +240,9 @@ def _nearest(samples: Tensor, train: Tensor, unseen: Tensor, show: Show) -> Feat
     return advance[2]
 
 
-def _copies(images: Dataset, unseen: Dataset, against: Reference, show: Show) -> Audit:
+def _copies(images: Dataset, held_out: Dataset, against: Reference, show: Show) -> Audit:
     """The audit in pixels, behind a bar."""
-    samples, held = (part.take(range(min(len(part), AUDITED)))[0] for part in (images, unseen))
+    samples, held = (part.take(range(min(len(part), AUDITED)))[0] for part in (images, held_out))
     with show.progress("looking for copies", 100, "%") as bar:
         for advance in audit(samples, against.train, held):
             bar.update(round(100 * advance[0] / advance[1]))
@@ -248,13 +252,12 @@ def _copies(images: Dataset, unseen: Dataset, against: Reference, show: Show) ->
 
 def _against(target: str | None, wanted: QualityOptions) -> tuple[str, int]:
     """What to compare with, and to which size its images are cropped: as asked for, or as a run was trained."""
-    needs = UsageProblem("what are these images to be compared with?", "add --against DATASET, as in --against mnist")
-    if subjects.is_given(target) or (target is not None and target.startswith(PREFIX)):
-        if wanted.against is None:
-            raise needs
-        return wanted.against, 0
-    recipe = load_trained(target, device=torch.device("cpu")).recipe
-    return wanted.against or recipe.data.name, recipe.data.size if wanted.against is None else 0
+    if not subjects.is_given(target) and not (target or "").startswith(PREFIX):
+        name, size = trained_on(target)
+        return wanted.against or name, size
+    if wanted.against is None:
+        raise UsageProblem("what are these images to be compared with?", "add --against DATASET, as in --against mnist")
+    return wanted.against, 0
 
 
 def _counted(sampling: SamplingOptions) -> SamplingOptions:
