@@ -97,3 +97,15 @@ def _typed(entry: Callable[..., Any], name: str, values: dict[str, str], what: s
             expected = {int: "a whole number", float: "a finite number"}[kind]
             raise UsageProblem(f"{key} of {name} must be {expected}, not '{text}'") from None
     return given
+
+
+def numbers(text: str, option: str, kind: type[int] | type[float], least: float) -> list[Any]:
+    """ "5,10,20" -> the numbers; raises UsageProblem."""
+    try:
+        found = [kind(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(least <= value < float("inf") for value in found):
+        what = "whole numbers" if kind is int else "numbers"
+        raise UsageProblem(f"{option} takes {what} from {least:g} on, with commas between, not {text}")
+    return found

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import many_pictures
 import numpy as np
 import pytest
 import torch
@@ -46,6 +47,7 @@ typer.main.get_command = functools.cache(typer.main.get_command)  # it is built 
 Session.probe.__defaults__ = (1,)  # no test needs a speed that can be relied on
 
 SHAPES = ("circle", "cross", "stripe")
+EACH = 500  # pictures of each shape
 
 
 @dataclass(frozen=True)
@@ -238,3 +240,19 @@ def shapes_run(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path
 def run(shapes_run: Path, tmp_path: Path) -> Path:
     """A copy of the trained run, in checkpoints/ of the folder that `cli` works in: `shapes-1`."""
     return Path(shutil.copytree(shapes_run, tmp_path / "checkpoints" / "shapes-1"))
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 1,500 pictures. Read it only."""
+
+    def make(root: Path) -> Path:
+        return many_pictures.write(root / "shapes", *many_pictures.pixels(EACH, seed=0))
+
+    return made_once(tmp_path_factory, "many", make) / "shapes"
+
+
+@pytest.fixture(scope="session")
+def many_run(tmp_path_factory: pytest.TempPathFactory, many: Path) -> Path:
+    """A run on them. Read it only."""
+    return made_once(tmp_path_factory, "many-run", lambda root: trained_here(root / "run", "--dataset", many)) / "run"

@@ -10,7 +10,7 @@ import many_pictures
 import numpy as np
 import pytest
 import torch
-from conftest import Cli, assert_refused, made_once, refuses, trained_here
+from conftest import Cli, assert_refused, refuses
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,23 +31,6 @@ PROTOCOL = {
     "features", "digest", "real", "generated", "split", "preprocessing", "sampler", "grid", "steps", "evaluations",
     "guidance", "weights", "seed",
 }  # fmt: skip
-EACH = 500  # pictures of each shape
-
-
-@pytest.fixture(scope="session")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 1,500 pictures. Read it only."""
-
-    def make(root: Path) -> Path:
-        return many_pictures.write(root / "shapes", *many_pictures.pixels(EACH, seed=0))
-
-    return made_once(tmp_path_factory, "many", make) / "shapes"
-
-
-@pytest.fixture(scope="session")
-def many_run(tmp_path_factory: pytest.TempPathFactory, many: Path) -> Path:
-    """A run on them. Read it only."""
-    return made_once(tmp_path_factory, "many-run", lambda root: trained_here(root / "run", "--dataset", many)) / "run"
 
 
 @pytest.fixture(scope="session")

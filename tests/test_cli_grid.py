@@ -204,8 +204,8 @@ def test_a_walk_from_no_signal_is_no_curve() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--steps", "0"), ("at least 1", "4,5,6,8,10")),
-        (("--steps", "4,-2"), ("at least 1",)),
+        (("--steps", "0"), ("whole numbers from 1 on",)),
+        (("--steps", "4,-2"), ("whole numbers from 1 on",)),
         (("--steps", "4,x"), ("whole numbers", "4,x")),
         (("--steps", "4.5"), ("whole numbers",)),
         (("--steps", ""), ("whole numbers",)),

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Cli, refuses, trained_here
-from test_cli_evaluate import many, many_run  # noqa: F401
 
 from diffcli.core.diffusion.job import start_noise
 from diffcli.data.loading import load_dataset
@@ -18,7 +17,7 @@ USAGE = 2
 
 
 @pytest.fixture
-def run(many_run: Path, tmp_path: Path) -> Path:  # noqa: F811
+def run(many_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(many_run, tmp_path / "checkpoints" / "many-1"))
 
 
@@ -37,7 +36,7 @@ def test_walks_begin_at_the_level_asked_for(run: Path) -> None:
 
 
 @pytest.mark.parametrize("label", [None, "cross"])
-def test_what_they_begin_from_has_the_moments_of_noisy_data(run: Path, many: Path, label: str | None) -> None:  # noqa: F811
+def test_what_they_begin_from_has_the_moments_of_noisy_data(run: Path, many: Path, label: str | None) -> None:
     """Mean alpha m, covariance alpha² C + sigma², within four standard errors; of a class its own mean."""
     job = prepare(str(run), options(steps=3, start="linear,at=2", label=label)).job
     assert job.begin is not None

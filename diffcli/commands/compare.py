@@ -60,8 +60,9 @@ def compare(
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.evaluation.comparison import ddim_table, report, study
-    from diffcli.evaluation.comparison.settings import Asked, numbers, settings, specs_of
+    from diffcli.evaluation.comparison.settings import Asked, settings, specs_of
     from diffcli.sampling.prepare import SamplingOptions
+    from diffcli.specs import numbers
 
     show = Show(as_json=as_json, quiet=quiet)
     plugins.load(impl or ())

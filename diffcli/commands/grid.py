@@ -41,7 +41,7 @@ def grid(
         Optional[str], typer.Option(help="Of features: judge, pixels, or another encoder of evaluate.  [judge]")
     ] = None,
     schedule: options.Schedule = None,
-    weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
+    weights: options.Weights = "ema",
     seed: options.Seed = 0,
     impl: options.Impl = None,
     data: options.Data = None,
@@ -55,12 +55,14 @@ def grid(
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
     from diffcli.evaluation.grids import report, study
+    from diffcli.specs import numbers
 
     show = Show(as_json=as_json, quiet=quiet)
     plugins.load(impl or ())
+    lengths = tuple(sorted(set(numbers(steps, "--steps", int, 1))))
     wanted = study.GridOptions(
-        study.step_numbers(steps), cost=cost, count=count, teacher=teacher, label=label, guidance=guidance,
-        discount=discount, features=features, schedule=schedule, weights=weights, seed=seed, data=data, device=device,
+        lengths, cost=cost, count=count, teacher=teacher, label=label, guidance=guidance, discount=discount,
+        features=features, schedule=schedule, weights=weights, seed=seed, data=data, device=device,
     )  # fmt: skip
     prepared = study.prepared(target, wanted, show)
     for note in prepared.model.notes:

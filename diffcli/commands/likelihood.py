@@ -28,7 +28,7 @@ def likelihood(
     atol: Annotated[Optional[float], typer.Option(help="Absolute tolerance.  [the same]")] = None,
     schedule: options.Schedule = None,
     conditional: Annotated[bool, typer.Option("--conditional", help="Tell the model the class of each image.")] = False,
-    weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
+    weights: options.Weights = "ema",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: by its recipe.")] = "fp32",
     batch: Annotated[Optional[int], typer.Option(help="Items at once.  [64 images, 10000 points]", min=1)] = None,
     seed: options.Seed = 0,

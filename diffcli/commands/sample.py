@@ -81,7 +81,7 @@ def sample(
         Optional[int], typer.Option(help="Number of images, or points.  [20 images, 2000 points]", min=1, max=1_000_000)
     ] = None,
     batch: Annotated[Optional[int], typer.Option(help="Images at once.  [64]", min=1)] = None,
-    weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
+    weights: options.Weights = "ema",
     each: Annotated[bool, typer.Option("--each", help="Write every image as a PNG, too.")] = False,
     animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,
     array: Annotated[

@@ -35,7 +35,7 @@ def vlb(
         Optional[int], typer.Option(metavar="K", help="Also find the best walk of K of these steps.", min=1)
     ] = None,
     conditional: Annotated[bool, typer.Option("--conditional", help="Tell the model the class of each image.")] = False,
-    weights: Annotated[str, typer.Option(help="ema (the average) or raw.")] = "ema",
+    weights: options.Weights = "ema",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: by its recipe.")] = "auto",
     batch: Annotated[int, typer.Option(help="Evaluations at once.", min=1, max=100_000)] = 250,
     seed: options.Seed = 0,

@@ -88,8 +88,7 @@ def ipndm(denoise: Denoise, x: Tensor, levels: Sequence[Level], noise: Noise, *,
 
     order:  noises that are combined, 1 is DDIM; the first steps have fewer
     """
-    weights = lambda known, _: ADAMS_BASHFORTH[len(known) - 2]  # noqa: E731
-    yield from _with_noises(denoise, x, levels, order, weights)
+    yield from _with_noises(denoise, x, levels, order, lambda known, _: ADAMS_BASHFORTH[len(known) - 2])
 
 
 @walk

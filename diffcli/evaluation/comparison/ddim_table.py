@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from diffcli import specs
 from diffcli.console.results import Lesson
 from diffcli.console.show import Show, table
 from diffcli.data.kinds import CLASS
 from diffcli.errors import UsageProblem, one_of
 from diffcli.evaluation.comparison import report, study
-from diffcli.evaluation.comparison.settings import Candidate, numbers
+from diffcli.evaluation.comparison.settings import Candidate
 from diffcli.evaluation.comparison.study import Comparison, ComparisonFound, ComparisonOptions
 from diffcli.evaluation.quality.reference import parted
 from diffcli.pictures.comparison import table_figure
@@ -75,7 +76,7 @@ def asked(
     if len(runs) > 1:
         raise UsageProblem("--table is made of one run", "name one")
     run = runs[0] if runs else None
-    ladder = tuple(numbers(steps, "--steps", int, 2)) if steps else STEPS
+    ladder = tuple(specs.numbers(steps, "--steps", int, 2)) if steps else STEPS
     settings = [Candidate(run, "ddim", n, eta=eta) for eta in ETAS for n in ladder]
     settings += [Candidate(run, "ddpm,variance=large", n) for n in ladder]
     wanted = ComparisonOptions(settings, against, features, 0, base)

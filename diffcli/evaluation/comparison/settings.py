@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from diffcli import specs
 from diffcli.core.diffusion.samplers import SAMPLERS
@@ -93,7 +92,7 @@ def own_number(sampler: str) -> tuple[str, int | None]:
     parts = sampler.split(",")
     own = [part.removeprefix("steps=") for part in parts if part.startswith("steps=")]
     rest = ",".join(part for part in parts if not part.startswith("steps="))
-    return rest, numbers(own[-1], "steps", int, 1)[0] if own else None
+    return rest, specs.numbers(own[-1], "steps", int, 1)[0] if own else None
 
 
 def _has_eta(sampler: str) -> bool:
@@ -111,15 +110,3 @@ def specs_of(text: str) -> list[str]:
         else:
             found.append(part)
     return list(dict.fromkeys(found))
-
-
-def numbers(text: str, option: str, kind: type[int] | type[float], least: float) -> list[Any]:
-    """ "5,10,20" -> the numbers; raises UsageProblem."""
-    try:
-        found = [kind(part) for part in text.split(",")]
-    except ValueError:
-        found = []
-    if not found or not all(least <= value < float("inf") for value in found):
-        what = "whole numbers" if kind is int else "numbers"
-        raise UsageProblem(f"{option} takes {what} from {least:g} on, with commas between; not {text}")
-    return found

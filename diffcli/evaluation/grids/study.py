@@ -92,19 +92,6 @@ class GridStudy:
         return (-_log_snr(self.model, self.times) / 2).exp()
 
 
-def step_numbers(text: str) -> tuple[int, ...]:
-    """ "4,5,6" -> (4, 5, 6), rising and each once; raises UsageProblem."""
-    try:
-        found = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise UsageProblem(
-            f"--steps must be whole numbers with commas between them, not {text}", "as in --steps 4,5,6,8,10"
-        ) from None
-    if found[0] < 1:
-        raise UsageProblem(f"--steps must be at least 1, not {found[0]}", "as in --steps 4,5,6,8,10")
-    return tuple(found)
-
-
 def prepared(target: str | None, wanted: GridOptions, show: Show) -> GridStudy:
     """The study that is asked for, everything about it checked; a judge of features may have to be trained."""
     one_of(wanted.cost, COSTS, "cost")
