@@ -35,7 +35,7 @@ def read_grid(path: Path, schedule: Schedule, name: str) -> Tensor:
         levels = [None if v is None else float(v) for v in document["log_snr"]]
         own = str(document["schedule"])
     except OSError as error:
-        raise DataProblem(f"cannot read {path}: {error.strerror}", "diffcli vlb --best-steps K writes one") from None
+        raise DataProblem(f"cannot read {path}: {error.strerror}", "diffcli grid writes some") from None
     except (KeyError, TypeError, ValueError, RecursionError):
         raise DataProblem(f"{path} is not a grid: it needs schedule, times and log_snr") from None
     hint = "times fall from noise and end with 0, the data"
