@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     debug, arguments = "--debug" in arguments, [word for word in arguments if word != "--debug"]
     try:
         _load_installed(arguments)
-        code = app(arguments, standalone_mode=False)
+        code = _run(arguments)
         if sys.stdout:  # None where it was closed
             sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -137,6 +137,20 @@ def main(arguments: list[str] | None = None) -> int:
         if "out of memory" in str(error) or "can't allocate memory" in str(error):
             return _fail("out of memory", "use a smaller --batch or --count", 5)
         return _fail(f"a bug in diffcli: {type(error).__name__}: {error}", "--debug shows where; please report it", 70)
+
+
+def _run(arguments: list[str]) -> Any:
+    """The command itself; of several processes that torchrun has started only rank 0 runs it, and the others follow."""
+    if "WORLD_SIZE" in os.environ:
+        from diffcli.ranks import launch
+
+        here = launch.place()
+        if here.rank > 0:
+            return launch.follow()
+        if here.launched:
+            with launch.team(here.count):
+                return app(arguments, standalone_mode=False)
+    return app(arguments, standalone_mode=False)
 
 
 class Terminated(BaseException):

@@ -15,6 +15,7 @@ FLOORS: dict[str, set[str]] = {
     "core": set(),
     "system": {"errors"},
     "console": {"system"},
+    "ranks": {"errors"},
     "specs": {"core", "errors"},
     "data": {"console", "core", "errors", "system"},
     "metrics": {"core", "data"},
@@ -36,7 +37,7 @@ FLOORS: dict[str, set[str]] = {
         "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "plugins",
         "runs", "sampling", "specs", "system", "training",
     },
-    "cli": {"commands", "errors", "plugins"},
+    "cli": {"commands", "errors", "plugins", "ranks"},
     "__main__": {"cli"},
 }  # fmt: skip
 MOST_ROOMS = 20
