@@ -20,7 +20,7 @@ FLOORS: dict[str, set[str]] = {
     "data": {"console", "core", "errors", "system"},
     "metrics": {"core", "data"},
     "pictures": {"core", "data", "system"},
-    "training": {"core", "data", "errors", "metrics", "pictures", "specs", "system"},
+    "training": {"core", "data", "errors", "metrics", "pictures", "ranks", "specs", "system"},
     "plugins": {"core", "errors", "training"},
     "runs": {"data", "errors", "pictures", "plugins", "system", "training"},
     "sampling": {"core", "data", "errors", "metrics", "pictures", "runs", "specs", "system"},

@@ -1,5 +1,6 @@
 """The processes that train one model together: which part of a batch is whose, and what they tell each other."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +49,18 @@ class Group:
 
         sizes = [torch.zeros((), dtype=torch.int64, device=tensor.device) for _ in range(self.count)]
         distributed.all_gather(sizes, torch.tensor(len(tensor), device=tensor.device))
-        most = int(max(sizes))
-        padded = torch.cat([tensor, tensor.new_zeros(most - len(tensor), *tensor.shape[1:])])
+        row = math.prod(tensor.shape[1:])
+        flat = self.every(tensor.reshape(-1), [int(size) * row for size in sizes])
+        return torch.cat([part.view(-1, *tensor.shape[1:]) for part in flat])
+
+    def every(self, tensor: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+        """The tensors [sizes[rank]] of all ranks."""
+        from torch import distributed
+
+        padded = torch.nn.functional.pad(tensor, (0, max(sizes) - len(tensor)))
         parts = [torch.empty_like(padded) for _ in range(self.count)]
         distributed.all_gather(parts, padded)
-        return torch.cat([part[: int(size)] for part, size in zip(parts, sizes, strict=True)])
+        return [part[:size] for part, size in zip(parts, sizes, strict=True)]
 
     def told(self, value: Any) -> Any:
         """What rank 0 has, on every rank; it must be something that can be pickled."""
@@ -95,13 +103,20 @@ class Sum:
 ALONE = Group()
 
 
-def join(here: Place, store: Any, device: torch.device, team: Team | None = None) -> Group:
-    """The group of all ranks; each of them must call this. Ended by `leave`."""
+def join(here: Place, store: Any, device: torch.device, team: Team | None = None, name: str = "training") -> Group:
+    """The group of all ranks; each of them must call this. Ended by `leave`.
+
+    team:  of rank 0, which raises the problem of a follower that does not come
+    name:  of the group, where there is more than one in the life of the processes
+    """
     from torch import distributed
 
+    store.set(f"joining {name}/{here.rank}", b"here")
+    if team is not None:
+        team.meet(f"joining {name}")
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    prefixed = distributed.PrefixStore("training", store)
-    distributed.init_process_group(backend, store=prefixed, rank=here.rank, world_size=here.count, timeout=FOREVER)
+    apart = distributed.PrefixStore(name, store)  # type: ignore[attr-defined]
+    distributed.init_process_group(backend, store=apart, rank=here.rank, world_size=here.count, timeout=FOREVER)
     return Group(here.rank, here.count, team)
 
 
@@ -115,6 +130,7 @@ def leave() -> None:
 
 def _mark(weight: Tensor) -> Tensor:
     """A number [] that another tensor of the shape hardly has: its bits, summed with factors, modulo 2^63."""
-    bits = weight.detach().contiguous().view(torch.uint8).flatten().to(torch.int64)
+    whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[weight.element_size()]
+    bits = weight.detach().reshape(-1).view(whole).to(torch.int64)
     places = torch.arange(len(bits), device=bits.device) * 2862933555777941757 + 3037000493
     return ((bits + 1) * places).sum()

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -88,6 +89,14 @@ class Team:
         self.store.set(f"work/{self.handed}", pickle.dumps(work))
         self.handed += 1
 
+    def meet(self, key: str) -> None:
+        """Wait until every follower has set `key`; raises the problem of one that has ended instead."""
+        for rank in range(1, self.count):
+            while not self.store.check([f"{key}/{rank}"]):
+                if problem := self.trouble():
+                    raise problem
+                time.sleep(0.01)
+
     def trouble(self) -> Problem | None:
         """Why a follower has ended, if one has."""
         for rank in range(1, self.count):
@@ -145,11 +154,12 @@ def team(count: int, *, threads: int = 1, early: str = "torch") -> Iterator[Team
         listening.bind(("127.0.0.1", 0))
         listening.listen(count)
         port = listening.getsockname()[1]
-        children, errors = {}, {}
+        children: dict[int, subprocess.Popen[bytes]] = {}
+        errors: dict[int, IO[bytes]] = {}
         for rank in range(1, count):
-            errors[rank] = tempfile.TemporaryFile()
+            errors[rank] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `dismiss`
             children[rank] = _started(Place(rank, count, rank), port, threads, early, errors[rank])
-        from torch.distributed import TCPStore
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         store = TCPStore(
             "127.0.0.1", port, None, is_master=True, timeout=FOREVER, wait_for_workers=False,
@@ -177,7 +187,7 @@ def _started(who: Place, port: int, threads: int, early: str, errors: IO[bytes])
 
 def _joined(here: Place) -> Any:
     """The store of torchrun's processes, or of those that a scheduler has started with the same variables."""
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
@@ -193,7 +203,7 @@ def _joined(here: Place) -> Any:
 
 def _namespace(store: Any, here: Place) -> Any:
     """A part of the store that nobody else writes to: torchrun keeps its own when it starts all of them again."""
-    from torch.distributed import PrefixStore
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
     return PrefixStore(f"diffcli/{here.attempt}", store)
 

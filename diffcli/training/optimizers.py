@@ -1,11 +1,12 @@
 """The optimisers: AdamW for all weights, or Muon for those that are matrices and AdamW for the rest."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn, optim
 
+from diffcli.ranks.group import ALONE, Group
 from diffcli.system.device import use_bf16
 
 
@@ -16,9 +17,19 @@ class Optimizer:
     lr:       of AdamW
     muon_lr:  of Muon, which steps along the nearest orthogonal matrix to the momentum (Jordan et al. 2024),
               so it is a length in spectral norm
+    group:    ranks that train the network together
     """
 
-    def __init__(self, network: nn.Module, *, name: str, lr: float, muon_lr: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        lr: float,
+        muon_lr: float,
+        weight_decay: float,
+        group: Group = ALONE,
+    ) -> None:
         embeddings = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
         by_muon = {
             k: p for k, p in network.named_parameters() if name == "muon" and p.dim() > 1 and id(p) not in embeddings
@@ -27,7 +38,7 @@ class Optimizer:
         adamw = optim.AdamW(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
         self._parts: list[tuple[optim.Optimizer, float, dict[str, nn.Parameter]]] = [(adamw, lr, by_adamw)]
         if by_muon:
-            muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay)
+            muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay, group=group)
             self._parts.append((muon, muon_lr, by_muon))
 
     def step(self, scale: float) -> None:
@@ -76,26 +87,69 @@ class Muon(optim.Optimizer):
     float32, and a training is 20 times slower with them. A convolution is the matrix [out, height * width * in].
 
     momentum:  of the average of the gradients, taken in Nesterov's way (Jordan et al. 2024)
+    group:     ranks with the same gradients: each makes a part of the matrices orthogonal, and all get the result
     """
 
-    def __init__(self, weights: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        weights: Iterable[Tensor],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+        group: Group = ALONE,
+    ) -> None:
         super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        self.group = group
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            lr, momentum = group["lr"], group["momentum"]
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                gradient, state = _as_matrix(weight.grad), self.state[weight]
-                if not state:
-                    state["momentum_buffer"] = torch.zeros_like(gradient)
-                average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
-                update = orthogonal(gradient.lerp(average, momentum))
-                weight.mul_(1 - lr * group["weight_decay"])
+        for keys in self.param_groups:
+            lr, weights = keys["lr"], [weight for weight in keys["params"] if weight.grad is not None]
+            directions = [self._direction(weight, keys["momentum"]) for weight in weights]
+            for weight, update in zip(weights, _orthogonal_by_ranks(directions, self.group), strict=True):
+                weight.mul_(1 - lr * keys["weight_decay"])
                 scale = math.sqrt(max(1, update.shape[0] / update.shape[1]))
                 weight.add_(_as_weight(update, weight), alpha=-lr * scale)
+
+    def _direction(self, weight: Tensor, momentum: float) -> Tensor:
+        """The gradient with its momentum, as a matrix."""
+        assert weight.grad is not None
+        gradient, state = _as_matrix(weight.grad), self.state[weight]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum)
+
+
+def _orthogonal_by_ranks(matrices: list[Tensor], group: Group) -> list[Tensor]:
+    """`orthogonal` of every matrix: each rank makes its own, and sends them to the others."""
+    if group.count == 1:
+        return [orthogonal(matrix) for matrix in matrices]
+    owners = shared_out([matrix.shape for matrix in matrices], group.count)
+    mine = [orthogonal(m).flatten() for m, owner in zip(matrices, owners, strict=True) if owner == group.rank]
+    dtype = torch.bfloat16 if use_bf16("auto", matrices[0].device) else torch.float32  # that of `orthogonal`
+    parts = group.every(torch.cat([matrices[0].new_empty(0, dtype=dtype), *mine]), _sizes(matrices, owners, group))
+    taken, found = [0] * group.count, []
+    for matrix, owner in zip(matrices, owners, strict=True):
+        found.append(parts[owner][taken[owner] : taken[owner] + matrix.numel()].view(matrix.shape))
+        taken[owner] += matrix.numel()
+    return found
+
+
+def shared_out(shapes: Sequence[Sequence[int]], ranks: int) -> list[int]:
+    """The rank that makes each matrix orthogonal: the dearest one first, to whoever has least to do."""
+    costs = [min(shape) * max(shape) * min(shape) for shape in shapes]
+    work, owners = [0] * ranks, [0] * len(shapes)
+    for place in sorted(range(len(shapes)), key=lambda i: -costs[i]):
+        owners[place] = work.index(min(work))
+        work[owners[place]] += costs[place]
+    return owners
+
+
+def _sizes(matrices: list[Tensor], owners: list[int], group: Group) -> list[int]:
+    """How many numbers each rank sends."""
+    return [sum(m.numel() for m, o in zip(matrices, owners, strict=True) if o == rank) for rank in range(group.count)]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
