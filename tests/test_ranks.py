@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
 from together import every_rank
+from torch import Tensor, nn
 
 from diffcli.core.models.unet import UNet
 from diffcli.errors import EnvironmentProblem, UsageProblem

@@ -49,3 +49,19 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is what a device, or the processor's allocator, says when there is no memory left."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = ("out of memory", "not enough memory", "can't allocate memory")  # MPS; the CPU, by version
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+def empty_cache(device: torch.device) -> None:
+    """Give back what torch keeps of a device's memory for later, so that larger pieces fit."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

@@ -14,6 +14,9 @@ from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Level
 from diffcli.core.randomness import image_noise, keyed
+from diffcli.ranks.averaging import Averaging
+from diffcli.ranks.group import ALONE, Group
+from diffcli.system.device import empty_cache, out_of_memory
 from diffcli.training.optimizers import Optimizer
 
 Batches = Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor]]]]
@@ -59,20 +62,40 @@ class Plan:
 
 @dataclass
 class Progress:
-    """One optimiser step: number (from 1), loss, gradient norm, learning-rate factor, whether it was refused."""
+    """One optimiser step: number (from 1), loss, gradient norm, learning-rate factor, whether it was refused.
+
+    stopping:  whether somebody wants the training to end here; the same on all ranks
+    """
 
     step: int
     loss: float
     gradient_norm: float
     scale: float
     refused: bool
+    stopping: bool = False
 
 
 class Trainer:
-    """The state of a training run, all of it: weights, their average, optimiser, objective, step and plan."""
+    """The state of a training run, all of it: weights, their average, optimiser, objective, step and plan.
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer, objective: Objective, plan: Plan) -> None:
+    group:  ranks that train it together, each with a trainer of its own
+    micro:  items of this rank's part of a batch that are computed at once; 0 is all. It becomes smaller where memory
+            runs out, and is no part of the run: the gradient is that of the batch
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        objective: Objective,
+        plan: Plan,
+        *,
+        group: Group = ALONE,
+        micro: int = 0,
+    ) -> None:
         self.model, self.optimizer, self.objective, self.plan = model, optimizer, objective, plan
+        self.group, self.micro = group, micro
+        self.averaging = Averaging(model.parameters(), group)
         self.ema = copy.deepcopy(model).eval().requires_grad_(False)
         self.step = 0
 
@@ -86,34 +109,35 @@ def fit(
     warmup: int,
     clip: float,
     ema: float,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Progress]:
     """Minimise the trainer's objective until the plan ends.
 
     Step n sees the images from n * batch on, with randomness from its own key: whoever starts at step n from the
     same state does the same. `trainer` is up to date at each yield, and its plan may be revised there.
 
+    batches: of the items that are this rank's
     seed:    of all randomness
+    batch:   items per step, of all ranks together
     warmup:  steps over which the learning rate rises; then it falls along a half cosine to 0
     clip:    longest gradient
     ema:     decay of the average of the weights, min(ema, (1 + n) / (10 + n)) at step n
+    stop:    whether this rank is to stop; asked once a step, and what any of them says all are told
 
     Raises Diverged after three refused steps in a row; a refused step (nan or inf) changes no weight.
     """
-    stream = batches(trainer.step * batch)
+    stream, group = batches(trainer.step * batch), trainer.group
     refused = 0
     while trainer.step < trainer.plan.total:
         step = trainer.step
-        generator = keyed(seed, "train", step)
-        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generators
         x0, conditions = next(stream)
-
-        trainer.model.train()
-        loss = trainer.objective.loss(trainer.model, x0, conditions, generator).mean()
-        loss.backward()
+        loss = group.summed(_backward(trainer, x0, conditions, seed, batch))
+        trainer.averaging.finish()
         norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
+        wish = group.summed(torch.tensor(float(stop())))
 
         scale = min(1, (step + 1) / warmup) * (1 + math.cos(math.pi * trainer.plan.at(step))) / 2
-        value, norm_value = loss.item(), norm.item()
+        value, norm_value = loss.wait().item(), norm.item()
         if math.isfinite(value) and math.isfinite(norm_value):
             trainer.optimizer.step(scale)
             refused = 0
@@ -121,10 +145,47 @@ def fit(
             trainer.optimizer.forget()
             refused += 1
         trainer.step += 1
-        average(trainer.ema, trainer.model, min(ema, (1 + step) / (10 + step)))
-        yield Progress(trainer.step, value, norm_value, scale, refused > 0)
+        if group.leads:
+            average(trainer.ema, trainer.model, min(ema, (1 + step) / (10 + step)))
+        yield Progress(trainer.step, value, norm_value, scale, refused > 0, wish.wait().item() > 0)
         if refused == 3:
             raise Diverged(f"the loss was {value} and the gradient's norm {norm_value} three times in a row")
+
+
+def _backward(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, batch: int) -> Tensor:
+    """The share of the batch's mean loss that this rank's part has, []; its gradients are under way to all ranks.
+
+    Where memory runs out, half as many items are computed at once from then on: the gradient stays that of the batch.
+    """
+    while True:
+        size = trainer.micro or len(x0)
+        try:
+            return _accumulated(trainer, x0, conditions, seed, batch, size)
+        except (RuntimeError, MemoryError) as error:
+            if size == 1 or not out_of_memory(error):
+                raise
+        trainer.micro = (min(size, len(x0)) + 1) // 2
+        trainer.optimizer.forget()
+        empty_cache(next(trainer.model.parameters()).device)
+
+
+def _accumulated(
+    trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, batch: int, size: int
+) -> Tensor:
+    """The gradients of this rank's part of a batch, `size` items at once."""
+    total = torch.zeros(())
+    trainer.model.train()
+    for place in range(0, len(x0), size):
+        generator = keyed(seed, "train", trainer.step)
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generators
+        here = slice(place, place + size)
+        told = {name: value[here] for name, value in conditions.items()}
+        if place + size >= len(x0):
+            trainer.averaging.arm()
+        loss = trainer.objective.loss(trainer.model, x0[here], told, generator).sum() / batch
+        loss.backward()
+        total = total + loss.detach()
+    return total
 
 
 @torch.no_grad()
