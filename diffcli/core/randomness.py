@@ -1,33 +1,175 @@
-"""All randomness comes from keys, never from saved generator state, so anything can be drawn again at any time."""
+"""All randomness comes from keys, never from saved generator state, so anything can be drawn again at any time.
 
+Items have numbers of their own by a generator that counts (Philox 4x32-10, Salmon et al. 2011, section 3.3): its key is
+the seed and the name of a stream, and its counter the item, the step and the place in the item. So it costs the same
+whatever is drawn together. Only operations that IEEE 754 or the integers define to the bit take part, in an order of
+their own, and no float64: the numbers have the same bits on every device.
+"""
+
+import functools
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
+
+MULTIPLIERS = 0xD2511F53, 0xCD9E8D57  # Salmon et al. 2011, section 3.3; both as in the authors' Random123
+WEYL = 0x9E3779B9, 0xBB67AE85  # what the key grows by each round: the golden ratio and √3 - 1
+ROUNDS = 10
+WORD = 0xFFFFFFFF
+
+AT_ONCE = {"cpu": 1 << 16}  # numbers, which stay in a cache; elsewhere
+AT_ONCE_ELSEWHERE = 1 << 26
+
+PIECE_BITS = 4  # of the mantissa: a power of two is cut into 16 pieces, each with a cubic
+OCTAVES = 33  # from 1/2 to 2^31 and what rounds to 2^31
+
+Items = Sequence[int] | Tensor
+"""Numbers of items, from 0 to 2^63 - 1: a range, a list or int64 [N]."""
 
 
-def keyed(seed: int, stream: str, *index: int) -> torch.Generator:
+def keyed(seed: int, stream: str, *index: int) -> Generator:
     """A CPU generator for (seed, stream, index...): equal keys give equal numbers, others independent ones."""
     key = "/".join([str(seed), stream, *map(str, index)]).encode()
     number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") % 2**63
     return torch.Generator().manual_seed(number)
 
 
-SMALL = 16  # numbers; items of no more share a generator by the block, or a hundred thousand points would take long
-BLOCK = 1024
+def image_noise(
+    seed: int,
+    stream: str,
+    images: Items,
+    shape: Sequence[int],
+    step: int = 0,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Standard normal [len(images), *shape], float32; an image's depends on (seed, stream, image, step) only.
+
+    Their law is that of 2^32 equally likely numbers between -6.34 and 6.34. Raises ValueError for a number of an image
+    or step that is out of range: steps go from 0 to 2^32 - 1.
+    """
+    return _drawn(_normal, seed, stream, images, shape, step, torch.device(device))
 
 
-def image_noise(seed: int, stream: str, images: Sequence[int], shape: Sequence[int], step: int = 0) -> Tensor:
-    """Standard normal [len(images), *shape] on the CPU; an image's depends on (seed, stream, image, step) only."""
-    if torch.Size(shape).numel() > SMALL:
-        return torch.stack([torch.randn(*shape, generator=keyed(seed, stream, i, step)) for i in images])
-    places = torch.as_tensor(images)
-    blocks, inverse = (places // BLOCK).unique(return_inverse=True)
-    drawn = [torch.randn(BLOCK, *shape, generator=keyed(seed, stream, int(block), step)) for block in blocks]
-    return torch.stack(drawn)[inverse, places % BLOCK]
+def uniform(
+    seed: int,
+    stream: str,
+    items: Items,
+    shape: Sequence[int] = (),
+    step: int = 0,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Uniform in (0, 1), neither end among them: [len(items), *shape], float32, keyed as those of `image_noise`.
+
+    They are the odd multiples of 2^-24, so that their mean is 1/2.
+    """
+    return _drawn(_uniform, seed, stream, items, shape, step, torch.device(device))
 
 
-def walk_noise(seed: int, images: Sequence[int], like: Tensor) -> Callable[[int], Tensor]:
-    """The fresh noise of a stochastic sampler: step -> noise like x, keyed by image and step."""
-    return lambda step: image_noise(seed, "walk", images, like.shape[1:], step).to(like)
+def walk_noise(seed: int, images: Items, like: Tensor) -> Callable[[int], Tensor]:
+    """The fresh noise of a stochastic sampler: step -> noise like x [B, ...], keyed by image and step."""
+    numbers = _numbers(images, like.device)
+    return lambda step: _drawn(_normal, seed, "walk", numbers, like.shape[1:], step, like.device).to(like.dtype)
+
+
+def philox(counter: Sequence[Tensor | int], key: tuple[int, int]) -> list[Tensor]:
+    """Philox 4x32-10: four words of 32 bits for each counter of four, as int64 whose upper half means nothing.
+
+    counter:  words as int64 tensors that broadcast together, each from 0 to 2^32 - 1
+    """
+    a, b, c, d = counter
+    for turn in range(ROUNDS):
+        first, second = ((k + turn * weyl) & WORD for k, weyl in zip(key, WEYL, strict=True))
+        left, right = a * MULTIPLIERS[0], c * MULTIPLIERS[1]  # all 64 bits, as int64 wraps
+        a, b = ((right >> 32) ^ b ^ first) & WORD, right
+        c, d = ((left >> 32) ^ d ^ second) & WORD, left
+    return torch.broadcast_tensors(*map(torch.as_tensor, (a, b, c, d)))  # type: ignore[no-any-return]
+
+
+def _drawn(
+    law: Callable[[Tensor], Tensor],
+    seed: int,
+    stream: str,
+    items: Items,
+    shape: Sequence[int],
+    step: int,
+    device: torch.device,
+) -> Tensor:
+    """Numbers [N, *shape] of a law: int32 words -> float32."""
+    if not 0 <= step <= WORD:
+        raise ValueError(f"a step's number is from 0 to 2^32 - 1, not {step}")
+    digest = hashlib.blake2b(f"{seed}/{stream}".encode(), digest_size=8).digest()
+    key = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+    numbers, size = _numbers(items, device), math.prod(shape)
+    blocks = torch.arange(-(-size // 4), device=device)
+    found = torch.empty(len(numbers), size, device=device)
+    rows = max(1, AT_ONCE.get(device.type, AT_ONCE_ELSEWHERE) // max(1, size))
+    for first in range(0, len(numbers), rows):
+        some = numbers[first : first + rows].unsqueeze(1)
+        words = torch.stack(philox((blocks, step, some & WORD, some >> 32), key), 1).flatten(1)[:, :size]
+        found[first : first + rows] = law(words.to(torch.int32))
+    return found.reshape(-1, *shape)
+
+
+def _numbers(items: Items, device: torch.device) -> Tensor:
+    """int64 [N] on the device; what is there already is not looked at, as that would be waited for."""
+    if isinstance(items, Tensor) and items.device.type != "cpu":
+        return items
+    if isinstance(items, range):
+        least, numbers = min(items, default=0), torch.arange(items.start, items.stop, items.step, device=device)
+    else:
+        numbers = torch.as_tensor(items, dtype=torch.int64)
+        least, numbers = int(numbers.min()) if len(numbers) else 0, numbers.to(device, non_blocking=True)
+    if least < 0:
+        raise ValueError(f"an item's number is 0 or more, not {least}")
+    return numbers
+
+
+def _uniform(words: Tensor) -> Tensor:
+    return (((words >> 8) & 0xFFFFFF) | 1).to(torch.float32).mul_(2.0**-24)
+
+
+def _normal(words: Tensor) -> Tensor:
+    """The size from the upper 31 bits, by the inverse of the upper tail's share; the sign is the last bit."""
+    place = ((words >> 1) & 0x7FFFFFFF).to(torch.float32).add_(0.5)  # of 2^32, and at most a half of them
+    bits = place.view(torch.int32)
+    piece = (bits >> (23 - PIECE_BITS)) - (126 << PIECE_BITS)  # 126 is the exponent of 1/2
+    within = (bits & ((1 << (23 - PIECE_BITS)) - 1)).to(torch.float32)
+    constant, *others = cubics(words.device)
+    size = torch.zeros_like(within)
+    for coefficients in reversed(others):  # multiplied and added one after the other: fused they round otherwise
+        size = size.add_(coefficients.index_select(0, piece.flatten()).view_as(size)).mul_(within)
+    size = size.add_(constant.index_select(0, piece.flatten()).view_as(size))
+    return (size.view(torch.int32) ^ (words << 31)).view(torch.float32)
+
+
+@functools.cache
+def cubics(device: torch.device) -> Tensor:
+    """The upper quantile of the normal law at p = x / 2^32, in pieces: coefficients [4, pieces], the constant first.
+
+    A piece is a sixteenth of a power of two of x, and its variable the remaining 19 bits of the mantissa, as a whole
+    number. Within it a cubic goes through four Chebyshev points, which errs by less than 6e-8. Only the quantile is
+    not exact to the bit; what is made of it is added up number by number.
+    """
+    piece = torch.arange(OCTAVES << PIECE_BITS)
+    octave = torch.ldexp(torch.tensor(1.0, dtype=torch.float64), (piece >> PIECE_BITS) - 1)
+    place = (piece % (1 << PIECE_BITS)).double()
+    near, far = math.sqrt(2 - math.sqrt(2)) / 4, math.sqrt(2 + math.sqrt(2)) / 4  # cos(3π/8) / 2 and cos(π/8) / 2
+    nodes = (0.5 - far, 0.5 - near, 0.5 + near, 0.5 + far)
+    powers = [torch.zeros(len(piece), dtype=torch.float64) for _ in range(4)]
+    for node in nodes:
+        value = -torch.special.ndtri(octave * (1 + (place + node) / (1 << PIECE_BITS)) / 2**32)
+        for power, factor in enumerate(_lagrange(node, [other for other in nodes if other != node])):
+            powers[power] += factor * value
+    steps = 2.0 ** (23 - PIECE_BITS)
+    return torch.stack([power / steps**i for i, power in enumerate(powers)]).to(torch.float32).to(device)
+
+
+def _lagrange(node: float, others: Sequence[float]) -> list[float]:
+    """The coefficients, the constant first, of the polynomial that is 1 at a node and 0 at the others."""
+    found = [1.0]
+    for other in others:
+        scaled = [c / (node - other) for c in found]
+        found = [b - other * a for a, b in zip([*scaled, 0.0], [0.0, *scaled], strict=True)]
+    return found

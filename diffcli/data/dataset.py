@@ -119,13 +119,22 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 def stream(
-    dataset: Dataset, places: Tensor, *, batch: int, seed: int, augment: Augment | None = None
+    dataset: Dataset,
+    places: Tensor,
+    *,
+    batch: int,
+    seed: int,
+    augment: Augment | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor]]]]:
     """The endless stream of training batches, from any place in it: `stream(...)(first)`.
 
     Image j of the stream is in epoch j // N, whose order has its own key; batches run across epochs. What `augment`
     does to it depends on j, too, and on nothing else.
+
+    part:  first place and number of the items that are wanted of each batch; None is all
     """
+    begin, count = part or (0, batch)
 
     def indices(first: int) -> Iterator[Tensor]:
         epoch, order = -1, places
@@ -138,25 +147,25 @@ def stream(
                     order = places[torch.randperm(len(places), generator=keyed(seed, "order", epoch))]
                 chosen.append(order[first % len(places) :][: last - first])
                 first += len(chosen[-1])
-            yield torch.cat(chosen)
+            yield torch.cat(chosen)[begin : begin + count]
 
     def batches(first: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         if not isinstance(dataset.storage, Tensor):
-            yield from _load(dataset, indices(first), first, augment)
+            numbers = (n + i for n in itertools.count(first + begin, batch) for i in range(count))
+            yield from _load(dataset, indices(first), numbers, augment)
             return
         for chosen in indices(first):
             items = dataset.storage[chosen]
-            yield to_unit(augment(items, first) if augment else items), dataset._known(chosen)
+            yield to_unit(augment(items, first + begin) if augment else items), dataset._known(chosen)
             first += batch
 
     return batches
 
 
 def _load(
-    dataset: Dataset, indices: Iterator[Tensor], first: int, augment: Augment | None
+    dataset: Dataset, indices: Iterator[Tensor], numbers: Iterator[int], augment: Augment | None
 ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """Batches read from disk by worker processes, in the order asked for; `first` is the first image's number."""
-    numbers = itertools.count(first)
+    """Batches read from disk by worker processes, in the order asked for; `numbers` of the images in the stream."""
     loader: data.DataLoader[Any] = data.DataLoader(
         cast(data.Dataset[Any], _Reader(dataset.storage, augment)),
         batch_sampler=([(next(numbers), int(i)) for i in chosen] for chosen in indices),

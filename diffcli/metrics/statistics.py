@@ -1,9 +1,11 @@
-"""How much a sample knows: standard errors, effective sample sizes, and whether it has the law that it should have."""
+"""How much a sample knows: standard errors, effective sample sizes, and whether it has the law that it should have.
+
+scipy's laws take a second to import: only where they are asked for, because `sample` and `train` come by here.
+"""
 
 import math
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 
@@ -57,6 +59,8 @@ def kolmogorov_distance(u: Tensor, shares: Tensor | None = None) -> float:
     shares:  of 1, that each point has [N]; equal ones by default
     """
     if shares is None:
+        from scipy import stats
+
         return float(stats.ks_1samp(u.flatten().double().numpy(), stats.uniform.cdf, method="asymp").statistic)
     ordered, places = u.sort()
     above = shares[places].cumsum(0)
@@ -68,9 +72,13 @@ def ks_p_value(distance: float, count: float) -> float:
 
     count:  of independent draws, or as many as a chain's are worth
     """
+    from scipy import stats
+
     return float(stats.kstwo.sf(distance, max(1, round(count))))
 
 
 def chi2_p_value(statistic: float, degrees: int) -> float:
     """How often Pearson's statistic is at least this large by chance, with so many degrees of freedom."""
+    from scipy import stats
+
     return float(stats.chi2.sf(statistic, degrees))

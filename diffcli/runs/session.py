@@ -17,11 +17,12 @@ from diffcli import plugins
 from diffcli.data import loading as datasets
 from diffcli.data.augmentation import Augment, augmentations
 from diffcli.data.dataset import Dataset, stream
-from diffcli.errors import DivergedProblem, Problem, UsageProblem
+from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
 from diffcli.pictures.grid import save_png
+from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import folder as runs
 from diffcli.runs.listing import checkpoints
-from diffcli.system.device import use_bf16
+from diffcli.system.device import out_of_memory, use_bf16
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
@@ -48,12 +49,14 @@ class Setting:
     data:   folder to look for data sets in first
     out:    the folder of a fresh run; None is checkpoints/<data>-<number>
     began:  when, by time.monotonic: what was done since counts into a time budget
+    group:  ranks that train the run together; rank 0 alone writes
     """
 
     device: torch.device
     data: Path | None = None
     out: Path | None = None
     began: float = field(default_factory=time.monotonic)
+    group: Group = ALONE
 
 
 class Session:
@@ -65,7 +68,7 @@ class Session:
 
     def __init__(self, recipe: Training, place: Setting, held: contextlib.ExitStack) -> None:
         recipe.check_core()
-        self.device, self.began, self.used = place.device, place.began, 0.0
+        self.device, self.began, self.used, self.group = place.device, place.began, 0.0, place.group
         self._out, self._held = place.out, held
         loaded = datasets.load_dataset(recipe.data.name, data=place.data, size=recipe.data.size)
         self.dataset = family_of(recipe).view(recipe, loaded)
@@ -78,21 +81,29 @@ class Session:
         self.places, self.held = self.dataset.holdout(self.kind.held)
         model = build(recipe, self.dataset.items, self.device)
         self.family.begin(model, self.dataset, self.places)
-        self.trainer = new_trainer(recipe, self.dataset.items, model)
+        self.trainer = new_trainer(recipe, self.dataset.items, model, self.group)
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.look: Look | None = None
         self.folder: Path | None = None
         self.notes: tuple[str, ...] = self.dataset.notes
 
     def probe(self, steps: int = 3) -> float:
-        """Seconds per step, from the fastest of a few on a copy that is thrown away."""
-        trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model))
+        """Seconds per step, from the fastest of a few on a copy that is thrown away; the same number on all ranks.
+
+        Where memory runs out it also finds how many items fit at once.
+        """
+        trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model), self.group)
         trial.plan = Plan(steps + 1)
         marks = [time.monotonic() for _ in self._fit(trial)]
-        return min(b - a for a, b in zip(marks, marks[1:], strict=False))
+        self.trainer.micro = trial.micro
+        seconds: float = self.group.told(min(b - a for a, b in zip(marks, marks[1:], strict=False)))
+        return seconds
 
     def begin(self) -> Path:
         """The folder of the run, made and held where the run is a fresh one, with its recipe and facts written."""
+        if not self.group.leads:
+            self.folder = self.group.told(None)
+            return self.folder
         if self.folder is None:
             self.folder = runs.create(self._out, self.family.prefix + self.dataset.name)
             self._held.enter_context(runs.locked(self.folder))
@@ -100,6 +111,7 @@ class Session:
         (self.folder / "samples").mkdir(exist_ok=True)  # of a run that is gone on with, somebody may have deleted it
         runs.describe(self.folder, self.recipe, self._facts() | {"resumed_at": self.trainer.step or None})
         runs.keep(self.folder, self._plugins)
+        self.group.told(self.folder)
         return self.folder
 
     def prepare(self, seconds_per_step: float) -> None:
@@ -107,13 +119,15 @@ class Session:
         recipe = self.recipe
         budget = None if recipe.steps else recipe.minutes * 60
         self.clock = Clock(budget, used=self.used, since=self.began, every=recipe.checkpoint_every)
-        self.preview = self.family.preview(recipe, self.dataset, self.places, self.held)
+        if self.group.leads:
+            self.preview = self.family.preview(recipe, self.dataset, self.places, self.held)
         self.trainer.plan = self.clock.begin(self.trainer.step, self.trainer.plan, seconds_per_step)
+        self._agree()
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end of the plan, or until `stop`; each event is already on the disk.
 
-        What became of the run is recorded. Raises DivergedProblem.
+        What became of the run is recorded. Raises DivergedProblem, and EnvironmentProblem where a rank is lost.
         """
         assert self.folder is not None
         status = "failed"
@@ -126,30 +140,58 @@ class Session:
             whole = f"; the last good checkpoint is {kept[0]}" if kept else ""
             message = f"training diverged at step {self.trainer.step}: {error}"
             raise DivergedProblem(message, f"lower --lr or --set muon_lr=...{whole}") from error
+        except RuntimeError as error:
+            if self.group.count == 1 or out_of_memory(error):
+                raise
+            raise self._lost(error) from error
         finally:
-            with contextlib.suppress(Problem):  # a full disk has its own message by now
-                runs.set_status(self.folder, status)
+            if self.group.leads:
+                with contextlib.suppress(Problem):  # a full disk has its own message by now
+                    runs.set_status(self.folder, status)
 
     def _steps(self, folder: Path, stop: Callable[[], bool]) -> Iterator[Event]:
-        trainer, clock = self.trainer, self.clock
-        runs.set_aside(folder, after=trainer.step)
-        runs.forget_rows(folder, after=trainer.step)
-        for progress in self._fit(trainer):
+        trainer, clock, leads = self.trainer, self.clock, self.group.leads
+        if leads:
+            runs.set_aside(folder, after=trainer.step)
+            runs.forget_rows(folder, after=trainer.step)
+        for progress in self._fit(trainer, stop):
             self.recent.append(progress.loss)
             saved = look = None
-            stopping = stop()  # asked once: a signal that comes later is for the next step
             due = clock.due(progress.step) and not progress.refused  # two refused steps must not push out good ones
-            if due or progress.step >= trainer.plan.total or stopping:
-                trainer.plan = clock.revise(progress.step, trainer.plan)
-                if progress.step >= trainer.plan.total or (looks(clock.saves) and not stopping):
-                    look = self._look(folder)
-                saved = runs.save(folder, trainer, self._about())
-                clock.saved(progress.step, looked=look is not None)
-            if progress.step % LOG_EVERY == 0 or look:
+            if due or progress.step >= trainer.plan.total or progress.stopping:
+                self._check_alike()
+                if leads:
+                    trainer.plan = clock.revise(progress.step, trainer.plan)
+                    if progress.step >= trainer.plan.total or (looks(clock.saves) and not progress.stopping):
+                        look = self._look(folder)
+                    saved = runs.save(folder, trainer, self._about())
+                    clock.saved(progress.step, looked=look is not None)
+                self._agree()
+            if leads and (progress.step % LOG_EVERY == 0 or look):
                 runs.log(folder, self._row(progress, look))
             yield Event(progress, saved, look)
-            if stopping:
+            if progress.stopping:
                 return
+
+    def _agree(self) -> None:
+        """What rank 0 has made of the clock, for all ranks."""
+        self.trainer.plan, self.clock.next_save = self.group.told((self.trainer.plan, self.clock.next_save))
+
+    def _check_alike(self) -> None:
+        """Raise EnvironmentProblem where the weights of the ranks are no longer the same."""
+        if not self.group.alike(list(self.trainer.model.parameters())):
+            raise EnvironmentProblem(
+                f"the weights of the {self.group.count} processes have drifted apart by step {self.trainer.step}",
+                "are the machines and their versions of torch alike?",
+            )
+
+    def _lost(self, error: RuntimeError) -> Exception:
+        """What to say where the ranks cannot reach each other any more."""
+        found = self.group.explained(error)
+        kept = checkpoints(self.folder) if self.folder else []
+        if isinstance(found, Problem) and kept:
+            found.hint = f"go on with --resume {self.folder}: {kept[0].name} is whole"
+        return found
 
     @property
     def complete(self) -> bool:
@@ -195,8 +237,8 @@ class Session:
             "status": "running",
         }
 
-    def _fit(self, trainer: Trainer) -> Iterator[Progress]:
-        return fit_by(self.recipe, trainer, self.dataset, self.places)
+    def _fit(self, trainer: Trainer, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        return fit_by(self.recipe, trainer, self.dataset, self.places, stop)
 
     def _look(self, folder: Path) -> Look:
         self.look = look = self.preview.look(self.trainer.ema)
@@ -215,6 +257,7 @@ class Session:
             "classes": list(items.classes),
             "data": self.dataset.fingerprint,
             "threads": torch.get_num_threads(),
+            "ranks": self.group.count,
             "seconds": self.clock.used,
             "validation_loss": self.look.validation_loss if self.look else None,
             **self.preview.about(),
@@ -238,11 +281,19 @@ class Session:
         return row
 
 
-def fit_by(recipe: Training, trainer: Trainer, dataset: Dataset, places: torch.Tensor) -> Iterator[Progress]:
+def fit_by(
+    recipe: Training,
+    trainer: Trainer,
+    dataset: Dataset,
+    places: torch.Tensor,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Progress]:
     """`fit` with the settings of a recipe on some places of a data set."""
     augment = Augment(augmentations(recipe.data.augment), recipe.seed)
-    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, augment=augment)
+    part = trainer.group.part(recipe.batch)
+    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, augment=augment, part=part)
     keys = recipe.optimizer
     return fit(
         trainer, batches, seed=recipe.seed, batch=recipe.batch, warmup=keys.warmup, clip=keys.clip, ema=keys.ema,
+        stop=stop,
     )  # fmt: skip

@@ -134,7 +134,6 @@ def fit(
         loss = group.summed(_backward(trainer, x0, conditions, seed, batch))
         trainer.averaging.finish()
         norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
-        wish = group.summed(torch.tensor(float(stop())))
 
         scale = min(1, (step + 1) / warmup) * (1 + math.cos(math.pi * trainer.plan.at(step))) / 2
         value, norm_value = loss.wait().item(), norm.item()
@@ -145,6 +144,7 @@ def fit(
             trainer.optimizer.forget()
             refused += 1
         trainer.step += 1
+        wish = group.summed(torch.tensor(float(stop())))
         if group.leads:
             average(trainer.ema, trainer.model, min(ema, (1 + step) / (10 + step)))
         yield Progress(trainer.step, value, norm_value, scale, refused > 0, wish.wait().item() > 0)

@@ -50,6 +50,7 @@ class Training(Keys):
     minutes: float = key(5.0, "time budget; used where steps is 0", above=0, most=1e6)
     steps: int = key(0, "optimiser steps; 0 means train for `minutes`", least=0)
     batch: int = key(64, "images or points per step", least=1, most=65536)
+    micro_batch: int = key(0, "of them computed at once on a device; 0 is all that fit", least=0, most=65536)
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
     seed: int = key(0, "of all randomness", least=0, most=2**63 - 1)
