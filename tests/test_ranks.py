@@ -69,7 +69,8 @@ def trained(group: Group, steps: int, micro: int) -> str:
     """Some steps of Muon on a batch of six, each rank with its part in micro-batches; a digest of the weights."""
     optimizers.use_bf16 = lambda *_: False  # in bfloat16 a sum in another order is soon another step
     model = network()
-    optimizer = Optimizer(model, name="muon", lr=1e-3, muon_lr=0.02, weight_decay=0.1, group=group)
+    optimizer = Optimizer(model, name="muon", lr=1e-3, muon_lr=0.02, weight_decay=0.1)
+    optimizer.group = group
     averaging = Averaging(model.parameters(), group, size=4000)
     x = torch.randn(6, 1, 12, 12, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(6) % 3

@@ -11,11 +11,14 @@ import typer
 from diffcli.commands import training_report
 from diffcli.console import options
 from diffcli.errors import UsageProblem
+from diffcli.ranks.count import gathered, processes
+from diffcli.runs.listing import ranks_of
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
+    from diffcli.ranks.launch import Team
     from diffcli.runs.session import Session
 
 COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and its keys
@@ -25,11 +28,14 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
     "dry_run": options.DryRun,
     "data": options.Data,
     "device": options.Device,
+    "devices": options.Devices,
     "out": options.Out,
     "as_json": options.Json,
     "quiet": options.Quiet,
 }
-DEFAULTS = {"device": "auto", "dry_run": False, "as_json": False, "quiet": False}
+EARLY = "diffcli.runs.together"  # what followers import while rank 0 does
+LONG = 1000  # steps
+DEFAULTS = {"device": "auto", "devices": "auto", "dry_run": False, "as_json": False, "quiet": False}
 
 
 def train_command(
@@ -49,7 +55,7 @@ def train_command(
 
     def train(**given: Any) -> None:
         keys = {name: given.pop(name) for name in flags}
-        _train(family, keys, suited or (lambda _: usual), **given)
+        _train(family, keys, suited or (lambda _: usual), known, **given)
 
     start = f"Where to start from: {', '.join(known)}.  [{'what suits the data' if suited else 'default'}]"
     recipe = Annotated[Optional[str], typer.Option(metavar="NAME|FILE.toml", help=start)]
@@ -73,36 +79,47 @@ def _flag(usual: Training, key: str, text: str) -> Any:
 
 
 def _train(
-    family: str, keys: dict[str, Any], suited: Callable[[Any], Training], *, recipe: str | None,
-    settings: list[str] | None, impl: list[Path] | None, resume: str | None, dry_run: bool, data: Path | None,
-    device: str, out: Path | None, as_json: bool, quiet: bool,
+    family: str, keys: dict[str, Any], suited: Callable[[Any], Training], known: Mapping[str, Training],
+    *, recipe: str | None, settings: list[str] | None, resume: str | None, device: str, devices: str, **given: Any,
 ) -> None:  # fmt: skip
-    """Train a model of the family: parse, prepare, train, say."""
+    """Train a model of the family, with as many processes as are worth it: these are started before all else."""
     began = time.monotonic()
+    changes = _changes(keys, settings or [])
+    usual = known.get(recipe, known["default"]) if recipe else suited(_dataset(changes))
+    before = ranks_of(resume) if resume else 0
+    count, choose = processes(devices, device, worth=bool(before) or _is_long(usual, changes), before=before)
+    with gathered(count, EARLY) as team:
+        _lead(family, changes, suited, team, choose, began, recipe=recipe, resume=resume, device=device, **given)
+
+
+def _lead(
+    family: str, changes: dict[str, Any], suited: Callable[[Any], Training], team: "Team | None", choose: bool,
+    began: float, *, recipe: str | None, impl: list[Path] | None, resume: str | None, dry_run: bool,
+    data: Path | None, device: str, out: Path | None, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Parse, prepare, train, say."""
     from diffcli import plugins
     from diffcli.console.interrupts import Interrupts
     from diffcli.console.show import Show
     from diffcli.runs.assignment import Assignment, opened
     from diffcli.runs.session import Setting
+    from diffcli.runs.together import sharing
     from diffcli.system import device as devices
     from diffcli.training.families import FAMILIES
 
     show, command = Show(as_json=as_json, quiet=quiet), f"{FAMILIES[family].command} train"
-    changes = _changes(keys, settings or [])
     files = plugins.load([*(impl or ()), *(recipes.impl_of(recipe) if recipe else ())])
     where = devices.pick(device)
     start = None
     if resume is None:
         known = FAMILIES[family].recipes
-        dataset = changes.get("dataset") or changes.get("data.name", "")
-        start = recipes.load_recipe(recipe, known) if recipe else suited(dataset)
+        start = recipes.load_recipe(recipe, known) if recipe else suited(_dataset(changes))
         named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
         start = recipes.override(start, changes | named)
     elif out is not None or recipe is not None:
         raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
-    setting = Setting(where, data, out, began)
-    with opened(Assignment(family, setting, start, resume, changes)) as session:
-        seconds_per_step = session.probe()
+    assignment = Assignment(family, Setting(where, data, out, began), start, resume, changes)
+    with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
         for line in (*session.notes, *training_report.announced(session, seconds_per_step)):
             show.note(line)
         if dry_run:
@@ -117,6 +134,20 @@ def _train(
             show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {folder}")
             raise typer.Exit(wanted.code)
     training_report.finished(session, folder, saved, show)
+
+
+def _dataset(changes: dict[str, Any]) -> Any:
+    """The data set that the options name, if they do."""
+    return changes.get("dataset") or changes.get("data.name", "")
+
+
+def _is_long(usual: Training, changes: dict[str, Any]) -> bool:
+    """Whether a run with these changes will take so long that other processes are worth their start."""
+    by_clock = "minutes" in changes or not changes.get("steps", usual.steps)
+    try:
+        return float(changes.get("minutes", usual.minutes)) >= 1 if by_clock else int(changes["steps"]) >= LONG
+    except (KeyError, TypeError, ValueError):
+        return usual.steps >= LONG
 
 
 def _changes(keys: dict[str, Any], settings: list[str]) -> dict[str, Any]:

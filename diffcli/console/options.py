@@ -9,6 +9,9 @@ Out = Annotated[Optional[Path], typer.Option("--out", help="Folder to write to. 
 Picture = Annotated[Optional[Path], typer.Option("--out", help="Folder, or FILE.png.  [a fresh one in outputs/]")]
 Seed = Annotated[int, typer.Option("--seed", help="Of all randomness.", min=0)]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Devices = Annotated[
+    str, typer.Option("--devices", metavar="N|auto", help="Processes that share the work, one for a core or a GPU.")
+]
 Data = Annotated[Optional[Path], typer.Option("--data", help="Folder to look for data sets in first.")]
 Schedule = Annotated[
     Optional[str],

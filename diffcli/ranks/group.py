@@ -1,6 +1,7 @@
 """The processes that train one model together: which part of a batch is whose, and what they tell each other."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +83,11 @@ class Group:
 
     def explained(self, error: Exception) -> Exception:
         """What has really happened where a rank could not reach another one."""
-        problem = self.team.trouble() if self.team else None
-        return problem or EnvironmentProblem(f"process {self.rank} of {self.count} lost the others: {error}")
+        for _ in range(50):  # the end of a connection is noticed before the end of the process
+            if self.team and (problem := self.team.trouble()):
+                return problem
+            time.sleep(0.1)
+        return EnvironmentProblem(f"process {self.rank} of {self.count} lost the others: {error}")
 
 
 class Sum:

@@ -26,6 +26,7 @@ class Assignment:
     recipe:   with its changes made; None with `resume`
     resume:   a run; only `steps` or `minutes` may change, and both count from the run's beginning
     changes:  of keys, for a resume
+    follows:  whether another process leads, which holds the run and writes it
     """
 
     family: str
@@ -33,6 +34,7 @@ class Assignment:
     recipe: Training | None = None
     resume: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    follows: bool = False
 
 
 @contextlib.contextmanager
@@ -44,7 +46,7 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
     with contextlib.ExitStack() as held:
         if wanted.resume is None:
             out = wanted.setting.out
-            if out is not None:
+            if out is not None and not wanted.follows:
                 check_free(out, f"go on with --resume {out}, or choose another --out")
             assert wanted.recipe is not None
             yield Session(wanted.recipe, wanted.setting, held)
@@ -53,7 +55,8 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
         if folder.is_file():
             raise UsageProblem(f"--resume takes a run, not a file: {wanted.resume}", f"try --resume {folder.parent}")
         loading.check_family(folder, family_name(folder), wanted.family)
-        held.enter_context(runs.locked(folder))
+        if not wanted.follows:
+            held.enter_context(runs.locked(folder))
         yield _resumed(folder, wanted, held)
 
 
@@ -72,6 +75,7 @@ def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "S
         raise DataProblem(f"{stored.recipe.data.name} has changed since the run began", "start a new run")
     loading.restore(session.trainer, stored)
     session.folder, session.notes, session.used = folder, stored.notes, stored.about["seconds"]
+    session.ranks_before = stored.about.get("ranks", 1)
     trainer = session.trainer
     if wanted.changes:
         trainer.plan = Plan(session.recipe.steps)

@@ -121,6 +121,17 @@ def family_name(folder: Path) -> str:
     return name if isinstance(name, str) else "diffusion"
 
 
+def ranks_of(run: str) -> int:
+    """How many processes trained a run last, as far as run.json tells; it is found as other commands find it."""
+    for folder in (Path(run), ROOT / run):
+        try:
+            count = json.loads((folder / "run.json").read_text()).get("ranks")
+        except (*UNREADABLE, AttributeError):
+            continue
+        return count if isinstance(count, int) and count > 0 else 1
+    return 1
+
+
 def made_by(folder: Path) -> str | None:
     """The command that made a run and what it ran on, as far as run.json tells; None where there is none."""
     try:

@@ -22,7 +22,7 @@ from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import folder as runs
 from diffcli.runs.listing import checkpoints
-from diffcli.system.device import out_of_memory, use_bf16
+from diffcli.system.device import computing_threads, use_bf16
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
@@ -49,26 +49,28 @@ class Setting:
     data:   folder to look for data sets in first
     out:    the folder of a fresh run; None is checkpoints/<data>-<number>
     began:  when, by time.monotonic: what was done since counts into a time budget
-    group:  ranks that train the run together; rank 0 alone writes
     """
 
     device: torch.device
     data: Path | None = None
     out: Path | None = None
     began: float = field(default_factory=time.monotonic)
-    group: Group = ALONE
 
 
 class Session:
     """Everything that one process needs to train a run. Made by `diffcli.runs.assignment.opened`.
 
-    folder:  of the run; None before `begin`
-    notes:   what the user should know of the data or the run
+    folder:        of the run; None before `begin`
+    notes:         what the user should know of the data or the run
+    group:         ranks that train the run together, of which rank 0 alone writes
+    ranks_before:  how many trained it so far; 0 for a fresh run
     """
+
+    ranks_before = 0
 
     def __init__(self, recipe: Training, place: Setting, held: contextlib.ExitStack) -> None:
         recipe.check_core()
-        self.device, self.began, self.used, self.group = place.device, place.began, 0.0, place.group
+        self.device, self.began, self.used, self.group = place.device, place.began, 0.0, ALONE
         self._out, self._held = place.out, held
         loaded = datasets.load_dataset(recipe.data.name, data=place.data, size=recipe.data.size)
         self.dataset = family_of(recipe).view(recipe, loaded)
@@ -81,18 +83,24 @@ class Session:
         self.places, self.held = self.dataset.holdout(self.kind.held)
         model = build(recipe, self.dataset.items, self.device)
         self.family.begin(model, self.dataset, self.places)
-        self.trainer = new_trainer(recipe, self.dataset.items, model, self.group)
+        self.trainer = new_trainer(recipe, self.dataset.items, model)
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.look: Look | None = None
         self.folder: Path | None = None
         self.notes: tuple[str, ...] = self.dataset.notes
+
+    def join(self, group: Group) -> None:
+        """Train with other ranks from now on, or alone again; before the first step."""
+        self.group = group
+        self.trainer.join(group)
 
     def probe(self, steps: int = 3) -> float:
         """Seconds per step, from the fastest of a few on a copy that is thrown away; the same number on all ranks.
 
         Where memory runs out it also finds how many items fit at once.
         """
-        trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model), self.group)
+        trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model))
+        trial.join(self.group)
         trial.plan = Plan(steps + 1)
         marks = [time.monotonic() for _ in self._fit(trial)]
         self.trainer.micro = trial.micro
@@ -127,7 +135,7 @@ class Session:
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end of the plan, or until `stop`; each event is already on the disk.
 
-        What became of the run is recorded. Raises DivergedProblem, and EnvironmentProblem where a rank is lost.
+        What became of the run is recorded. Raises DivergedProblem.
         """
         assert self.folder is not None
         status = "failed"
@@ -140,10 +148,6 @@ class Session:
             whole = f"; the last good checkpoint is {kept[0]}" if kept else ""
             message = f"training diverged at step {self.trainer.step}: {error}"
             raise DivergedProblem(message, f"lower --lr or --set muon_lr=...{whole}") from error
-        except RuntimeError as error:
-            if self.group.count == 1 or out_of_memory(error):
-                raise
-            raise self._lost(error) from error
         finally:
             if self.group.leads:
                 with contextlib.suppress(Problem):  # a full disk has its own message by now
@@ -185,7 +189,7 @@ class Session:
                 "are the machines and their versions of torch alike?",
             )
 
-    def _lost(self, error: RuntimeError) -> Exception:
+    def lost(self, error: RuntimeError) -> Exception:
         """What to say where the ranks cannot reach each other any more."""
         found = self.group.explained(error)
         kept = checkpoints(self.folder) if self.folder else []
@@ -230,6 +234,8 @@ class Session:
             "seed": self.recipe.seed,
             "device": str(self.device),
             "precision": self.precision,
+            "ranks": self.group.count,
+            "threads": torch.get_num_threads(),
             "data": self.dataset.fingerprint,
             "images": len(self.places),
             "validation_images": len(self.held),
@@ -241,7 +247,8 @@ class Session:
         return fit_by(self.recipe, trainer, self.dataset, self.places, stop)
 
     def _look(self, folder: Path) -> Look:
-        self.look = look = self.preview.look(self.trainer.ema)
+        with computing_threads(torch.get_num_threads() * (self.group.count if self.device.type == "cpu" else 1)):
+            self.look = look = self.preview.look(self.trainer.ema)  # the other ranks wait
         path = folder / "samples" / f"step-{self.trainer.step:09d}.png"
         save_png(path, look.picture, {"step": self.trainer.step})
         return look

@@ -78,7 +78,7 @@ class Progress:
 class Trainer:
     """The state of a training run, all of it: weights, their average, optimiser, objective, step and plan.
 
-    group:  ranks that train it together, each with a trainer of its own
+    group:  ranks that train it together, each with a trainer of its own; set by `join`
     micro:  items of this rank's part of a batch that are computed at once; 0 is all. It becomes smaller where memory
             runs out, and is no part of the run: the gradient is that of the batch
     """
@@ -89,15 +89,18 @@ class Trainer:
         optimizer: Optimizer,
         objective: Objective,
         plan: Plan,
-        *,
-        group: Group = ALONE,
         micro: int = 0,
     ) -> None:
         self.model, self.optimizer, self.objective, self.plan = model, optimizer, objective, plan
-        self.group, self.micro = group, micro
-        self.averaging = Averaging(model.parameters(), group)
+        self.micro = micro
         self.ema = copy.deepcopy(model).eval().requires_grad_(False)
         self.step = 0
+        self.join(ALONE)
+
+    def join(self, group: Group) -> None:
+        """Train with other ranks from now on, or alone again."""
+        self.group = self.optimizer.group = group
+        self.averaging = Averaging(self.model.parameters(), group)
 
 
 def fit(
@@ -169,9 +172,7 @@ def _backward(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, b
         empty_cache(next(trainer.model.parameters()).device)
 
 
-def _accumulated(
-    trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, batch: int, size: int
-) -> Tensor:
+def _accumulated(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, batch: int, size: int) -> Tensor:
     """The gradients of this rank's part of a batch, `size` items at once."""
     total = torch.zeros(())
     trainer.model.train()

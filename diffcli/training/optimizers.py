@@ -17,19 +17,9 @@ class Optimizer:
     lr:       of AdamW
     muon_lr:  of Muon, which steps along the nearest orthogonal matrix to the momentum (Jordan et al. 2024),
               so it is a length in spectral norm
-    group:    ranks that train the network together
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        *,
-        name: str,
-        lr: float,
-        muon_lr: float,
-        weight_decay: float,
-        group: Group = ALONE,
-    ) -> None:
+    def __init__(self, network: nn.Module, *, name: str, lr: float, muon_lr: float, weight_decay: float) -> None:
         embeddings = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
         by_muon = {
             k: p for k, p in network.named_parameters() if name == "muon" and p.dim() > 1 and id(p) not in embeddings
@@ -38,8 +28,19 @@ class Optimizer:
         adamw = optim.AdamW(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
         self._parts: list[tuple[optim.Optimizer, float, dict[str, nn.Parameter]]] = [(adamw, lr, by_adamw)]
         if by_muon:
-            muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay, group=group)
+            muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay)
             self._parts.append((muon, muon_lr, by_muon))
+
+    @property
+    def group(self) -> Group:
+        """The ranks that have the same gradients, and share the work of a step."""
+        return next((part.group for part, _, _ in self._parts if isinstance(part, Muon)), ALONE)
+
+    @group.setter
+    def group(self, group: Group) -> None:
+        for part, _, _ in self._parts:
+            if isinstance(part, Muon):
+                part.group = group
 
     def step(self, scale: float) -> None:
         """Use the gradients up, with every learning rate times `scale`."""
@@ -90,17 +91,10 @@ class Muon(optim.Optimizer):
     group:     ranks with the same gradients: each makes a part of the matrices orthogonal, and all get the result
     """
 
-    def __init__(
-        self,
-        weights: Iterable[Tensor],
-        *,
-        lr: float,
-        weight_decay: float,
-        momentum: float = 0.95,
-        group: Group = ALONE,
-    ) -> None:
+    group: Group = ALONE
+
+    def __init__(self, weights: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
         super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
-        self.group = group
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from diffcli.data.kinds import Items
-from diffcli.ranks.group import ALONE, Group
 from diffcli.system.device import use_bf16
 from diffcli.training.families import family_of
 from diffcli.training.fit import Plan, Trainer
@@ -25,10 +24,10 @@ def build(recipe: Training, items: Items, device: torch.device) -> Any:
     return model.to(device).to(memory_format=torch.channels_last)
 
 
-def new_trainer(recipe: Training, items: Items, model: nn.Module, group: Group = ALONE) -> Trainer:
-    """A training run at its start; a run by the clock gets its plan later. group: ranks that train it together"""
+def new_trainer(recipe: Training, items: Items, model: nn.Module) -> Trainer:
+    """A training run at its start; a run by the clock gets its plan later."""
     keys = recipe.optimizer
     rates = {"lr": keys.lr, "muon_lr": keys.own().get("muon_lr", 0.0), "weight_decay": keys.weight_decay}
-    optimizer = Optimizer(model, name=keys.name, **rates, group=group)
+    optimizer = Optimizer(model, name=keys.name, **rates)
     objective = family_of(recipe).objective(recipe, items)
-    return Trainer(model, optimizer, objective, Plan(recipe.steps), group=group, micro=recipe.micro_batch)
+    return Trainer(model, optimizer, objective, Plan(recipe.steps), micro=recipe.micro_batch)

@@ -1,0 +1,113 @@
+"""One training by several processes: what the followers are handed, and whether they are worth it."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from diffcli import plugins
+from diffcli.ranks.count import threads_each
+from diffcli.ranks.group import ALONE, join, leave
+from diffcli.ranks.launch import Follower, Place, Team, place
+from diffcli.runs.assignment import Assignment, opened
+from diffcli.runs.session import Session
+from diffcli.system.cores import busy_cores
+from diffcli.system.device import out_of_memory
+
+BUSY = 0.25  # of a core: then threads that wait for each other lose more than a probe of seconds shows
+WORTH_WHEN_BUSY = 1.5  # how much longer the ranks' step may be where others work, too
+
+
+@dataclass(frozen=True)
+class Following:
+    """What a follower does: the same training as rank 0, without writing.
+
+    impl:     files of plug-ins
+    threads:  to compute with
+    """
+
+    assignment: Assignment
+    impl: tuple[Path, ...]
+    threads: int
+
+    def __call__(self, follower: Follower) -> None:
+        plugins.load(self.impl)
+        torch.set_num_threads(self.threads)
+        device = own_device(self.assignment.setting.device, follower.place)
+        setting = dataclasses.replace(self.assignment.setting, device=device)
+        with opened(dataclasses.replace(self.assignment, setting=setting, follows=True)) as session:
+            group = join(follower.place, follower.store, device)
+            try:
+                session.join(group)
+                seconds_per_step = session.probe()
+                if group.told(None):
+                    session.begin()
+                    session.prepare(seconds_per_step)
+                    for _ in session.run():
+                        pass
+            finally:
+                leave()
+
+
+def own_device(device: torch.device, here: Place) -> torch.device:
+    """The device of a process: the processor is everybody's, of GPUs each has the one with its number."""
+    return torch.device(device.type, here.local) if device.type == "cuda" else device
+
+
+@contextlib.contextmanager
+def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: bool) -> Iterator[float]:
+    """Let the team train with the session inside; the seconds per step, as probed.
+
+    Raises the problem of a process that has ended.
+
+    choose:  whether to go on alone where that is faster
+    """
+    if team is None or team.count == 1:
+        yield session.probe()
+        return
+    own, threads = torch.get_num_threads(), threads_each(team.count)
+    team.hand(Following(wanted, tuple(plugin.path for plugin in plugins.loaded()), threads))
+    group = join(dataclasses.replace(place(), count=team.count), team.store, session.device, team)
+    try:
+        torch.set_num_threads(threads)
+        session.join(group)
+        together = session.probe()
+        seconds_per_step = _chosen(session, together, own) if choose else together
+        group.told(session.group.count > 1)
+        if session.group.count == 1:
+            leave()
+        yield seconds_per_step
+    except RuntimeError as error:
+        if out_of_memory(error) or session.group.count == 1:
+            raise
+        raise session.lost(error) from error
+    finally:
+        leave()
+        torch.set_num_threads(own)
+
+
+def _chosen(session: Session, together: float, threads: int) -> float:
+    """The seconds per step of what is faster, and the session put to it: the ranks, or one process with all threads."""
+    group, ranks_threads = session.group, torch.get_num_threads()
+    torch.set_num_threads(threads)
+    session.join(ALONE)
+    alone = session.probe()
+    busy = (busy_cores() or 0.0) > BUSY
+    if together > alone * (WORTH_WHEN_BUSY if busy else 1.0):
+        return alone
+    torch.set_num_threads(ranks_threads)
+    session.join(group)
+    return together
+
+
+def check_count(session: Session, count: int) -> str | None:
+    """What to say where a run is gone on with by another number of processes."""
+    before = session.ranks_before
+    if before in (0, count):
+        return None
+    return (
+        f"note: so far {before} process{'es' * (before > 1)} trained this run, now {count}: equal within rounding only"
+    )

@@ -1,0 +1,79 @@
+"""How many cores this process may use, and how busy others keep them. Imports nothing heavy."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path("/")
+INTERVAL = 0.2  # seconds
+
+
+def physical_cores(root: Path = ROOT) -> int:
+    """Cores with arithmetic of their own: of the processors that are allowed, by affinity and by the group's quota.
+
+    Two threads of one core share its arithmetic, so they count once. At least 1.
+    """
+    allowed = _allowed()
+    cores = {_core(root, processor) for processor in allowed}
+    return max(1, min(len(cores), int(_quota(root) or len(cores))))
+
+
+def busy_cores(root: Path = ROOT, interval: float = INTERVAL) -> float | None:
+    """How many of the allowed processors others have kept busy during an interval; None where nothing tells."""
+    before = _times(root, _allowed())
+    own = time.process_time()
+    began = time.monotonic()
+    time.sleep(interval)
+    after = _times(root, _allowed())
+    own, spent = time.process_time() - own, time.monotonic() - began
+    if before is None or after is None or after[1] <= before[1]:
+        return None
+    used = (after[0] - before[0]) / (after[1] - before[1]) * len(_allowed())
+    return max(0.0, used - own / spent)
+
+
+def _allowed() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _core(root: Path, processor: int) -> str:
+    """A name of the core that a processor belongs to; its own number where nothing tells."""
+    siblings = root / f"sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
+    try:
+        return siblings.read_text().strip()
+    except OSError:
+        return str(processor)
+
+
+def _quota(root: Path) -> float | None:
+    """Processors that the control group may keep busy; None without a limit."""
+    with contextlib.suppress(OSError, ValueError):  # version 2
+        most, period = (root / "sys/fs/cgroup/cpu.max").read_text().split()
+        return None if most == "max" else int(most) / int(period)
+    with contextlib.suppress(OSError, ValueError):  # version 1
+        folder = root / "sys/fs/cgroup/cpu"
+        most, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(most) / int(period) if int(most) > 0 else None
+    return None
+
+
+def _times(root: Path, allowed: Iterable[int]) -> tuple[int, int] | None:
+    """Ticks that the processors were busy, and all ticks, so far."""
+    names = {f"cpu{processor}" for processor in allowed}
+    busy = total = 0
+    try:
+        lines = (root / "proc/stat").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, *numbers = line.split()
+        if name in names:
+            ticks = [int(n) for n in numbers[:8]]
+            idle = ticks[1] + ticks[3] + ticks[4]  # niced work gives way; and who waits for a disk uses none
+            total += sum(ticks)
+            busy += sum(ticks) - idle
+    return busy, total
