@@ -103,7 +103,7 @@ def _lead(
     from diffcli.console.show import Show
     from diffcli.runs.assignment import Assignment, opened
     from diffcli.runs.session import Setting
-    from diffcli.runs.together import sharing
+    from diffcli.runs.together import begun_before, check_count, sharing
     from diffcli.system import device as devices
     from diffcli.training.families import FAMILIES
 
@@ -111,21 +111,26 @@ def _lead(
     files = plugins.load([*(impl or ()), *(recipes.impl_of(recipe) if recipe else ())])
     where = devices.pick(device)
     start = None
+    if resume is not None and (out is not None or recipe is not None):
+        raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
+    again = begun_before(team)
+    if again is not None:
+        resume, changes = again, {}
     if resume is None:
         known = FAMILIES[family].recipes
         start = recipes.load_recipe(recipe, known) if recipe else suited(_dataset(changes))
         named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
         start = recipes.override(start, changes | named)
-    elif out is not None or recipe is not None:
-        raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
     assignment = Assignment(family, Setting(where, data, out, began), start, resume, changes)
     with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
-        for line in (*session.notes, *training_report.announced(session, seconds_per_step)):
+        for line in (*session.notes, *check_count(session), *training_report.announced(session, seconds_per_step)):
             show.note(line)
         if dry_run:
             training_report.dry_run(session, seconds_per_step, show)
             return
         folder = session.begin()
+        if team is not None:
+            team.remember("run", str(folder))
         show.note(f"run: {folder}   (Ctrl-C saves and stops; {command} --resume {folder} goes on)")
         with Interrupts() as wanted:
             session.prepare(seconds_per_step)

@@ -49,7 +49,8 @@ def announced(session: "Session", seconds_per_step: float) -> list[str]:
         f"data: {dataset.name}, {len(session.places)} {session.kind.name} of {size} numbers{classes}, "
         f"{len(session.held)} held out",
         f"model: {session.family.describe(recipe)}, {session.parameters / 1e6:.2f} M parameters, "
-        f"{session.precision} on {session.device}",
+        f"{session.precision} on {session.device}"
+        + (f", {session.group.count} processes" if session.group.count > 1 else ""),
         f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
     ]
 

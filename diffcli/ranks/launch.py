@@ -24,6 +24,7 @@ from diffcli.errors import EnvironmentProblem, Problem, UsageProblem
 FOREVER = timedelta(days=365)  # rank 0 may compute for long between two pieces of work
 MEET = timedelta(minutes=5)
 MOST = 1024
+PARTING = 2.0  # seconds that followers have to end by themselves, all together
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ class Team:
         self.store.set(f"work/{self.handed}", pickle.dumps(work))
         self.handed += 1
 
+    def remember(self, name: str, value: str) -> None:
+        """Leave a word for the time after torchrun has started all processes again."""
+        self.store.underlying_store.set(f"diffcli/{name}", value)
+
+    def recall(self, name: str) -> str | None:
+        """The word that was left before torchrun started all processes again; None where none was."""
+        store, key = self.store.underlying_store, f"diffcli/{name}"
+        return store.get(key).decode() if place().attempt and store.check([key]) else None
+
     def meet(self, key: str) -> None:
         """Wait until every follower has set `key`; raises the problem of one that has ended instead."""
         for rank in range(1, self.count):
@@ -102,18 +112,23 @@ class Team:
         for rank in range(1, self.count):
             if self.store.check([f"failed/{rank}"]):
                 return _sent(self.store.get(f"failed/{rank}"))
-        for rank, child in self.children.items():
-            if (code := child.poll()) not in (None, 0):
-                return EnvironmentProblem(f"process {rank} of {self.count} {_ending(code, self.errors[rank])}")
+        for rank, how in self.ended().items():
+            return EnvironmentProblem(f"process {rank} of {self.count} {how}")
         return None
+
+    def ended(self) -> dict[int, str]:
+        """Followers on this machine that have ended before they were dismissed, and how, by rank."""
+        codes = {rank: child.poll() for rank, child in self.children.items()}
+        return {rank: _ending(code, self.errors[rank]) for rank, code in codes.items() if code}
 
     def dismiss(self) -> None:
         """Let the followers end; those on this machine have ended when this returns."""
         with contextlib.suppress(Exception):  # the store is gone if the followers' machine is
             self.store.set(f"work/{self.handed}", b"")
+        last = time.monotonic() + PARTING
         for child in self.children.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(2)
+                child.wait(max(0.0, last - time.monotonic()))
         for child in self.children.values():
             if child.poll() is None:
                 child.kill()
@@ -196,7 +211,7 @@ def _joined(here: Place) -> Any:
             host, port, None, is_master=here.rank == 0 and not hosted, timeout=MEET, wait_for_workers=False
         )
     except Exception as error:  # DistError, RuntimeError, by the version of torch
-        raise EnvironmentProblem(f"cannot reach rank 0 at {host}:{port}: {_first_line(error)}") from None
+        raise EnvironmentProblem(f"cannot reach rank 0 at {host}:{port}: {one_line(error)}") from None
     store.set_timeout(FOREVER)
     return _namespace(store, here)
 
@@ -236,7 +251,7 @@ def _to_send(error: Exception) -> tuple[str, str, str | None]:
     """Class, message and hint: not every exception can be pickled."""
     if isinstance(error, Problem):
         return type(error).__name__, error.message, error.hint
-    return "EnvironmentProblem", f"{type(error).__name__}: {_first_line(error)}", None
+    return "EnvironmentProblem", f"{type(error).__name__}: {one_line(error)}", None
 
 
 def _sent(message: bytes) -> Problem:
@@ -266,7 +281,8 @@ def _end_with_parent() -> None:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _first_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """The first line of what an error says, or its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

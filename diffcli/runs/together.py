@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from diffcli.ranks.count import threads_each
 from diffcli.ranks.group import ALONE, join, leave
 from diffcli.ranks.launch import Follower, Place, Team, place
 from diffcli.runs.assignment import Assignment, opened
+from diffcli.runs.listing import checkpoints
 from diffcli.runs.session import Session
 from diffcli.system.cores import busy_cores
 from diffcli.system.device import out_of_memory
@@ -52,6 +54,15 @@ class Following:
                 leave()
 
 
+def begun_before(team: Team | None) -> str | None:
+    """The run that these processes had begun when torchrun started them again; None where none has a checkpoint."""
+    found = team.recall("run") if team else None
+    if found is None or checkpoints(Path(found)):
+        return found
+    shutil.rmtree(found, ignore_errors=True)  # it had not come as far as a checkpoint
+    return None
+
+
 def own_device(device: torch.device, here: Place) -> torch.device:
     """The device of a process: the processor is everybody's, of GPUs each has the one with its number."""
     return torch.device(device.type, here.local) if device.type == "cuda" else device
@@ -81,7 +92,8 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
             leave()
         yield seconds_per_step
     except RuntimeError as error:
-        if out_of_memory(error) or session.group.count == 1:
+        apart = type(error) is RuntimeError or isinstance(error, torch.distributed.DistError)
+        if session.group.count == 1 or not apart or out_of_memory(error):
             raise
         raise session.lost(error) from error
     finally:
@@ -103,11 +115,9 @@ def _chosen(session: Session, together: float, threads: int) -> float:
     return together
 
 
-def check_count(session: Session, count: int) -> str | None:
+def check_count(session: Session) -> list[str]:
     """What to say where a run is gone on with by another number of processes."""
-    before = session.ranks_before
+    before, count = session.ranks_before, session.group.count
     if before in (0, count):
-        return None
-    return (
-        f"note: so far {before} process{'es' * (before > 1)} trained this run, now {count}: equal within rounding only"
-    )
+        return []
+    return [f"note: {before} trained this run so far, now {count} do: what comes is the same within rounding only"]

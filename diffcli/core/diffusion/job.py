@@ -11,7 +11,9 @@ from torch import Tensor
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
 from diffcli.core.diffusion.walks import Step, Walk
 from diffcli.core.levels import Level
-from diffcli.core.randomness import SMALL, image_noise, walk_noise
+from diffcli.core.randomness import image_noise, walk_noise
+
+POINT = 16  # numbers; items of no more are drawn by the thousand
 
 
 def start_noise(seed: int, items: Sequence[int], shape: Sequence[int], level: Level) -> Tensor:
@@ -65,7 +67,7 @@ class Job:
     @property
     def batch(self) -> int:
         """How many items to draw at once: images by the dozen, points by the thousand."""
-        return 64 if torch.Size(self.shape).numel() > SMALL else 16384
+        return 64 if torch.Size(self.shape).numel() > POINT else 16384
 
     def walk(self, items: Sequence[int]) -> Iterator[Step]:
         """The steps of these items, by number, each with its own start and noise whatever else is drawn with it."""
