@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from racing.peers import diffusers_network, diffusers_optimizer, lucidrains_network, lucidrains_optimizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,21 +100,13 @@ def _ours(recipe: Recipe, dataset: Dataset) -> Contestant:
 
 def diffusers(batch: int) -> Contestant:
     """UNet2DModel in the step of the library's example of unconditional training, its average of weights left out."""
-    from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+    from diffusers import DDIMScheduler, DDPMScheduler
     from diffusers.optimization import get_scheduler
 
-    network = UNet2DModel(
-        sample_size=28,
-        in_channels=1,
-        out_channels=1,
-        layers_per_block=2,
-        block_out_channels=(32, 64, 128),
-        down_block_types=("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
-    )
+    network = diffusers_network()
     x0 = images(batch)
     chain = DDPMScheduler(num_train_timesteps=LENGTH)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
+    optimizer = diffusers_optimizer(network, 1e-4)
     rate = get_scheduler("cosine", optimizer=optimizer, num_warmup_steps=500, num_training_steps=ENDLESS)
 
     def train() -> float:
@@ -152,10 +145,10 @@ def lucidrains(batch: int) -> Contestant:
     from ema_pytorch import EMA
 
     library.tqdm = lambda walk, **_: walk  # ddim_sample draws a progress bar otherwise
-    network = library.Unet(dim=32, dim_mults=(1, 2, 4), channels=1)
+    network = lucidrains_network()
     diffusion = library.GaussianDiffusion(network, image_size=28, timesteps=LENGTH, sampling_timesteps=SHORT)
     x0 = (images(batch) + 1) / 2  # GaussianDiffusion takes [0, 1]
-    optimizer = torch.optim.Adam(diffusion.parameters(), lr=1e-4, betas=(0.9, 0.99))
+    optimizer = lucidrains_optimizer(network, 1e-4)
     ema = EMA(diffusion, beta=0.995, update_every=10)
 
     def train() -> float:
@@ -211,6 +204,23 @@ def exhaust(walk: Iterator[Any]) -> None:
     """Walk to the end."""
     for _ in walk:
         pass
+
+
+@dataclass
+class Bench:
+    """What all parts share. batches: images per training step, of a peer the best one once `training` has found it."""
+
+    rounds: int
+    seconds: float
+    peers: list[str]
+    batches: dict[str, int]
+
+    def build(self, name: str, batch: int | None = None) -> Contestant:
+        """A fresh contestant, warmed up by two training steps."""
+        contestant = CONTESTANTS[name](batch or self.batches[name])
+        contestant.train()
+        contestant.train()
+        return contestant
 
 
 # Memory

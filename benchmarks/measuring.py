@@ -1,12 +1,10 @@
-"""Turns, spreads and tables: what every measurement of speed.py is made of."""
+"""Turns, spreads and tables: what every measurement here is made of."""
 
 import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-from contestants import CONTESTANTS, Contestant
 
 DRAWN = 64  # images per sampling
 
@@ -45,23 +43,6 @@ class Section:
     lines: list[str]
     raw: dict[str, Any]
     goals: list[Goal] = field(default_factory=list)
-
-
-@dataclass
-class Bench:
-    """What all parts share. batches: images per training step, of a peer the best one once `training` has found it."""
-
-    rounds: int
-    seconds: float
-    peers: list[str]
-    batches: dict[str, int]
-
-    def build(self, name: str, batch: int | None = None) -> Contestant:
-        """A fresh contestant, warmed up by two training steps."""
-        contestant = CONTESTANTS[name](batch or self.batches[name])
-        contestant.train()
-        contestant.train()
-        return contestant
 
 
 def alternate(turns: dict[Any, Callable[[], float]], rounds: int, title: str) -> dict[Any, list[float]]:

@@ -7,15 +7,19 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from measuring import DRAWN, Bench, Goal, Section, Spread, alternate, note, number, table
+from measuring import DRAWN, Goal, Section, Spread, alternate, note, number, table
+
+if TYPE_CHECKING:
+    from contestants import Bench
 
 STARTS = 7  # rounds of the commands that only start
 HEAVY = ("torch", "numpy", "PIL")  # what starting up must not import
 TRAIN_STEPS = 5  # of the memory measurement
 
 
-def starting(bench: Bench) -> Section:
+def starting(bench: "Bench") -> Section:
     """The wall time of commands that compute nothing, and whether they import anything heavy."""
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
@@ -45,7 +49,7 @@ def heavy_imports(arguments: list[str]) -> list[str]:
     return [name for name in HEAVY if name in imported]
 
 
-def whole_sample(bench: Bench) -> Section:
+def whole_sample(bench: "Bench") -> Section:
     """The wall time of `diffcli sample` from a run of the default recipe, start and all."""
     asked = ["--ddim", "--steps", "20", "--count", str(DRAWN)]
     with tempfile.TemporaryDirectory() as place:
@@ -65,7 +69,7 @@ def whole_sample(bench: Bench) -> Section:
     return Section("Sampling as a whole process", lines, {"seconds": seconds}, [goal])
 
 
-def memory(bench: Bench) -> Section:
+def memory(bench: "Bench") -> Section:
     """The peak memory of a process that takes a few training steps, one process per contestant."""
     script = str(Path(__file__).with_name("contestants.py"))
 
@@ -88,10 +92,10 @@ def process_seconds(command: list[str]) -> float:
 
 
 def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
-    """Run a process to its end, its output captured; leaves with its last line if it fails."""
+    """Run a process to its end, its output captured; leaves with its last words if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        last = "; ".join(done.stderr.strip().splitlines()[-2:]) or "no message"  # an error and its hint
         raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}: {last}")
     return done
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from contestants import CONTESTANTS, LENGTH, PACKAGES, SHORT, Contestant
-from measuring import DRAWN, Bench, Goal, Section, Spread, alternate, at_least, note, number, table
+from contestants import CONTESTANTS, LENGTH, PACKAGES, SHORT, Bench, Contestant
+from measuring import DRAWN, Goal, Section, Spread, alternate, at_least, note, number, table
 from processes import memory, starting, whole_sample
 
 from diffcli.system.device import use_bf16
