@@ -84,7 +84,7 @@ def philox(counter: Sequence[Tensor | int], key: tuple[int, int]) -> list[Tensor
         left, right = a * MULTIPLIERS[0], c * MULTIPLIERS[1]  # all 64 bits, as int64 wraps
         a, b = ((right >> 32) ^ b ^ first) & WORD, right
         c, d = ((left >> 32) ^ d ^ second) & WORD, left
-    return torch.broadcast_tensors(*map(torch.as_tensor, (a, b, c, d)))  # type: ignore[no-any-return]
+    return torch.broadcast_tensors(*map(torch.as_tensor, (a, b, c, d)))
 
 
 def _drawn(
@@ -153,7 +153,7 @@ def cubics(device: torch.device) -> Tensor:
     not exact to the bit; what is made of it is added up number by number.
     """
     piece = torch.arange(OCTAVES << PIECE_BITS)
-    octave = torch.ldexp(torch.tensor(1.0, dtype=torch.float64), (piece >> PIECE_BITS) - 1)
+    octave = torch.ldexp(torch.ones(len(piece), dtype=torch.float64), (piece >> PIECE_BITS) - 1)
     place = (piece % (1 << PIECE_BITS)).double()
     near, far = math.sqrt(2 - math.sqrt(2)) / 4, math.sqrt(2 + math.sqrt(2)) / 4  # cos(3π/8) / 2 and cos(π/8) / 2
     nodes = (0.5 - far, 0.5 - near, 0.5 + near, 0.5 + far)

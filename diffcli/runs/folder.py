@@ -121,7 +121,8 @@ def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
         tensors |= {f"objective/{k}": v for k, v in trainer.objective.state.state_dict().items()}
     path = folder / _name(trainer.step)
     plan = trainer.plan
-    write_checkpoint(path, tensors, about | {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress]})
+    where = {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress], "randomness": trainer.randomness}
+    write_checkpoint(path, tensors, about | where)
     for old in checkpoints(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path

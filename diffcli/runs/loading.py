@@ -14,7 +14,7 @@ from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints, family_name
 from diffcli.system.files import is_dir, is_file
 from diffcli.training.families import FAMILIES
-from diffcli.training.fit import Plan, Trainer
+from diffcli.training.fit import BY_STEP, Plan, Trainer
 from diffcli.training.recipes import from_dict
 from diffcli.training.setup import build
 
@@ -165,6 +165,7 @@ def restore(trainer: Trainer, stored: Stored) -> None:
     state = _below(stored, "optimizer")
     trainer.optimizer.load({k: v.to(device) if v.dim() else v for k, v in state.items()})  # step counts stay here
     trainer.step, trainer.plan = stored.about["step"], Plan(*stored.about["plan"])
+    trainer.randomness = stored.about.get("randomness", BY_STEP)
 
 
 def fill(model: nn.Module, stored: Stored, folder: str) -> None:

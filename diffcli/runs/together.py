@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from diffcli import plugins
+from diffcli.errors import UsageProblem
 from diffcli.ranks.count import threads_each
 from diffcli.ranks.group import ALONE, join, leave
 from diffcli.ranks.launch import Follower, Place, Team, place
@@ -18,6 +19,7 @@ from diffcli.runs.listing import checkpoints
 from diffcli.runs.session import Session
 from diffcli.system.cores import busy_cores
 from diffcli.system.device import out_of_memory
+from diffcli.training.fit import BY_STEP
 
 BUSY = 0.25  # of a core: then threads that wait for each other lose more than a probe of seconds shows
 WORTH_WHEN_BUSY = 1.5  # how much longer the ranks' step may be where others work, too
@@ -79,6 +81,10 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
     if team is None or team.count == 1:
         yield session.probe()
         return
+    if session.trainer.randomness == BY_STEP:
+        raise UsageProblem(
+            "this run was begun when a step's random numbers were those of one process", "go on with --devices 1"
+        )
     own, threads = torch.get_num_threads(), threads_each(team.count)
     team.hand(Following(wanted, tuple(plugin.path for plugin in plugins.loaded()), threads))
     group = join(dataclasses.replace(place(), count=team.count), team.store, session.device, team)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from diffcli.core.diffusion.exact import linear_loss
 from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.diffusion.schedules import Schedule
+from diffcli.core.draws import BatchDraws, Source
 from diffcli.core.levels import Level
 from diffcli.core.randomness import image_noise, keyed
 from diffcli.ranks.averaging import Averaging
@@ -19,20 +20,35 @@ from diffcli.ranks.group import ALONE, Group
 from diffcli.system.device import empty_cache, out_of_memory
 from diffcli.training.optimizers import Optimizer
 
+BY_ITEM, BY_STEP = "item", "step"  # what has random numbers of its own
+
 Batches = Callable[[int], Iterator[tuple[Tensor, dict[str, Tensor]]]]
 """Place in the stream of items -> batches from there: x0 [B, ...], and conditions [B, ...] by name."""
+
+
+class Losses(NamedTuple):
+    """The losses of some items, and what is to be remembered of them.
+
+    each:  [B]
+    seen:  [B, ...] on the CPU; None where nothing is remembered
+    """
+
+    each: Tensor
+    seen: Tensor | None = None
 
 
 class Objective(NamedTuple):
     """What training minimises.
 
-    loss:   (model, x0 [B, ...], conditions, generator) -> loss [B] on the model's device. What it is given comes from
-            the data, on the CPU. All randomness is the generator's: step n has its own.
-    state:  what the loss remembers from step to step, None if nothing; it is saved, and never part of the model
+    loss:      (model, x0 [B, ...], conditions, source) -> losses on the model's device. All randomness is the
+               source's: every item of every step has its own. It changes nothing, so it may be asked again
+    state:     what is remembered from step to step, None if nothing; it is saved, and never part of the model
+    remember:  put what was seen of the whole batch into the state, once a step
     """
 
-    loss: Callable[[Any, Tensor, Conditions, Generator], Tensor]
+    loss: Callable[[Any, Tensor, Conditions, Source], Losses]
     state: nn.Module | None = None
+    remember: Callable[[Tensor], None] = lambda _: None
 
 
 class Diverged(Exception):
@@ -81,7 +97,12 @@ class Trainer:
     group:  ranks that train it together, each with a trainer of its own; set by `join`
     micro:  items of this rank's part of a batch that are computed at once; 0 is all. It becomes smaller where memory
             runs out, and is no part of the run: the gradient is that of the batch
+    seen:   what this step's losses have to remember
+    randomness:  BY_ITEM, or BY_STEP of a run from before random numbers were keyed by item
     """
+
+    randomness = BY_ITEM
+    seen: Tensor | None = None
 
     def __init__(
         self,
@@ -136,6 +157,9 @@ def fit(
         x0, conditions = next(stream)
         loss = group.summed(_backward(trainer, x0, conditions, seed, batch))
         trainer.averaging.finish()
+        if trainer.seen is not None:
+            trainer.objective.remember(group.gathered(trainer.seen))
+            trainer.seen = None
         norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
 
         scale = min(1, (step + 1) / warmup) * (1 + math.cos(math.pi * trainer.plan.at(step))) / 2
@@ -174,18 +198,27 @@ def _backward(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, b
 
 def _accumulated(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, batch: int, size: int) -> Tensor:
     """The gradients of this rank's part of a batch, `size` items at once."""
-    total = torch.zeros(())
+    device = next(trainer.model.parameters()).device
+    total, seen = torch.zeros((), device=device), []
+    begin, _ = trainer.group.part(batch)
+    by_step = keyed(seed, "train", trainer.step)
     trainer.model.train()
     for place in range(0, len(x0), size):
-        generator = keyed(seed, "train", trainer.step)
-        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generators
         here = slice(place, place + size)
-        told = {name: value[here] for name, value in conditions.items()}
+        some, told = x0[here], {name: value[here] for name, value in conditions.items()}
+        first = begin + place
+        by_item = BatchDraws(seed, trainer.step, first, len(some), batch, device)
+        source = by_item if trainer.randomness == BY_ITEM else by_step
+        torch.manual_seed(keyed(seed, "train", trainer.step, *([first] if first else [])).initial_seed())  # of dropout
         if place + size >= len(x0):
             trainer.averaging.arm()
-        loss = trainer.objective.loss(trainer.model, x0[here], told, generator).sum() / batch
+        losses = trainer.objective.loss(trainer.model, some, told, source)
+        loss = losses.each.sum() / batch
         loss.backward()
         total = total + loss.detach()
+        seen += [] if losses.seen is None else [losses.seen]
+    if seen:
+        trainer.seen = torch.cat(seen)
     return total
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from diffcli import specs
 from diffcli.core.diffusion import bound
@@ -16,14 +16,15 @@ from diffcli.core.diffusion.guidance import Conditions, dropped
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.diffusion.times import LossHistory, stratified
 from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
+from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.levels import Level
 from diffcli.data.kinds import Items
-from diffcli.training.fit import Objective
+from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.diffusion import Recipe
 
 HYBRID = 0.001  # the bound's share in `hybrid` (Nichol & Dhariwal 2021, section 3.1)
 
-Losses = Callable[..., Tensor]
+LossAt = Callable[..., Tensor]
 """(denoiser, x0 [B, ...], t [B], eps like x0, conditions) -> loss [B]."""
 
 
@@ -33,23 +34,26 @@ def objective(recipe: Recipe, items: Items) -> Objective:
     losses = _losses(recipe, schedule, discrete=items.kind.bounded)
     history = LossHistory() if recipe.objective.draws == "importance" else None
 
-    def loss(denoiser: Any, x0: Tensor, conditions: Conditions, generator: Generator) -> Tensor:
+    def loss(denoiser: Any, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
         device = next(denoiser.parameters()).device
-        t, density = history.draw(len(x0), generator) if history else (stratified(len(x0), generator), None)
-        eps = torch.randn(x0.shape, generator=generator)
-        told = dropped(conditions, getattr(denoiser.network, "nulls", {}), recipe.objective.drop, generator)
+        t, density = history.draw(len(x0), source) if history else (stratified(len(x0), source), None)
+        eps = drawn_normal(source, "noise", x0.shape)
+        told = dropped(conditions, getattr(denoiser.network, "nulls", {}), recipe.objective.drop, source)
         told = {name: value.to(device) for name, value in told.items()}
         found: Tensor = losses(denoiser, x0.to(device), t, eps.to(device), told)
         if history is None or density is None:
-            return found
-        if denoiser.training:
-            history.record(t, found)
-        return found / density.to(found)
+            return Losses(found)
+        seen = torch.stack([t, found.detach().cpu().to(t)], 1)
+        return Losses(found / density.to(found.dtype).to(device), seen)
 
-    return Objective(loss, history)
+    def remember(seen: Tensor) -> None:
+        assert history is not None
+        history.record(*seen.unbind(1))
+
+    return Objective(loss, history, remember)
 
 
-def _losses(recipe: Recipe, schedule: Schedule, *, discrete: bool) -> Losses:
+def _losses(recipe: Recipe, schedule: Schedule, *, discrete: bool) -> LossAt:
     """The loss of a recipe at given times and noises. discrete: whether the data are 8-bit values."""
     wanted = recipe.objective
     if wanted.name == "simple":

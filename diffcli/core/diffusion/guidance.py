@@ -4,18 +4,17 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
+from diffcli.core.draws import Source, drawn_uniform
 from diffcli.core.levels import Level
 
 Conditions = Mapping[str, Tensor]
 """What a denoiser is told of each item: a class, an image, a mask, ... A condition that is absent is not given."""
 
 
-def dropped(
-    conditions: Conditions, nulls: Mapping[str, float], share: float, generator: Generator
-) -> dict[str, Tensor]:
+def dropped(conditions: Conditions, nulls: Mapping[str, float], share: float, source: Source) -> dict[str, Tensor]:
     """Conditions [B, ...], each replaced by its null for a share of the items (Ho & Salimans 2022, algorithm 1).
 
     nulls:  what stands for "not given", by name; a condition without one is always given
@@ -25,7 +24,7 @@ def dropped(
     for name, value in sorted(conditions.items()):
         found[name] = value
         if name in nulls:
-            lost = torch.rand(len(value), generator=generator) < share
+            lost = drawn_uniform(source, f"drop {name}", (len(value),)).to(value.device) < share
             found[name] = value.masked_fill(lost.reshape(-1, *[1] * (value.dim() - 1)), nulls[name])
     return found
 

@@ -1,17 +1,18 @@
 """Which times a network is trained at: evenly, or more often where its loss is large."""
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
+
+from diffcli.core.draws import Source, drawn_places
 
 
-def stratified(count: int, generator: Generator | None = None) -> Tensor:
+def stratified(count: int, source: Source | None = None) -> Tensor:
     """Times in (0, 1], [count] float64, each uniform.
 
     One random number shifts `count` equally spaced times, so that together they cover the range, which lowers the
     variance of the loss (Kingma et al. 2021, appendix I.1).
     """
-    shift = torch.rand((), generator=generator, dtype=torch.float64)
-    return 1 - (shift + torch.arange(count, dtype=torch.float64) / count) % 1
+    return 1 - drawn_places(source, count)
 
 
 class LossHistory(nn.Module):
@@ -42,11 +43,11 @@ class LossHistory(nn.Module):
             return torch.ones(bins, dtype=torch.float64)
         return (1 - self.floor) * size / size.mean() + self.floor
 
-    def draw(self, count: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+    def draw(self, count: int, source: Source | None = None) -> tuple[Tensor, Tensor]:
         """Times in (0, 1] and the density of each, both [count]: a loss divided by the density keeps its mean."""
         density = self.density.cpu()
         ends = density.cumsum(0) / density.sum()
-        share = stratified(count, generator)
+        share = stratified(count, source)
         place = torch.searchsorted(ends, share.clamp(max=ends[-1].item()))
         within = (share - (ends - density / density.sum())[place]) / (density / density.sum())[place]
         return ((place + within.clamp(1e-9, 1)) / len(density)).clamp(max=1), density[place]
@@ -55,7 +56,12 @@ class LossHistory(nn.Module):
     def record(self, t: Tensor, losses: Tensor) -> None:
         """Remember the loss at each time, [B] both; losses that are not finite are left out."""
         bins, kept = self.losses.shape
-        for place, loss in zip((t * bins).ceil().long().clamp(1, bins).sub(1).tolist(), losses.tolist(), strict=True):
-            if abs(loss) < float("inf"):
-                self.losses[place, self.seen[place] % kept] = loss
-                self.seen[place] += 1
+        known = losses.isfinite()
+        place = (t[known] * bins).ceil().long().clamp(1, bins).sub(1)
+        order = place.argsort(stable=True)  # bin by bin, in each as they come
+        place, loss = place[order], losses[known][order].to(self.losses)
+        counts = place.bincount(minlength=bins)
+        turn = torch.arange(len(place)) - (counts.cumsum(0) - counts)[place]  # of its bin, from 0
+        last = turn >= counts[place] - kept  # of more than fit the last stay
+        self.losses[place[last], ((self.seen[place] + turn) % kept)[last]] = loss[last]
+        self.seen += counts

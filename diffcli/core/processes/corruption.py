@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
+
+from diffcli.core.draws import Source, drawn_normal, drawn_places, drawn_uniform
 
 BLACK, WHITE = -1.0, 1.0
 LARGEST_LINEAR = 4096  # values of an image whose covariance is still a matrix to invert
@@ -45,8 +47,8 @@ class Corruption(Protocol):
     @property
     def shown(self) -> tuple[float, ...]: ...
 
-    def apply(self, x: Tensor, amount: Tensor, generator: Generator) -> Tensor:
-        """Corrupt x [B, ...] by amounts [B]; like x, on the CPU."""
+    def apply(self, x: Tensor, amount: Tensor, source: Source) -> Tensor:
+        """Corrupt x [B, ...] by amounts [B]; like x, on the device of the source."""
         ...
 
     def log_snr(self, amount: Tensor) -> Tensor:
@@ -72,8 +74,8 @@ class GaussianNoise:
     most: float = 10.0
     shown: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 2.0)
 
-    def apply(self, x: Tensor, amount: Tensor, generator: Generator) -> Tensor:
-        return x + per_image(amount, x) * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    def apply(self, x: Tensor, amount: Tensor, source: Source) -> Tensor:
+        return x + per_image(amount, x) * drawn_normal(source, "noise", x.shape, x.dtype)
 
     def log_snr(self, amount: Tensor) -> Tensor:
         return -2 * amount.log()
@@ -100,8 +102,8 @@ class Replacing:
     most: float = 0.999
     shown: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
 
-    def apply(self, x: Tensor, amount: Tensor, generator: Generator) -> Tensor:
-        lost, white = (torch.rand(x.shape, generator=generator) for _ in range(2))
+    def apply(self, x: Tensor, amount: Tensor, source: Source) -> Tensor:
+        lost, white = (drawn_uniform(source, name, x.shape) for name in ("lost", "white"))
         value = torch.where(white < self.salt, WHITE, BLACK).to(x.dtype)
         return torch.where(lost < per_image(amount, x), value, x)
 
@@ -131,16 +133,12 @@ def per_image(amount: Tensor, x: Tensor) -> Tensor:
     return amount.to(x.dtype).reshape(-1, *[1] * (x.dim() - 1))
 
 
-def draw_amounts(
-    corruption: Corruption, count: int, generator: Generator, low: float = 0.0, high: float = 0.0
-) -> Tensor:
+def draw_amounts(corruption: Corruption, count: int, source: Source, low: float = 0.0, high: float = 0.0) -> Tensor:
     """Random amounts [count] from low to high (0 is the corruption's own), equally spaced with one random shift.
 
     The shift makes every one of them uniform over the range, and the batch even (Kingma et al. 2021, appendix I.1).
     """
-    shift = torch.rand((), generator=generator, dtype=torch.float64)
-    place = (shift + torch.arange(count, dtype=torch.float64) / count) % 1
-    return corruption.spread(place, low or corruption.low, high or corruption.high)
+    return corruption.spread(drawn_places(source, count), low or corruption.low, high or corruption.high)
 
 
 class Affine(NamedTuple):

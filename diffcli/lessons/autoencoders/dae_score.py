@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
 from diffcli.core.diffusion.exact import Mixture
 from diffcli.core.diffusion.guidance import Conditions
+from diffcli.core.draws import Source
 from diffcli.core.levels import Level
 from diffcli.core.models.mlp import MLP
 from diffcli.core.processes.corruption import GaussianNoise, denoising_score, draw_amounts
@@ -20,7 +21,7 @@ from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem
 from diffcli.lessons.autoencoders.dae_pictures import LearnedScore
 from diffcli.metrics.fields import compare
-from diffcli.training.fit import Objective, Plan, Trainer, fit
+from diffcli.training.fit import Losses, Objective, Plan, Trainer, fit
 from diffcli.training.optimizers import Optimizer
 
 LOW, HIGH = 0.05, 1.0  # of the sigmas trained on and measured
@@ -82,9 +83,9 @@ def _trained(study: DenoisingScoreStudy, show: Show) -> Autoencoder:
             yield toys.mixture(BATCH, keyed(study.seed, "points", first)), {}
             first += BATCH
 
-    def loss(model: Autoencoder, x0: Tensor, _: Conditions, generator: Generator) -> Tensor:
-        amount = draw_amounts(GaussianNoise(), len(x0), generator, *study.range)
-        return model.loss(x0, GaussianNoise().apply(x0, amount, generator), amount)
+    def loss(model: Autoencoder, x0: Tensor, _: Conditions, source: Source) -> Losses:
+        amount = draw_amounts(GaussianNoise(), len(x0), source, *study.range)
+        return Losses(model.loss(x0, GaussianNoise().apply(x0, amount, source), amount))
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keyed(study.seed, "weights").initial_seed())

@@ -1,10 +1,11 @@
 """Denoising autoencoders in training: the network, the loss, and a look at what they make of corrupted images."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
 from diffcli.core.diffusion.guidance import Conditions
+from diffcli.core.draws import BatchDraws, Source
 from diffcli.core.models.unet import UNet
 from diffcli.core.processes.corruption import CORRUPTIONS, LARGEST_LINEAR, best_affine, draw_amounts, moments
 from diffcli.core.randomness import keyed
@@ -14,7 +15,7 @@ from diffcli.errors import UsageProblem
 from diffcli.metrics.quality import psnr
 from diffcli.pictures.grid import grid
 from diffcli.training.families.base import Family, Look
-from diffcli.training.fit import Objective
+from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.dae import RECIPES, DaeRecipe
 
 COLUMNS = 10  # of a preview: images, corrupted, denoised
@@ -34,11 +35,13 @@ def objective(recipe: DaeRecipe, items: Items) -> Objective:
     """The loss at random amounts."""
     corruption = CORRUPTIONS[recipe.corruption.name]
 
-    def loss(model: Autoencoder, x0: Tensor, conditions: Conditions, generator: Generator) -> Tensor:
+    def loss(model: Autoencoder, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
         device = next(model.parameters()).device
-        amount = draw_amounts(corruption, len(x0), generator, recipe.corruption.low, recipe.corruption.high).float()
-        y = corruption.apply(x0, amount, generator)
-        return model.loss(x0.to(device), y.to(device), amount.to(device))
+        amount = draw_amounts(corruption, len(x0), source, recipe.corruption.low, recipe.corruption.high).float()
+        if isinstance(source, BatchDraws):  # a generator's numbers are on the CPU
+            x0, amount = x0.to(device), amount.to(device)
+        y = corruption.apply(x0, amount, source)
+        return Losses(model.loss(x0.to(device), y.to(device), amount.to(device)))
 
     return Objective(loss)
 

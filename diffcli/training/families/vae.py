@@ -1,9 +1,10 @@
 """Variational autoencoders in training: the networks, the bound, and a look at reconstructions and samples."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from diffcli.core.diffusion.guidance import Conditions
+from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.models import vae
 from diffcli.core.processes import variational
 from diffcli.core.processes.laws.pixels import PIXELS, bits
@@ -14,7 +15,7 @@ from diffcli.data.kinds import Items
 from diffcli.errors import UsageProblem
 from diffcli.pictures.grid import grid
 from diffcli.training.families.base import Family, Look
-from diffcli.training.fit import Objective
+from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.vae import RECIPES, VaeRecipe
 
 COLUMNS, SAMPLE_ROWS = 10, 3  # of a preview, below a row of images and a row of their reconstructions
@@ -34,14 +35,14 @@ def build(recipe: VaeRecipe, items: Items, bf16: bool) -> vae.VAE:
 def objective(recipe: VaeRecipe, items: Items) -> Objective:
     """The bound with its sign turned, at one z per image; β and free bits as the recipe says."""
 
-    def loss(model: vae.VAE, x0: Tensor, conditions: Conditions, generator: Generator) -> Tensor:
+    def loss(model: vae.VAE, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
         device = next(model.parameters()).device
-        if recipe.pixels.name == "dynamic":
-            x0 = bits(x0, generator)
-        noise = torch.randn(len(x0), model.latent, generator=generator).to(device)
         x = x0.to(device)
+        if recipe.pixels.name == "dynamic":
+            x = bits(x, source)
+        noise = drawn_normal(source, "latent", (len(x), model.latent)).to(device)
         found = variational.terms(model.encode(x), model.log_likelihood(x), noise)
-        return variational.objective(found, recipe.objective.beta, recipe.objective.free_bits)
+        return Losses(variational.objective(found, recipe.objective.beta, recipe.objective.free_bits))
 
     return Objective(loss)
 

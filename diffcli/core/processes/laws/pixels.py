@@ -9,6 +9,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from diffcli.core.draws import Source, drawn_uniform
+
 STEP = 2 / 255
 """Between neighbours of the 256 values in [-1, 1]."""
 
@@ -103,9 +105,9 @@ class Reals:
         return parameters + self.std * torch.randn(parameters.shape, generator=generator).to(parameters)
 
 
-def bits(x: Tensor, generator: Generator) -> Tensor:
+def bits(x: Tensor, source: Source) -> Tensor:
     """Each value of x in [-1, 1] as a bit, -1 or 1, that is x on average."""
-    uniform = torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    uniform = drawn_uniform(source, "bits", x.shape, x.dtype).to(x.device)
     return torch.where(2 * uniform - 1 < x, 1.0, -1.0)
 
 
