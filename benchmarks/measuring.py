@@ -1,9 +1,11 @@
 """Turns, spreads and tables: what every measurement here is made of."""
 
+import re
 import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 DRAWN = 64  # images per sampling
@@ -77,3 +79,12 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 def note(text: str) -> None:
     """A line for whoever watches."""
     print(text, file=sys.stderr, flush=True)
+
+
+def put(path: Path, name: str, lines: Sequence[str]) -> None:
+    """Replace what stands in a file between `<!-- name: ... -->` and `<!-- name: end -->`."""
+    text = path.read_text()
+    found = re.search(rf"(<!-- {name}: (?!end -->)[^\n]*-->\n).*?(<!-- {name}: end -->)", text, re.DOTALL)
+    if found is None:
+        raise SystemExit(f"error: {path} has no marks of {name}")
+    path.write_text(text[: found.end(1)] + "\n" + "\n".join(lines).strip() + "\n\n" + text[found.start(2) :])

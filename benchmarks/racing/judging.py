@@ -28,7 +28,7 @@ class Verdict(NamedTuple):
     floor: float
     read: float | None
     read_error: float | None
-    count: int
+    images: int
 
     @property
     def text(self) -> str:

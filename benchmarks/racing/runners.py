@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,7 +82,9 @@ class Runner:
 
 def runners(libraries: list[str]) -> list[Runner]:
     """Ours and each peer's, without and with classes."""
-    peers = [Runner(library, tuned, classed) for library in libraries for tuned in (False, True) for classed in (0, 1)]
+    peers = [
+        Runner(library, tuned, classed) for library in libraries for tuned in (False, True) for classed in (False, True)
+    ]
     return [Runner(US, False, False), Runner(US, False, True), *peers]
 
 
@@ -235,9 +238,7 @@ def as_good_as_the_chain(race: Race, runner: Runner) -> tuple[Walk, Verdict, Ver
 
 def machine(race: Race) -> dict[str, float]:
     """The best single convolution of the machine in each precision, operations per second summed over processes."""
-    import time
-
-    found = {}
+    found: dict[str, float] = {}
     for bf16 in (False, True) if race.bf16 else (False,):
         for count, threads in {(race.cores, 1), (1, race.cores)}:
             asked = {"bf16": bf16, "seconds": max(0.3, race.tries / 5), "start": time.time() + 15}

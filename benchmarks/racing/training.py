@@ -71,7 +71,9 @@ def trained(course: Course, marks: list[float]) -> Iterator[Mark]:
         averaged()
         used += time.perf_counter() - began
         if used >= marks[0]:
-            weights = dict(zip(WEIGHTS, (state(), peer.network.state_dict()), strict=True))
+            weights = {
+                name: _copied(of) for name, of in zip(WEIGHTS, (state(), peer.network.state_dict()), strict=True)
+            }
             yield Mark(used, step + 1, losses(peer, course, dataset, held, weights), weights)
             marks = [mark for mark in marks if mark > used]
             if not marks:
@@ -96,7 +98,7 @@ def losses(
 ) -> dict[str, float]:
     """The loss of held-out images under the same noise each time; the network keeps its own weights."""
     x0, told = dataset.take(held)
-    random, own = torch.get_rng_state(), {k: v.clone() for k, v in peer.network.state_dict().items()}
+    random, own = torch.get_rng_state(), _copied(peer.network.state_dict())
     found = {}
     for name, values in weights.items():
         peer.network.load_state_dict(values)
@@ -109,6 +111,11 @@ def losses(
     peer.network.load_state_dict(own)
     torch.set_rng_state(random)
     return found
+
+
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that stay what they are when the network goes on."""
+    return {name: value.detach().clone() for name, value in state.items()}
 
 
 def shuffled(dataset: Dataset, places: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
