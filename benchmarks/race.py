@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Goal, Spread, note, number
+from measuring import Goal, Spread, note, number, put
 from processes import command_line, process_seconds
 from racing import report, runners
 from racing.judging import Verdict
@@ -32,8 +32,8 @@ AVX512, AVX2 = 1.0, 3.0  # seconds that drawing them may take
 
 
 def quality(race: Race, everyone: list[Runner]) -> dict[Runner, dict[float, Verdict]]:
-    """Everyone after every share of the minutes: the whole time of all, before what lies between."""
-    shares = sorted(race.budgets, reverse=True)
+    """Everyone after every share of the minutes: first all of them, then the smallest, then what lies between."""
+    shares = [race.budgets[-1], *race.budgets[:-1]]
     for share, runner in itertools.product(shares, everyone):
         found = runners.result(race, runner, share)
         note(f"{runner.name} after {number(race.minutes * share)} min: {found.text}")
@@ -135,8 +135,8 @@ def parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--count", type=int, default=5000, help="samples judged at the end (default 5000)")
     parser.add_argument("--between", type=int, default=1000, help="samples judged before it (default 1000)")
-    parser.add_argument("--choosing", type=int, default=500, help="samples that samplers are chosen by (default 500)")
-    parser.add_argument("--chain", type=int, default=500, help="samples of DDPM-1000 (default 500)")
+    parser.add_argument("--choosing", type=int, default=300, help="samples that samplers are chosen by (default 300)")
+    parser.add_argument("--chain", type=int, default=300, help="samples of DDPM-1000 (default 300)")
     parser.add_argument("--tries", type=float, default=5.0, help="seconds for each batch of a peer (default 5)")
     parser.add_argument("--search", type=float, default=0.25, help="share of the minutes per rate (default 0.25)")
     parser.add_argument("--peers", nargs="*", choices=LIBRARIES, default=list(LIBRARIES), help="who else (default all)")
@@ -144,6 +144,7 @@ def parse() -> argparse.Namespace:
         "--parts", nargs="+", choices=("plain", "classes", "chain"), default=["plain", "classes", "chain"],
         help="without classes, with them, and the comparison with DDPM-1000 (default all)",
     )  # fmt: skip
+    parser.add_argument("--readme", action="store_true", help="put the report into README.md, between its marks")
     options = parser.parse_args()
     options.budgets = sorted(set(options.budgets))
     if not all(0 < share <= 1 for share in options.budgets) or options.budgets[-1] != 1:
@@ -158,13 +159,15 @@ def main() -> None:
     missing = [n for n in options.peers if importlib.util.find_spec(LIBRARIES[n].package) is None]
     if missing:
         raise SystemExit(f"error: not installed: {', '.join(missing)}; pip install -e '.[benchmarks]', or --peers")
-    given = {k: v for k, v in vars(options).items() if k not in ("out", "peers", "parts")}
+    given = {k: v for k, v in vars(options).items() if k not in ("out", "peers", "parts", "readme")}
     folder, cores = Folder(options.out, given), len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
     del given["budgets"]
     race = Race(
         folder, budgets=tuple(options.budgets), cores=cores, bf16=use_bf16("auto", torch.device("cpu")), **given
     )
     lines = [surroundings(race, options.peers), *run(race, options.peers, options.parts)]
+    if options.readme:
+        put(Path(__file__).with_name("README.md"), "race", lines)
     text = "\n".join(lines) + "\n"
     (folder.path / "race.md").write_text(text)
     print(text, end="")

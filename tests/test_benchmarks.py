@@ -139,10 +139,10 @@ def test_a_rate_that_stays_is_one_training_for_all_shares_of_the_time(
     assert asked == [("train", 1, [pytest.approx(48), pytest.approx(480)])]
 
 
-def test_everyone_races_without_and_with_classes_and_peers_tuned_too() -> None:
+def test_peers_race_as_documented_without_classes_and_tuned_with_them_too() -> None:
     names = [runner.name for runner in runners(["diffusers"])]
     assert sorted(names) == [
-        "diffcli", "diffcli-classes", "diffusers", "diffusers-classes", "diffusers-tuned", "diffusers-tuned-classes",
+        "diffcli", "diffcli-classes", "diffusers", "diffusers-tuned", "diffusers-tuned-classes",
     ]  # fmt: skip
 
 

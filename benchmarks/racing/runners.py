@@ -81,10 +81,9 @@ class Runner:
 
 
 def runners(libraries: list[str]) -> list[Runner]:
-    """Ours and each peer's, without and with classes."""
-    peers = [
-        Runner(library, tuned, classed) for library in libraries for tuned in (False, True) for classed in (False, True)
-    ]
+    """Ours and each peer's, without and with classes; what the libraries' documentation trains is told no classes."""
+    kinds = ((False, False), (True, False), (True, True))
+    peers = [Runner(library, tuned, classed) for library in libraries for tuned, classed in kinds]
     return [Runner(US, False, False), Runner(US, False, True), *peers]
 
 
