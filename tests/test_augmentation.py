@@ -12,9 +12,10 @@ from torch import Tensor
 
 from diffcli.data import fitting
 from diffcli.data.augmentation import AUGMENTATIONS, Augment, augmentations
-from diffcli.data.dataset import Dataset, stream
+from diffcli.data.dataset import Dataset
 from diffcli.data.folders import load_folder
 from diffcli.data.kinds import IMAGES, Items
+from diffcli.data.streaming import stream
 from diffcli.errors import UsageProblem
 from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.training.recipes import override
@@ -137,7 +138,7 @@ def test_one_batch_of_128_is_two_of_64() -> None:
 def test_worker_processes_change_images_alike(pictures: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     in_memory = batches(load_folder(pictures), 32, 64, 128)
     monkeypatch.setattr(fitting, "MEMORY_LIMIT", 0)
-    monkeypatch.setattr("diffcli.data.dataset.WORKERS", workers)
+    monkeypatch.setattr("diffcli.data.streaming.WORKERS", workers)
     assert torch.equal(batches(load_folder(pictures), 16, 64, 128), in_memory)
 
 

@@ -1,4 +1,4 @@
-"""Data sets: read rightly, split and streamed the same way every time, missing files named."""
+"""Data sets: read rightly, split the same way every time, missing files named."""
 
 import dataclasses
 import gzip
@@ -8,7 +8,6 @@ import os
 import tarfile
 import urllib.error
 import urllib.request
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ import torch
 from conftest import SHAPES, Cli
 from PIL import Image
 
-from diffcli.data import fitting, kinds, published
-from diffcli.data.augmentation import Augment
-from diffcli.data.dataset import Dataset, stream, to_pixels, to_unit
+from diffcli.data import kinds, published
+from diffcli.data.dataset import Dataset, to_pixels, to_unit
 from diffcli.data.formats import CifarBinary, Format, Idx, Npz
 from diffcli.data.kinds import Items
 from diffcli.data.loading import load_dataset, load_folder
@@ -482,7 +480,7 @@ def test_the_fingerprint_changes_with_a_pixel_and_with_a_label(tmp_path: Path) -
     assert load_folder(tmp_path).fingerprint not in (first, moved)
 
 
-# Ranges, splits, streams
+# Ranges and splits
 
 
 def test_every_pixel_value_survives_the_way_to_the_model_and_back() -> None:
@@ -501,76 +499,3 @@ def test_a_tenth_is_held_out_at_most_512(count: int, held: int) -> None:
     if held < count:
         assert sorted([*train.tolist(), *validation.tolist()]) == list(range(count))
     assert torch.equal(dataset.holdout()[1], validation)
-
-
-def numbered(count: int) -> Dataset:
-    """Image i is i everywhere but in its right half, which is 255, and has label i."""
-    pixels = torch.arange(count, dtype=torch.uint8).reshape(-1, 1, 1, 1).repeat(1, 1, 2, 2)
-    pixels[..., 1] = 255
-    return Dataset("x", Items(kinds.IMAGES, (1, 2, 2), tuple(map(str, range(count)))), pixels, torch.arange(count), "")
-
-
-def labels(dataset: Dataset, first: int, batches: int, **options: Any) -> list[int]:
-    taken = islice(stream(dataset, torch.arange(len(dataset)), **options)(first), batches)
-    return torch.cat([conditions["label"] for _, conditions in taken]).tolist()
-
-
-def test_every_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
-    seen = labels(numbered(10), 0, 10, batch=3, seed=0)
-    epochs = [seen[i : i + 10] for i in (0, 10, 20)]
-    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
-    assert epochs[0] != epochs[1] != epochs[2]
-
-
-@pytest.mark.parametrize("first", [3, 9, 12, 30])
-def test_a_stream_entered_anywhere_is_the_tail_of_the_whole(first: int) -> None:
-    assert (
-        labels(numbered(10), 0, 20, batch=3, seed=1)[first:30]
-        == labels(numbered(10), first, 9, batch=3, seed=1)[: 30 - first]
-    )
-
-
-def test_a_batch_may_be_larger_than_the_data() -> None:
-    seen = labels(numbered(4), 0, 1, batch=10, seed=0)
-    assert sorted(seen[:4]) == sorted(seen[4:8]) == [0, 1, 2, 3]
-
-
-def test_the_order_depends_on_the_seed() -> None:
-    assert labels(numbered(30), 0, 1, batch=30, seed=0) != labels(numbered(30), 0, 1, batch=30, seed=1)
-
-
-def test_half_of_the_images_are_mirrored_the_same_ones_from_wherever() -> None:
-    dataset = numbered(200)
-    batches = stream(dataset, torch.arange(200), batch=50, seed=0, augment=Augment(("flip",), 0))
-    whole = torch.cat([images for images, _ in islice(batches(0), 8)])
-    mirrored = whole[:, 0, 0, 0] == 1
-    assert 0.4 < mirrored.float().mean() < 0.6
-    assert torch.equal(torch.cat([images for images, _ in islice(batches(150), 2)]), whole[150:250])
-    assert not torch.equal(mirrored[:200], mirrored[200:])
-
-
-def test_a_set_too_large_for_memory_streams_the_same_batches(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_memory = load_folder(pictures)
-    monkeypatch.setattr(fitting, "MEMORY_LIMIT", 0)
-    on_disk = load_folder(pictures)
-    assert not isinstance(on_disk.storage, torch.Tensor)
-    places, _ = in_memory.holdout()
-    for augment in (None, Augment(("flip", "crop", "rotate"), 3)):
-        pairs = [
-            list(islice(stream(dataset, places, batch=16, seed=3, augment=augment)(32), 5))
-            for dataset in (in_memory, on_disk)
-        ]
-        for (a, told_a), (b, told_b) in zip(*pairs, strict=True):
-            assert torch.equal(a, b)
-            assert torch.equal(told_a["label"], told_b["label"])
-
-
-def test_an_image_that_breaks_while_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "MEMORY_LIMIT", 0)
-    for i in range(4):
-        Image.effect_noise((8, 8), 50).save(tmp_path / f"{i}.png")
-    dataset = load_folder(tmp_path)
-    (tmp_path / "2.png").write_bytes(b"gone")
-    with pytest.raises(DataProblem, match=r"2\.png is not a readable image") as caught:
-        list(islice(stream(dataset, torch.arange(4), batch=2, seed=0)(0), 2))
-    assert caught.value.hint

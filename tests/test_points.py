@@ -13,9 +13,9 @@ from sessions import CPU, go_on, same, train
 from test_errors import DATA, USAGE, refuses
 
 from diffcli.core.processes.laws.toys import TOYS
-from diffcli.data.dataset import stream
 from diffcli.data.kinds import POINTS
 from diffcli.data.loading import load_dataset
+from diffcli.data.streaming import stream
 from diffcli.errors import CheckpointProblem
 from diffcli.metrics.health import PointMoments, line
 from diffcli.runs.loading import load_trained

@@ -26,11 +26,13 @@ class Augmentation(NamedTuple):
     text:     what it does
     numbers:  how many random ones an image takes
     apply:    uint8 [B, C, H, W] and numbers in [0, 1), [B, numbers] -> uint8 [B, C, H, W]
+    at_once:  whether all images are changed at once, on any device; else one by one, each waited for
     """
 
     text: str
     numbers: int
     apply: "Callable[[Tensor, Tensor], Tensor]"
+    at_once: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,19 @@ class Augment:
     names: tuple[str, ...]
     seed: int
 
+    @property
+    def at_once(self) -> bool:
+        """Whether all of them change a batch at once, on any device."""
+        return all(AUGMENTATIONS[name].at_once for name in self.names)
+
     def __call__(self, pixels: "Tensor", first: int) -> "Tensor":
         """The images [B, C, H, W], uint8, that are numbers first, first + 1, ... of the stream."""
+        from diffcli.system.device import sent
+
         for name in self.names:
             augmentation = AUGMENTATIONS[name]
-            pixels = augmentation.apply(pixels, self._numbers(name, augmentation.numbers, first, len(pixels)))
+            numbers = self._numbers(name, augmentation.numbers, first, len(pixels))
+            pixels = augmentation.apply(pixels, sent(numbers, pixels.device))
         return pixels
 
     def _numbers(self, name: str, numbers: int, first: int, count: int) -> "Tensor":
@@ -85,12 +95,13 @@ def _vflip(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
 def _crop(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
     import torch
 
-    count, channels, height, width = pixels.shape
+    (count, channels, height, width), device = pixels.shape, pixels.device
     rows, columns = (
-        _mirrored(torch.arange(side) + _shift(numbers[:, i : i + 1], side // SHIFT), side)
+        _mirrored(torch.arange(side, device=device) + _shift(numbers[:, i : i + 1], side // SHIFT), side)
         for i, side in enumerate((height, width))
     )
-    images, planes = torch.arange(count).reshape(-1, 1, 1, 1), torch.arange(channels).reshape(1, -1, 1, 1)
+    images = torch.arange(count, device=device).reshape(-1, 1, 1, 1)
+    planes = torch.arange(channels, device=device).reshape(1, -1, 1, 1)
     return pixels[images, planes, rows[:, None, :, None], columns[:, None, None, :]]
 
 
@@ -141,6 +152,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "flip": Augmentation("left to right, half of the images", 1, _flip),
     "vflip": Augmentation("upside down, half of the images", 1, _vflip),
     "crop": Augmentation("shifted by up to an eighth of each side, the edges reflected", 2, _crop),
-    "rotate": Augmentation("turned by up to 10 degrees either way, the edges reflected", 1, _rotate),
-    "color": Augmentation("brightness, contrast and saturation each changed by up to a fifth", 3, _color),
+    "rotate": Augmentation("turned by up to 10 degrees either way, the edges reflected", 1, _rotate, at_once=False),
+    "color": Augmentation(
+        "brightness, contrast and saturation changed by up to a fifth each", 3, _color, at_once=False
+    ),
 }

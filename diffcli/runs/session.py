@@ -16,7 +16,8 @@ import torch
 from diffcli import plugins
 from diffcli.data import loading as datasets
 from diffcli.data.augmentation import Augment, augmentations
-from diffcli.data.dataset import Dataset, stream
+from diffcli.data.dataset import Dataset
+from diffcli.data.streaming import stream
 from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
 from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group

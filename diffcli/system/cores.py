@@ -1,12 +1,12 @@
 """How many cores this process may use, and how busy others keep them. Imports nothing heavy."""
 
-import contextlib
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-ROOT = Path("/")
+from diffcli.system.limits import ROOT, processor_quota
+
 INTERVAL = 0.2  # seconds
 
 
@@ -17,7 +17,7 @@ def physical_cores(root: Path = ROOT) -> int:
     """
     allowed = _allowed()
     cores = {_core(root, processor) for processor in allowed}
-    return max(1, min(len(cores), int(_quota(root) or len(cores))))
+    return max(1, min(len(cores), int(processor_quota(root) or len(cores))))
 
 
 def busy_cores(root: Path = ROOT, interval: float = INTERVAL) -> float | None:
@@ -47,18 +47,6 @@ def _core(root: Path, processor: int) -> str:
         return siblings.read_text().strip()
     except OSError:
         return str(processor)
-
-
-def _quota(root: Path) -> float | None:
-    """Processors that the control group may keep busy; None without a limit."""
-    with contextlib.suppress(OSError, ValueError):  # version 2
-        most, period = (root / "sys/fs/cgroup/cpu.max").read_text().split()
-        return None if most == "max" else int(most) / int(period)
-    with contextlib.suppress(OSError, ValueError):  # version 1
-        folder = root / "sys/fs/cgroup/cpu"
-        most, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-        return int(most) / int(period) if int(most) > 0 else None
-    return None
 
 
 def _times(root: Path, allowed: Iterable[int]) -> tuple[int, int] | None:

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from diffcli.errors import EnvironmentProblem, UsageProblem
+from diffcli.system import limits
 
 
 def pick(name: str = "auto") -> torch.device:
@@ -41,6 +43,38 @@ def _keep_memory() -> None:
             libc = ctypes.CDLL(None)
             libc.mallopt(mmap_threshold, 32 << 20)  # the most that glibc takes
             libc.mallopt(trim_threshold, 1 << 30)
+
+
+def own_device(device: torch.device, local: int) -> torch.device:
+    """The device of one of several processes: of GPUs each has the one with its number, everything else is shared.
+
+    local:  number of the process on its machine, from 0
+
+    Raises EnvironmentProblem where there is no such GPU.
+    """
+    if device.type != "cuda":
+        return device
+    if local >= (there := torch.cuda.device_count()):
+        raise EnvironmentProblem(f"process {local} has no GPU: there are {there} here", f"use --devices {there}")
+    return torch.device("cuda", local)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; on its way to a GPU while the caller goes on."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    pinned = tensor if tensor.is_pinned() else tensor.pin_memory()  # a copy from other memory is waited for
+    return pinned.to(device, non_blocking=True)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that may still be taken of a device's memory; None where nothing tells."""
+    if device.type == "cuda":
+        free: int = torch.cuda.mem_get_info(device)[0]
+        return free
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return limits.free_memory() if device.type == "cpu" else None
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffcli.core.randomness import keyed
-from diffcli.data.dataset import Dataset, stream
+from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import CLASS
+from diffcli.data.streaming import stream
 from diffcli.evaluation.features.network import TURNS, JudgeNetwork, judged_sides, resized, turned
 
 BUDGET = 240_000  # images of 28x28 seen; of larger ones fewer, for the same work
