@@ -17,7 +17,7 @@ from diffcli import plugins
 from diffcli.data import loading as datasets
 from diffcli.data.augmentation import Augment, augmentations
 from diffcli.data.dataset import Dataset
-from diffcli.data.streaming import stream
+from diffcli.data.streaming import CPU, stream
 from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
 from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
@@ -27,7 +27,7 @@ from diffcli.system.device import computing_threads, use_bf16
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
-from diffcli.training.fit import Diverged, Plan, Progress, Trainer, fit
+from diffcli.training.fit import BY_ITEM, Diverged, Plan, Progress, Trainer, fit
 from diffcli.training.recipes import Training, to_dict
 from diffcli.training.setup import build, new_trainer
 
@@ -299,7 +299,8 @@ def fit_by(
     """`fit` with the settings of a recipe on some places of a data set."""
     augment = Augment(augmentations(recipe.data.augment), recipe.seed)
     part = trainer.group.part(recipe.batch)
-    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, augment=augment, part=part)
+    device = next(trainer.model.parameters()).device if trainer.randomness == BY_ITEM else CPU  # as a generator's are
+    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, augment=augment, part=part, device=device)
     keys = recipe.optimizer
     return fit(
         trainer, batches, seed=recipe.seed, batch=recipe.batch, warmup=keys.warmup, clip=keys.clip, ema=keys.ema,
