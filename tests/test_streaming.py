@@ -9,19 +9,17 @@ from typing import Any
 
 import pytest
 import torch
+from crossings import META, Crossings
 from PIL import Image
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from diffcli.data import fitting, kinds, streaming
 from diffcli.data.augmentation import AUGMENTATIONS, Augment
-from diffcli.data.dataset import Dataset, Storage
+from diffcli.data.dataset import Dataset, Storage, to_unit
 from diffcli.data.folders import load_folder
 from diffcli.data.kinds import Items
 from diffcli.data.streaming import CPU, Fetched, stream
 from diffcli.errors import DataProblem
-
-META = torch.device("meta")  # an accelerator that computes nothing: what looks at a number of it fails
 
 
 def numbered(count: int) -> Dataset:
@@ -149,7 +147,7 @@ def test_a_rank_reads_its_own_part_only() -> None:
     dataset = pictures_in_memory()
     plain = stream(dataset, torch.arange(100), batch=20, seed=5, part=(10, 10))(0)
     mine = torch.cat([images for images, _ in islice(plain, 5)])
-    unit = streaming.to_unit(pixels_of(100)).flatten(1)
+    unit = to_unit(pixels_of(100)).flatten(1)
     allowed = {int((unit == image).all(1).nonzero()) for image in mine.flatten(1)}
     assert len(allowed) == 50
     reader = Lazy(pixels_of(100), frozenset(allowed))
@@ -160,23 +158,6 @@ def test_a_rank_reads_its_own_part_only() -> None:
 
 
 # Accelerators
-
-
-class Crossings(TorchDispatchMode):
-    """Counts copies between devices, and fails for whatever else has tensors of two devices."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        flat = [leaf for arg in (*args, result) for leaf in (arg if isinstance(arg, list | tuple) else [arg])]
-        devices = {leaf.device.type for leaf in flat if isinstance(leaf, Tensor)}
-        if len(devices) > 1:
-            assert func is torch.ops.aten._to_copy.default, f"{func} has tensors on {sorted(devices)}"
-            self.count += 1
-        return result
 
 
 def test_a_small_set_is_put_on_the_accelerator_once_and_indexed_there() -> None:
@@ -270,9 +251,12 @@ def test_a_batch_is_sent_before_the_one_before_it_is_used_and_waited_for_by_itse
     monkeypatch.setattr(torch.cuda, "stream", lambda chosen: nullcontext() if chosen is beside else pytest.fail())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current)
     monkeypatch.setattr(Tensor, "record_stream", lambda tensor, chosen: lines.append(f"keep {int(tensor[0])}"))
-    monkeypatch.setattr(
-        streaming, "sent", lambda tensor, device: lines.append(f"send {int(tensor[0])}") or tensor
-    )  # fmt: skip
+
+    def send(tensor: Tensor, device: torch.device) -> Tensor:
+        lines.append(f"send {int(tensor[0])}")
+        return tensor
+
+    monkeypatch.setattr(streaming, "sent", send)
     batches = (Fetched(torch.tensor([i]), {"label": torch.tensor([10 + i])}) for i in range(5))
     ahead = streaming._ahead(batches, torch.device("cuda"))
     for i in range(3):

@@ -1,7 +1,12 @@
 """The U-Net: what its options promise."""
 
+from contextlib import nullcontext
+from unittest.mock import Mock
+
 import pytest
 import torch
+from crossings import META, Crossings
+from torch.nn import functional as F
 
 from diffcli.core.models.layers import Attention, ChannelNorm
 from diffcli.core.models.unet import UNet
@@ -94,6 +99,22 @@ def test_attention_is_softmax_attention() -> None:
     mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 15, 64)
     wanted = x + layer.out(mixed).reshape(2, 3, 5, 64).permute(0, 3, 1, 2)  # type: ignore[operator]
     torch.testing.assert_close(layer(x), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_an_accelerator_has_its_own_kernel_for_attention_and_nothing_crosses_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # there is none for meta
+    fused = Mock(wraps=F.scaled_dot_product_attention)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", fused)
+    network = small(attention=(1,)).to(META)
+    x, at = torch.randn(2, 1, 16, 16, device=META), torch.zeros(2, device=META)
+    with Crossings() as crossings:
+        outs = [network(x, at), network(x, at, label=torch.zeros(2, dtype=torch.int64, device=META))]
+        sum(out.square().mean() for out in outs).backward()
+    assert crossings.count == 0
+    assert fused.call_count == 2 * 4  # one block on the way down, one in the middle, two on the way up
+    assert all(out.dtype == torch.float32 for out in outs)
 
 
 def test_channel_norm_normalises_each_pixel_alone() -> None:
