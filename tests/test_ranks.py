@@ -58,16 +58,14 @@ def test_ranks_tell_each_other_the_same_things(team: Team) -> None:
     assert (found[0], eval(other)[0]) == ((0, 2), (2, 3))  # noqa: S307
 
 
-@pytest.fixture(autouse=True)
-def _bf16_again() -> Iterator[None]:
-    known = optimizers.use_bf16
-    yield
-    optimizers.use_bf16 = known
-
-
 def trained(group: Group, steps: int, micro: int) -> str:
     """Some steps of Muon on a batch of six, each rank with its part in micro-batches; a digest of the weights."""
-    optimizers.use_bf16 = lambda *_: False  # in bfloat16 a sum in another order is soon another step
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizers, "use_bf16", lambda *_: False)  # in it a sum in another order is soon another step
+        return _trained(group, steps, micro)
+
+
+def _trained(group: Group, steps: int, micro: int) -> str:
     model = network()
     optimizer = Optimizer(model, name="muon", lr=1e-3, muon_lr=0.02, weight_decay=0.1)
     optimizer.group = group

@@ -171,10 +171,12 @@ def _loop(session: "Session", stop: Callable[[], bool], show: "Show") -> Path:
     saved = Path()
     start, first = time.monotonic(), session.trainer.step
     with show.progress("training", session.trainer.plan.total, "steps") as bar:
-        for progress, written, look in session.run(stop):
+        for progress, written, look, note in session.run(stop):
             speed = (progress.step - first) * session.recipe.batch / (time.monotonic() - start)
             text = f"loss {session.loss:.4f}  {speed:.0f} {session.kind.name}/s"
             bar.update(progress.step, text, session.trainer.plan.total)
+            if note:
+                bar.note(f"step {progress.step}: {note}")
             if look:
                 bar.note(f"step {progress.step}: {look.text}")
             saved = written or saved

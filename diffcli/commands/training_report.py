@@ -51,6 +51,7 @@ def announced(session: "Session", seconds_per_step: float) -> list[str]:
         f"model: {session.family.describe(recipe)}, {session.parameters / 1e6:.2f} M parameters, "
         f"{session.precision} on {session.device}"
         + (f", {session.group.count} processes" if session.group.count > 1 else ""),
+        *([session.memory] if session.memory else []),
         f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
     ]
 

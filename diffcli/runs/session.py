@@ -36,11 +36,15 @@ RECENT = 50  # steps that the shown loss is the mean of
 
 
 class Event(NamedTuple):
-    """One optimiser step, the checkpoint written after it if any, and what a preview saw if one was made."""
+    """One optimiser step, the checkpoint written after it if any, and what a preview saw if one was made.
+
+    note:  what else the user should know
+    """
 
     progress: Progress
     saved: Path | None
     look: Look | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,24 @@ class Session:
         self.notes: tuple[str, ...] = self.dataset.notes
 
     def join(self, group: Group) -> None:
-        """Train with other ranks from now on, or alone again; before the first step."""
+        """Train with other ranks from now on, or alone again; before the first step.
+
+        Raises EnvironmentProblem where they would compute in other ways.
+        """
+        words = f"{torch.__version__} {self.precision} {use_bf16('auto', self.device)}".encode()
+        if not group.alike([torch.tensor(list(words.ljust(80)[:80]), dtype=torch.uint8)]):
+            raise EnvironmentProblem(
+                "the processes differ in torch's version, or not all have bfloat16", "add --set precision=fp32"
+            )
         self.group = group
         self.trainer.join(group)
+
+    @property
+    def memory(self) -> str:
+        """What became of a batch that did not fit; nothing where it did."""
+        if not self.trainer.micro or self.recipe.micro_batch:
+            return ""
+        return f"memory ran out: {self.trainer.micro} {self.kind.name} at once from here on, {self.recipe.batch} a step"
 
     def probe(self, steps: int = 3) -> float:
         """Seconds per step, from the fastest of a few on a copy that is thrown away; the same number on all ranks.
@@ -159,8 +178,10 @@ class Session:
         if leads:
             runs.set_aside(folder, after=trainer.step)
             runs.forget_rows(folder, after=trainer.step)
+        micro = trainer.micro
         for progress in self._fit(trainer, stop):
             self.recent.append(progress.loss)
+            note, micro = "" if trainer.micro == micro else self.memory, trainer.micro
             saved = look = None
             due = clock.due(progress.step) and not progress.refused  # two refused steps must not push out good ones
             if due or progress.step >= trainer.plan.total or progress.stopping:
@@ -174,7 +195,7 @@ class Session:
                 self._agree()
             if leads and (progress.step % LOG_EVERY == 0 or look):
                 runs.log(folder, self._row(progress, look))
-            yield Event(progress, saved, look)
+            yield Event(progress, saved, look, note)
             if progress.stopping:
                 return
 
@@ -266,6 +287,7 @@ class Session:
             "data": self.dataset.fingerprint,
             "threads": torch.get_num_threads(),
             "ranks": self.group.count,
+            "micro_batch": self.trainer.micro,
             "seconds": self.clock.used,
             "validation_loss": self.look.validation_loss if self.look else None,
             **self.preview.about(),
@@ -279,6 +301,7 @@ class Session:
             "loss": self.loss,
             "gradient_norm": progress.gradient_norm,
             "scale": progress.scale,
+            **({"micro_batch": self.trainer.micro} if self.trainer.micro else {}),
         }
         if look:
             row |= {

@@ -85,6 +85,11 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
         raise UsageProblem(
             "this run was begun when a step's random numbers were those of one process", "go on with --devices 1"
         )
+    if session.recipe.batch < team.count:
+        raise UsageProblem(
+            f"{team.count} processes cannot share a batch of {session.recipe.batch}",
+            "fewer --devices, or a larger --batch",
+        )
     own, threads = torch.get_num_threads(), threads_each(team.count)
     team.hand(Following(wanted, tuple(plugin.path for plugin in plugins.loaded()), threads))
     group = join(dataclasses.replace(place(), count=team.count), team.store, session.device, team)
