@@ -7,6 +7,7 @@ from torch import nn
 
 from diffcli.data.kinds import Items
 from diffcli.system.device import use_bf16
+from diffcli.training.compiling import compile_networks
 from diffcli.training.families import family_of
 from diffcli.training.fit import Plan, Trainer
 from diffcli.training.optimizers import Optimizer
@@ -25,9 +26,11 @@ def build(recipe: Training, items: Items, device: torch.device) -> Any:
 
 
 def new_trainer(recipe: Training, items: Items, model: nn.Module) -> Trainer:
-    """A training run at its start; a run by the clock gets its plan later."""
+    """A training run at its start; a run by the clock gets its plan later. Raises EnvironmentProblem."""
     keys = recipe.optimizer
     rates = {"lr": keys.lr, "muon_lr": keys.own().get("muon_lr", 0.0), "weight_decay": keys.weight_decay}
     optimizer = Optimizer(model, name=keys.name, **rates)
     objective = family_of(recipe).objective(recipe, items)
+    if recipe.compile:
+        compile_networks(model)
     return Trainer(model, optimizer, objective, Plan(recipe.steps), micro=recipe.micro_batch)

@@ -52,6 +52,7 @@ class Training(Keys):
     batch: int = key(64, "images or points per step", least=1, most=65536)
     micro_batch: int = key(0, "of them computed at once on a device; 0 is all that fit", least=0, most=65536)
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
+    compile: bool = key(False, "compile the network by torch.compile, for GPUs: minutes on a CPU, which gains nothing")
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
     seed: int = key(0, "of all randomness", least=0, most=2**63 - 1)
     impl: tuple[str, ...] = key((), "files of plug-ins, in Python")
