@@ -38,6 +38,19 @@ def jobs_in_batches() -> Iterator[Finding]:
     yield near("another seed, numbers alike", 0, (other == whole).sum())
     yield near("images at once", 64, replace(job, shape=(1, 5, 5)).batch)
     yield near("points at once", 16384, job.batch)
+    yield from _parts(replace(job, shape=(1, 5, 5)))
+
+
+def _parts(job: Job) -> Iterator[Finding]:
+    """Every item is in one part, the parts are even, and long jobs have more of them."""
+    long = replace(job, levels=grids.levels(VP(), 1000, "log-snr"))
+    for count, short_parts, long_parts in ((1, 1, 1), (19, 1, 1), (20, 1, 2), (64, 1, 4), (130, 3, 4), (1000, 16, 16)):
+        for one, wanted in ((job, short_parts), (long, long_parts)):
+            parts = one.batches(count)
+            sizes = [len(part) for part in parts]
+            yield near(f"parts of {count} items", wanted, len(parts))
+            yield near("every item once", torch.arange(count), torch.tensor([item for part in parts for item in part]))
+            yield near("even parts", 0.0, float(max(sizes) - min(sizes) > 1))
 
 
 def _end(job: Job, items: list[int]) -> Tensor:

@@ -1,5 +1,6 @@
 """A sampling job: the walks of any of its items, each the same whatever else is drawn with it."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,9 @@ from diffcli.core.levels import Level
 from diffcli.core.randomness import image_noise, walk_noise
 
 POINT = 16  # numbers; items of no more are drawn by the thousand
+ACCELERATED = 1 << 20  # numbers that an accelerator computes at once
+LONG = 2048  # steps of single items, from which on a job is cut into at least PARTS of FEWEST items, as far as it goes
+PARTS, FEWEST = 4, 10
 
 
 def start_noise(seed: int, items: Sequence[int], shape: Sequence[int], level: Level) -> Tensor:
@@ -22,11 +26,11 @@ def start_noise(seed: int, items: Sequence[int], shape: Sequence[int], level: Le
 
 
 class Drawing(NamedTuple):
-    """How far a job is: a batch of its items after one of their steps.
+    """How far a job, or a batch of it, is: items after one of their steps.
 
     first:        number of the first item in the batch
     step:         the step that was taken, from 0
-    done:         steps of single items that the job has taken, all items together
+    done:         steps of single items that were taken, all items together
     x:            the batch, [B, ...]
     evaluations:  of the network so far, of single items too
     """
@@ -66,8 +70,28 @@ class Job:
 
     @property
     def batch(self) -> int:
-        """How many items to draw at once: images by the dozen, points by the thousand."""
-        return 64 if torch.Size(self.shape).numel() > POINT else 16384
+        """How many items to draw at once: images by the dozen, more on an accelerator; points by the thousand."""
+        numbers = torch.Size(self.shape).numel()
+        if numbers <= POINT:
+            return 16384
+        return 64 if self._on_cores else max(64, min(1024, ACCELERATED // numbers))
+
+    def batches(self, count: int, batch: int = 0) -> list[range]:
+        """The items that are drawn together, of `count`: so many at once, or as suits the job (0).
+
+        Then long jobs are cut into a few parts at least, even ones, that can be shared out among processes. The same
+        job is always cut alike: in rounding an item depends on those beside it.
+        """
+        if batch:
+            return [range(first, min(count, first + batch)) for first in range(0, count, batch)]
+        parts = math.ceil(count / self.batch)
+        if self._on_cores and count * self.steps >= LONG:
+            parts = max(parts, min(PARTS, count // FEWEST))
+        return [range(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
+
+    @property
+    def _on_cores(self) -> bool:
+        return torch.device(self.device).type == "cpu"
 
     def walk(self, items: Sequence[int]) -> Iterator[Step]:
         """The steps of these items, by number, each with its own start and noise whatever else is drawn with it."""
@@ -78,21 +102,24 @@ class Job:
         return self.sampler(self.steered(self.network), x, self.levels, noise=noise, **told)
 
     def draw(self, count: int, batch: int = 0) -> Iterator[Drawing]:
-        """Items 0 ... count - 1, a batch after the other (0 is the usual size), after every step of each batch."""
+        """Items 0 ... count - 1, a batch after the other (0 is as suits), after every step of each batch."""
         done = evaluations = 0
-        batch = batch or self.batch
+        for items in self.batches(count, batch):
+            for part in self.draw_batch(items):
+                yield part._replace(done=done + part.done, evaluations=evaluations + part.evaluations)
+            done, evaluations = done + part.done, evaluations + part.evaluations
+
+    def draw_batch(self, items: range) -> Iterator[Drawing]:
+        """Some items together, after every step; what is done and evaluated is theirs."""
+        evaluations = 0
 
         def counted(x: Tensor, level: Level, **cond: Any) -> Prediction:
             nonlocal evaluations
             evaluations += len(x)
             return self.network(x, level, **cond)
 
-        job = replace(self, network=counted)
-        for first in range(0, count, batch):
-            items = range(first, min(count, first + batch))
-            for number, step in enumerate(job.walk(items)):
-                done += len(items)
-                yield Drawing(first, number, done, step.x, evaluations)
+        for number, step in enumerate(replace(self, network=counted).walk(items)):
+            yield Drawing(items.start, number, len(items) * (number + 1), step.x, evaluations)
 
     def drawn(self, count: int, batch: int = 0) -> Tensor:
         """Items 0 ... count - 1, [count, ...] on the CPU."""
