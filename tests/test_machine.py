@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from diffcli.system import limits
 from diffcli.system.cores import busy_cores, physical_cores
 from diffcli.system.limits import free_memory, processor_quota
 
