@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from diffcli import plugins
 from diffcli.data import loading as datasets
 from diffcli.data.augmentation import Augment, augmentations
 from diffcli.data.dataset import Dataset
@@ -21,6 +20,7 @@ from diffcli.data.streaming import CPU, stream
 from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
 from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
+from diffcli.runs import contents
 from diffcli.runs import folder as runs
 from diffcli.runs.listing import checkpoints
 from diffcli.system.device import computing_threads, use_bf16
@@ -28,7 +28,7 @@ from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
 from diffcli.training.fit import BY_ITEM, Diverged, Plan, Progress, Trainer, fit
-from diffcli.training.recipes import Training, to_dict
+from diffcli.training.recipes import Training
 from diffcli.training.setup import build, new_trainer
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
@@ -137,8 +137,8 @@ class Session:
             self._held.enter_context(runs.locked(self.folder))
             self._held.enter_context(runs.removed_if_empty(self.folder))
         (self.folder / "samples").mkdir(exist_ok=True)  # of a run that is gone on with, somebody may have deleted it
-        runs.describe(self.folder, self.recipe, self._facts() | {"resumed_at": self.trainer.step or None})
-        runs.keep(self.folder, self._plugins)
+        runs.describe(self.folder, self.recipe, contents.facts(self) | {"resumed_at": self.trainer.step or None})
+        runs.keep(self.folder, contents.plugins_of(self))
         self.group.told(self.folder)
         return self.folder
 
@@ -190,11 +190,11 @@ class Session:
                     trainer.plan = clock.revise(progress.step, trainer.plan)
                     if progress.step >= trainer.plan.total or (looks(clock.saves) and not progress.stopping):
                         look = self._look(folder)
-                    saved = runs.save(folder, trainer, self._about())
+                    saved = runs.save(folder, trainer, contents.about(self))
                     clock.saved(progress.step, looked=look is not None)
                 self._agree()
             if leads and (progress.step % LOG_EVERY == 0 or look):
-                runs.log(folder, self._row(progress, look))
+                runs.log(folder, contents.row(self, progress, look))
             yield Event(progress, saved, look, note)
             if progress.stopping:
                 return
@@ -244,27 +244,6 @@ class Session:
         """Of the model."""
         return sum(p.numel() for p in self.trainer.model.parameters())
 
-    @property
-    def _plugins(self) -> list[plugins.Plugin]:
-        """The files that the recipe names."""
-        return [plugin for plugin in plugins.loaded() if str(plugin.path) in self.recipe.impl]
-
-    def _facts(self) -> dict[str, Any]:
-        """What run.json says beside argv and versions."""
-        return {
-            "family": self.family.name,
-            "seed": self.recipe.seed,
-            "device": str(self.device),
-            "precision": self.precision,
-            "ranks": self.group.count,
-            "threads": torch.get_num_threads(),
-            "data": self.dataset.fingerprint,
-            "images": len(self.places),
-            "validation_images": len(self.held),
-            "impl": {plugin.path.name: plugin.digest for plugin in self._plugins},
-            "status": "running",
-        }
-
     def _fit(self, trainer: Trainer, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         return fit_by(self.recipe, trainer, self.dataset, self.places, stop)
 
@@ -274,42 +253,6 @@ class Session:
         path = folder / "samples" / f"step-{self.trainer.step:09d}.png"
         save_png(path, look.picture, {"step": self.trainer.step})
         return look
-
-    def _about(self) -> dict[str, Any]:
-        items = self.dataset.items
-        return {
-            "family": self.family.name,
-            "recipe": to_dict(self.recipe),
-            "impl": [plugin.document for plugin in self._plugins],
-            "kind": items.kind.name,
-            "shape": list(items.shape),
-            "classes": list(items.classes),
-            "data": self.dataset.fingerprint,
-            "threads": torch.get_num_threads(),
-            "ranks": self.group.count,
-            "micro_batch": self.trainer.micro,
-            "seconds": self.clock.used,
-            "validation_loss": self.look.validation_loss if self.look else None,
-            **self.preview.about(),
-        }
-
-    def _row(self, progress: Progress, look: Look | None) -> dict[str, Any]:
-        row: dict[str, Any] = {
-            "step": progress.step,
-            "images": progress.step * self.recipe.batch,
-            "seconds": round(self.clock.used, 2),
-            "loss": self.loss,
-            "gradient_norm": progress.gradient_norm,
-            "scale": progress.scale,
-            **({"micro_batch": self.trainer.micro} if self.trainer.micro else {}),
-        }
-        if look:
-            row |= {
-                "validation_loss": look.validation_loss,
-                "linear_denoiser_loss": look.linear_loss,
-                **look.row,
-            }
-        return row
 
 
 def fit_by(
