@@ -121,7 +121,7 @@ def surroundings(race: Race, libraries: list[str]) -> str:
         f"python {sys.version.split()[0]}, {', '.join(f'{name} {version(name)}' for name in names)}, "
         f"{race.cores} processors, {torch.backends.cpu.get_cpu_capability()}, {'with' if race.bf16 else 'without'} "
         f"bfloat16{load}; {number(race.minutes)} minutes each, {race.count} samples judged "
-        f"({race.between} before the end)"
+        f"({race.between} of peers before the end)"
     )
 
 
@@ -133,8 +133,8 @@ def parse() -> argparse.Namespace:
         "--budgets", type=float, nargs="+", default=[0.1, 0.25, 0.5, 1.0], metavar="SHARE",
         help="of the minutes, after which everyone is judged (default 0.1 0.25 0.5 1)",
     )  # fmt: skip
-    parser.add_argument("--count", type=int, default=5000, help="samples judged at the end (default 5000)")
-    parser.add_argument("--between", type=int, default=1000, help="samples judged before it (default 1000)")
+    parser.add_argument("--count", type=int, default=5000, help="samples judged (default 5000)")
+    parser.add_argument("--between", type=int, default=1000, help="of peers before the end (default 1000)")
     parser.add_argument("--choosing", type=int, default=300, help="samples that samplers are chosen by (default 300)")
     parser.add_argument("--chain", type=int, default=300, help="samples of DDPM-1000 (default 300)")
     parser.add_argument("--tries", type=float, default=5.0, help="seconds for each batch of a peer (default 5)")

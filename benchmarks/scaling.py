@@ -1,7 +1,7 @@
 """Training by threads and by processes, idle, beside a neighbour, over a slow network: `python benchmarks/scaling.py`.
 
 Contestants take turns, each turn a process of its own (and its followers). A neighbour is a process that computes on
-one core. A slow network is simulated: what is exchanged arrives no earlier than a latency and a bandwidth allow, counted
+one core. A slow network is simulated: what is exchanged arrives no earlier than latency and bandwidth allow, counted
 from when it was sent. Tables go to stdout (--readme puts them into README.md), progress to stderr.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from measuring import Spread, alternate, at_least, note, put, table
 
 HERE = Path(__file__).parent
-WARM = 3  # steps that are not counted
+WARM = 3  # steps that are not timed
 
 
 @dataclass(frozen=True)

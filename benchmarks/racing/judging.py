@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from measuring import note
 from processes import command_line, run
 
 from racing.peers import CLASSES, Walk
@@ -45,7 +46,9 @@ def drawn(
     chunks = list(range(-(-count // size)))
     shares = [chunks[i::processes] for i in range(processes)]
     common = {"library": library, "classed": classed, "weights": weights, "which": which, "walk": list(walk)}
-    together("draw", 1, [{**common, "chunks": s, "size": size, "out": str(folder)} for s in shares if s])
+    lost = together("draw", 1, [{**common, "chunks": s, "size": size, "out": str(folder)} for s in shares if s])
+    if sum(lost):
+        note(f"{sum(lost)} of {count} images of {library} by {walk} are not finite; they are judged as black ones")
     images = np.concatenate([np.load(folder / f"chunk-{i:03d}.npy") for i in chunks])[:count]
     return _written(folder / "images.npz", images, classed)
 

@@ -24,7 +24,7 @@ class Race:
 
     minutes:  for training
     budgets:  shares of them, after which everyone is judged; the last is 1
-    count:    samples that are judged at the end, and `between` before it
+    count:    samples that are judged; of peers at the end, and `between` before it
     choosing: samples by which a few-step sampler is chosen
     chain:    samples by which a sampler is compared with the whole chain
     tries:    seconds for each batch, number of threads and precision
@@ -48,8 +48,9 @@ class Race:
     def seconds(self, share: float) -> float:
         return 60 * self.minutes * share
 
-    def images(self, share: float) -> int:
-        return self.count if share == self.budgets[-1] else self.between
+    def images(self, runner: "Runner", share: float) -> int:
+        """Samples to judge. Ours after the first share are compared with a peer's in the end, and so are as many."""
+        return self.count if runner.ours or share == self.budgets[-1] else self.between
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def best_walk(race: Race, runner: Runner) -> Walk:
 
 def result(race: Race, runner: Runner, share: float) -> Verdict:
     """The quality after a share of the time."""
-    return judged(race, runner, share, best_walk(race, runner), race.images(share), f"{runner.name}-{share:g}")
+    return judged(race, runner, share, best_walk(race, runner), race.images(runner, share), f"{runner.name}-{share:g}")
 
 
 def seconds(race: Race, runner: Runner, walk: Walk, count: int, repeats: int = 3) -> list[float]:

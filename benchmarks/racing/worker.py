@@ -38,9 +38,12 @@ def speed(course: dict[str, Any], seconds: float) -> float:
 
 def draw(
     library: str, classed: bool, weights: str, which: str, walk: list[Any], chunks: list[int], size: int, out: str
-) -> None:
-    """Write chunks of images as uint8 [size, 1, 28, 28]; those that are there already are left alone."""
-    peer = _loaded(library, classed, weights, which)
+) -> int:
+    """Write chunks of images as uint8 [size, 1, 28, 28]; those that are there already are left alone.
+
+    How many of the images are not finite; they become black.
+    """
+    peer, lost = _loaded(library, classed, weights, which), 0
     for chunk in chunks:
         path = Path(out) / f"chunk-{chunk:03d}.npy"
         if path.exists():
@@ -48,11 +51,14 @@ def draw(
         torch.manual_seed(1000 + chunk)
         labels = torch.arange(chunk * size, (chunk + 1) * size) % CLASSES
         parts = [peer.draw(Walk(*walk), len(some), some if classed else None) for some in labels.split(AT_ONCE)]
-        pixels = ((torch.cat(parts).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        x = torch.cat(parts)
+        lost += int((~x.flatten(1).isfinite().all(1)).sum())
+        pixels = ((x.nan_to_num(-1).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         unfinished = path.with_suffix(".part")
         with unfinished.open("wb") as file:
             np.save(file, pixels.numpy())
         unfinished.rename(path)
+    return lost
 
 
 def seconds(
