@@ -23,7 +23,9 @@ FLOORS: dict[str, set[str]] = {
     "training": {"core", "data", "errors", "metrics", "pictures", "ranks", "specs", "system"},
     "plugins": {"core", "errors", "training"},
     "runs": {"data", "errors", "pictures", "plugins", "ranks", "system", "training"},
-    "sampling": {"core", "data", "errors", "metrics", "pictures", "runs", "specs", "system"},
+    "sampling": {
+        "core", "data", "errors", "metrics", "pictures", "plugins", "ranks", "runs", "specs", "system",
+    },
     "evaluation": {
         "console", "core", "data", "errors", "metrics", "pictures", "plugins", "runs", "sampling", "specs", "system",
         "training",

@@ -13,6 +13,7 @@ INPAINT_STEPS = 250  # Lugmayr et al. 2022, section 5.1
 
 
 def sample(
+    context: typer.Context,
     run: options.Target = None,
     ddim: Annotated[bool, typer.Option("--ddim", help="Same as --sampler ddim --eta 0.")] = False,
     sampler: Annotated[
@@ -91,20 +92,24 @@ def sample(
     impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
+    devices: options.Devices = "auto",
     out: options.Picture = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw images or points from a trained or an exact model. Or vary an image."""
-    from diffcli import plugins
-    from diffcli.commands import sample_draw, sample_inversion, sample_plan
+    from diffcli.commands.crewing import crew_of
     from diffcli.console.show import Show
-    from diffcli.sampling import from_images
-    from diffcli.sampling.auto import automatic
-    from diffcli.sampling.prepare import SamplingOptions, check_ranges, prepare
-    from diffcli.system.files import check_new
 
     show = Show(as_json=as_json, quiet=quiet)
+    crew = crew_of(context, "auto" if plan or invert else devices, device, show)  # others start before this imports
+    from diffcli import plugins
+    from diffcli.commands import sample_draw, sample_inversion, sample_plan
+    from diffcli.sampling.auto import automatic
+    from diffcli.sampling.from_images import varied
+    from diffcli.sampling.prepare import SamplingOptions, Variation, check_ranges, prepare
+    from diffcli.system.files import check_new
+
     plugins.load(impl or ())
     modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
     mode = {k: v for k, v in modes.items() if v}
@@ -136,12 +141,7 @@ def sample(
         return
     prepared = prepare(run, wanted)
     how = {"steps": prepared.job.steps} | mode | details
-    if interpolate:
-        prepared = from_images.interpolate(prepared)
-    if begin:
-        prepared = from_images.from_image(prepared, begin, details["strength"])
-    if inpaint and mask:
-        prepared = from_images.inpaint(prepared, inpaint, mask, resample or 1)
+    prepared = varied(prepared, Variation(begin, details["strength"] or 0.0, inpaint, mask, resample or 1, interpolate))
     for note in prepared.model.notes:
         show.note(f"note: {note}")
     if plan:
@@ -149,7 +149,7 @@ def sample(
         return
     if each and prepared.model.items.kind.dimensions != 3:
         raise UsageProblem("--each writes images; this model has points", "use --array")
-    sample_draw.run(prepared, wanted, how, show, out, array, each, animate, batch or 0)
+    sample_draw.run(prepared, wanted, how, show, out, array, each, animate, batch or 0, crew)
 
 
 def _check_mode(mode: dict[str, Any], details: dict[str, Any], **actions: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
+    from diffcli.ranks.sharing import Crew
     from diffcli.sampling.draw import Samples
     from diffcli.sampling.prepare import Prepared, SamplingOptions
 
@@ -16,7 +17,7 @@ MOST_COLUMNS = 20  # of the strip of --interpolate
 
 def run(
     prepared: "Prepared", wanted: "SamplingOptions", how: dict[str, Any], show: "Show", out: Path | None,
-    array: Path | None, each: bool, animate: bool, batch: int,
+    array: Path | None, each: bool, animate: bool, batch: int, crew: "Crew",
 ) -> None:  # fmt: skip
     from diffcli.metrics.health import line
     from diffcli.sampling.draw import settings
@@ -32,7 +33,7 @@ def run(
         source = f", {wanted.weights} weights" if model.trained else f", {model.schedule_name} schedule"
         show.note(f"{model.name}: {count} by {prepared.sampler} in {prepared.job.steps} steps{source}{guided}")
         began = time.monotonic()
-        samples = _draw(prepared, batch, FRAMES if animate else 0, show)
+        samples = _draw(prepared, batch, FRAMES if animate else 0, show, crew)
         seconds = time.monotonic() - began
         output = Output(place, array, each, animate, min(count, MOST_COLUMNS) if strip else 0)
         written, singles = write(prepared, samples, output, settings(prepared, wanted, how), wanted.data)
@@ -57,7 +58,7 @@ def run(
     show.result(document, [*lines, f"next: diffcli visualize reverse {model.target}"])
 
 
-def _draw(prepared: "Prepared", batch: int, frames: int, show: "Show") -> "Samples":
+def _draw(prepared: "Prepared", batch: int, frames: int, show: "Show", crew: "Crew") -> "Samples":
     """All items of the job, with so many frames, behind a bar."""
     from diffcli.core.diffusion.job import spread
     from diffcli.sampling.draw import drawn
@@ -66,7 +67,7 @@ def _draw(prepared: "Prepared", batch: int, frames: int, show: "Show") -> "Sampl
     total, first, told = job.steps * count, min(count, batch or job.batch), prepared.sampler != "ddpm"
     began = time.monotonic()
     with show.progress("sampling", total) as bar:
-        for advance in drawn(prepared, batch, spread(job.steps, frames) if frames else ()):
+        for advance in drawn(prepared, batch, spread(job.steps, frames) if frames else (), crew):
             bar.update(advance.done)
             if not told and advance.done >= 3 * first:
                 left, told = (time.monotonic() - began) * (total / advance.done - 1), True

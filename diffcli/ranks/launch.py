@@ -121,11 +121,11 @@ class Team:
         codes = {rank: child.poll() for rank, child in self.children.items()}
         return {rank: _ending(code, self.errors[rank]) for rank, code in codes.items() if code}
 
-    def dismiss(self) -> None:
-        """Let the followers end; those on this machine have ended when this returns."""
+    def dismiss(self, patience: float = PARTING) -> None:
+        """Let the followers end, by themselves within some seconds; those on this machine have when this returns."""
         with contextlib.suppress(Exception):  # the store is gone if the followers' machine is
             self.store.set(f"work/{self.handed}", b"")
-        last = time.monotonic() + PARTING
+        last = time.monotonic() + patience
         for child in self.children.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.0, last - time.monotonic()))
@@ -181,10 +181,12 @@ def team(count: int, *, threads: int = 1, early: str = "torch") -> Iterator[Team
             master_listen_fd=listening.detach(),
         )  # fmt: skip
     found = Team(_namespace(store, Place()), count, children, errors)
+    patience = 0.0  # an error or an interrupt is told at once
     try:
         yield found
+        patience = PARTING
     finally:
-        found.dismiss()
+        found.dismiss(patience)
 
 
 def _started(who: Place, port: int, threads: int, early: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:

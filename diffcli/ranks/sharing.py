@@ -52,10 +52,12 @@ class Crew:
     held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     works: int = 0
 
-    def shared(self, work: Shareable, do: Do[Found], pieces: int) -> Iterator[Shared[Found]]:
-        """All pieces, 0 ... `pieces` - 1: done here by `do`, and by others by what `work` makes there.
+    def shared(self, work: Callable[[], Shareable], do: Do[Found], pieces: int) -> Iterator[Shared[Found]]:
+        """All pieces, 0 ... `pieces` - 1, done here by `do`, and by others by what `work` makes there.
 
         What fails there is done again here, and fails here if it must.
+
+        work:  makes what is told to others, if there are any
         """
         books: Books[Found] = Books(pieces)
         with contextlib.ExitStack() as closing:
@@ -79,10 +81,12 @@ class Crew:
                     if self.more and self._worth_it(books) and (team := self._started(books)):
                         self._open(team, books, work, closing)
 
-    def _open(self, team: Team, books: Books[Found], work: Shareable, closing: contextlib.ExitStack) -> None:
+    def _open(
+        self, team: Team, books: Books[Found], work: Callable[[], Shareable], closing: contextlib.ExitStack
+    ) -> None:
         """Let the others take pieces, until `closing` closes."""
         self.works += 1
-        books.open(team.store, f"shared/{self.works}", team.count, work)
+        books.open(team.store, f"shared/{self.works}", team.count, work())
         team.hand(Pieces(books.key, books.pieces))
         closing.callback(books.close)
         self.held.callback(books.close)  # an interrupt may come while nobody asks for more

@@ -9,7 +9,9 @@ from torch import Tensor
 from diffcli.core.levels import Level
 from diffcli.core.ode import TooSmallSteps
 from diffcli.errors import DivergedProblem
+from diffcli.ranks.sharing import Crew
 from diffcli.sampling.prepare import Prepared, SamplingOptions
+from diffcli.sampling.sharing import DrawnPart, JobElsewhere, SharedDrawing, parts_of
 
 LOOSEN = "raise rtol and atol, or take another --sampler"
 """What helps where an adaptive walk cannot go on."""
@@ -36,32 +38,34 @@ class Advance(NamedTuple):
     samples: Samples | None = None
 
 
-def drawn(prepared: Prepared, batch: int, shown: Collection[int] = ()) -> Iterator[Advance]:
+def drawn(prepared: Prepared, batch: int, shown: Collection[int] = (), crew: Crew | None = None) -> Iterator[Advance]:
     """All items of the job; the last one yielded has the samples.
 
     shown:  numbers of the steps after which the items are kept
+    crew:   processes that draw them together
 
     Raises DivergedProblem where some are not finite, or where an adaptive walk cannot go on.
     """
-    job, count, evaluations = prepared.job, prepared.count, 0
-    kept: dict[int, list[Tensor]] = {step: [] for step in (*sorted(shown), job.steps)}
+    job, count, shown = prepared.job, prepared.count, tuple(sorted(shown))
+    pieces, found = len(job.batches(count, batch)), dict[int, DrawnPart]()
     try:
-        for part in job.draw(count, batch):
-            evaluations = part.evaluations
-            if part.step in shown:
-                kept[part.step].append(part.x.cpu())
-            if part.step == job.steps - 1:
-                kept[job.steps].append(part.x.cpu())
-            yield Advance(min(part.done, job.steps * count))
+        for part in (crew or Crew()).shared(
+            lambda: SharedDrawing(JobElsewhere.of(prepared), batch, shown), parts_of(prepared, batch, shown), pieces
+        ):
+            if part.found is not None:
+                found[part.piece] = part.found
+            yield Advance(int(job.steps * count * part.done / pieces))
     except TooSmallSteps as error:
         raise DivergedProblem(str(error), LOOSEN) from None
-    *frames, x = (torch.cat(parts) for parts in kept.values())
+    parts = [found[piece] for piece in range(pieces)]
+    x, evaluations = torch.cat([part.x for part in parts]), sum(part.evaluations for part in parts)
     if lost := int((~x.flatten(1).isfinite().all(1)).sum()):
         raise DivergedProblem(
             f"{lost} of {count} {prepared.model.items.kind.name} are not finite: the walk or the model diverged",
             "take more --steps, another --grid or another --sampler",
         )
-    levels = [job.levels[i + 1] for i in sorted(shown)]
+    frames = [torch.cat(frame) for frame in zip(*(part.frames for part in parts), strict=True)]
+    levels = [job.levels[i + 1] for i in shown]
     each = evaluations / count if evaluations % count else evaluations // count
     yield Advance(job.steps * count, Samples(x, frames, levels, each))
 

@@ -15,7 +15,18 @@ from diffcli.data.dataset import to_unit
 from diffcli.data.images import header, read_image
 from diffcli.data.kinds import Items
 from diffcli.errors import DataProblem, UsageProblem
-from diffcli.sampling.prepare import Prepared
+from diffcli.sampling.prepare import Prepared, Variation
+
+
+def varied(prepared: Prepared, variation: Variation) -> Prepared:
+    """The job with what is asked for of its start or its steps."""
+    if variation.interpolate:
+        prepared = interpolate(prepared)
+    if variation.begin:
+        prepared = from_image(prepared, variation.begin, variation.strength)
+    if variation.inpaint and variation.mask:
+        prepared = inpaint(prepared, variation.inpaint, variation.mask, variation.resample)
+    return replace(prepared, variation=variation)
 
 
 def picture(path: Path, items: Items) -> Tensor:

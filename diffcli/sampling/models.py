@@ -1,6 +1,8 @@
 """What can be sampled: a trained model or an exact one, read by its name into one shape."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -40,6 +42,16 @@ class Model:
     def target(self) -> str:
         """How a next command names it: the run rather than one of its checkpoints."""
         return str(self.trained.path.parent) if self.trained else self.name
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the weights; the name of an exact model, which says all."""
+        if self.trained is None:
+            return self.name
+        found = hashlib.sha256()
+        for name, value in sorted(self.trained.model.state_dict().items()):
+            found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     @property
     def guidance(self) -> float:

@@ -72,22 +72,42 @@ class SamplingOptions:
 
 
 @dataclass(frozen=True)
+class Variation:
+    """What an image is to do with the samples, by the options of `sample`; see `sampling.from_images`.
+
+    begin, strength:          start at this image, for this share of the walk
+    inpaint, mask, resample:  paint a part of this image anew
+    interpolate:              from the noise of image 0 to that of image 1
+    """
+
+    begin: Path | None = None
+    strength: float = 0.0
+    inpaint: Path | None = None
+    mask: Path | None = None
+    resample: int = 1
+    interpolate: bool = False
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A job and what it came from.
 
-    count:   items that are asked for
-    times:   of the job's levels, the last is 0
-    source:  images that the job goes by, [N, C, H, W], to be shown above its own
+    wanted:     what it was prepared by, with `variation`: all that is needed to prepare it once more
+    count:      items that are asked for
+    times:      of the job's levels, the last is 0
+    source:     images that the job goes by, [N, C, H, W], to be shown above its own
     """
 
     job: Job
     model: Model
+    wanted: SamplingOptions
     sampler: str
     count: int
     guidance: float
     grid: str
     times: tuple[float, ...]
     source: Tensor | None = None
+    variation: Variation = field(default_factory=Variation)
 
     @property
     def adaptive(self) -> bool:
@@ -133,7 +153,7 @@ def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = N
     begin = None if start is None else linear_begin(model, levels[0], wanted.seed, conditions, wanted.data)
     walk = partial(walk, schedule=model.schedule) if sampler.timed else walk
     job = Job(model.denoise, levels, walk, model.items.shape, wanted.seed, conditions, where, steered, begin)
-    return Prepared(job, model, name, count, guidance, grid, (*times.tolist(), 0.0))
+    return Prepared(job, model, wanted, name, count, guidance, grid, (*times.tolist(), 0.0))
 
 
 def _sampler(wanted: SamplingOptions) -> tuple[str, dict[str, Any]]:

@@ -73,13 +73,6 @@ def _key(prepared: Prepared, setting: Candidate, options: SamplingOptions, encod
         "classes": job.conditions[CLASS].tolist() if CLASS in job.conditions else None,
         "clip": options.clip, "threshold": options.threshold, "encoder": encoder.digest,
         "schedule": model.schedule_name, "impl": [plugin.digest for plugin in plugins.loaded()],
-        "model": model.name if model.trained is None else _weights(model.trained.model),
+        "model": model.digest,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:20]
-
-
-def _weights(model: torch.nn.Module) -> str:
-    found = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
