@@ -121,7 +121,7 @@ class Session:
         """
         trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model))
         trial.join(self.group)
-        trial.plan = Plan(steps + 1)
+        trial.plan = Plan(self.group.told(steps) + 1)
         marks = [time.monotonic() for _ in self._fit(trial)]
         self.trainer.micro = trial.micro
         seconds: float = self.group.told(min(b - a for a, b in zip(marks, marks[1:], strict=False)))
