@@ -27,8 +27,8 @@ FLOORS: dict[str, set[str]] = {
         "core", "data", "errors", "metrics", "pictures", "plugins", "ranks", "runs", "specs", "system",
     },
     "evaluation": {
-        "console", "core", "data", "errors", "metrics", "pictures", "plugins", "runs", "sampling", "specs", "system",
-        "training",
+        "console", "core", "data", "errors", "metrics", "pictures", "plugins", "ranks", "runs", "sampling", "specs",
+        "system", "training",
     },
     "lessons": {
         "console", "core", "data", "errors", "evaluation", "metrics", "pictures", "runs", "sampling", "specs", "system",

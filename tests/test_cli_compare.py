@@ -65,7 +65,7 @@ def test_what_was_drawn_is_not_drawn_again_and_an_interrupted_comparison_goes_on
     arguments += ("--seed", 5)  # that no other test has drawn with
     original, drawn = drawing.pixels_drawn, []
 
-    def counted(prepared: Any) -> Any:
+    def counted(prepared: Any, **_: Any) -> Any:
         if len(drawn) == 2:
             raise KeyboardInterrupt
         drawn.append((prepared.sampler, prepared.job.steps))

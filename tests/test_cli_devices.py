@@ -3,11 +3,12 @@
 import contextlib
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,20 @@ from conftest import Cli, refuses, start
 from PIL import Image
 
 from diffcli import plugins
+from diffcli.console.show import Show
 from diffcli.core.diffusion.job import Drawing, Job
 from diffcli.errors import CheckpointProblem
+from diffcli.evaluation.features import keeping
+from diffcli.evaluation.features.encoders import encoder
+from diffcli.ranks import sharing
 from diffcli.ranks.launch import Place
-from diffcli.ranks.pieces import Do
+from diffcli.ranks.pieces import Do, Shareable
+from diffcli.ranks.sharing import Crew, Shared
 from diffcli.sampling.from_images import varied
 from diffcli.sampling.prepare import Prepared, SamplingOptions, Variation, prepare
 from diffcli.sampling.sharing import DrawnPart, JobElsewhere, SharedDrawing, elsewhere, parts_of
 
+recalled = keeping.recalled
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "diffcli"]
 SAMPLE = ("sample", "shapes-1", "--count", 40, "--batch", 10, "--steps", 20, "--class", "all")
 OWN = """
@@ -41,14 +48,14 @@ def late(denoise, x, levels, noise, **conditions):
 
 @contextlib.contextmanager
 def slow_here() -> Iterator[list[int]]:
-    """Rank 0 takes its time inside, so that others get their part; the first items of the batches that it begins."""
+    """Rank 0 takes its time inside, two seconds for a batch, so that others get their part; the batches it begins."""
     begun: list[int] = []
     draw = Job.draw_batch
 
     def slowly(job: Job, items: range) -> Iterator[Drawing]:
         begun.append(items.start)
         for part in draw(job, items):
-            time.sleep(0.2)
+            time.sleep(2 / job.steps)
             yield part
 
     with pytest.MonkeyPatch.context() as patch:
@@ -125,6 +132,60 @@ def test_another_model_there_is_noticed(run: Path) -> None:
     assert told.loaded(Place(1, 2, 1)).digest == prepared.model.digest
     with pytest.raises(CheckpointProblem, match="not the same file"):
         replace(told, digest="another").loaded(Place(1, 2, 1))
+
+
+class Elsewhere(Crew):
+    """Everything as another process does it, the last piece first."""
+
+    def shared(self, work: Callable[[], Shareable], do: Do[Any], pieces: int) -> Iterator[Shared[Any]]:
+        there = pickle.loads(pickle.dumps(work())).begin(Place(1, 2, 1))
+        for number, piece in enumerate(reversed(range(pieces)), 1):
+            *_, (share, found) = there(piece)
+            assert share == 1
+            yield Shared(number, piece, pickle.loads(pickle.dumps(found)))
+
+
+def assert_the_same_elsewhere(cli: Cli, monkeypatch: pytest.MonkeyPatch, *command: object) -> None:
+    """A command says the same where others do everything, but for what it costs."""
+    here = cli(*command, "--json")
+    monkeypatch.setattr(keeping, "recalled", lambda path, show: recalled(path, show) if "judges" in str(path) else None)
+    monkeypatch.setattr(sharing, "crew", lambda *_: contextlib.nullcontext(Elsewhere()))
+    there = cli(*command, "--json")
+    assert (here.code, there.code) == (0, 0), here.err + there.err
+    assert without_times(here.document) == without_times(there.document)
+
+
+@pytest.fixture
+def large(many_run: Path, tmp_path: Path) -> Path:
+    """A copy of a run of 1,350 pictures."""
+    return Path(shutil.copytree(many_run, tmp_path / "checkpoints" / "many-1"))
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "--count", 70, "--batch", 20, "--steps", 4, "--metrics", "frechet,copies"),
+        ("compare", "--count", 70, "--samplers", "ddim,unipc", "--steps", "30,40", "--truth", 0),
+    ],
+)
+def test_what_others_do_is_what_is_done_here(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[object, ...]
+) -> None:
+    assert_the_same_elsewhere(cli, monkeypatch, *command)
+
+
+def test_a_judge_is_trained_once(cli: Cli, pictures: Path) -> None:
+    with pytest.raises(CheckpointProblem, match="there is no judge of shapes"):
+        encoder("judge", str(pictures), None, torch.device("cpu"), Show(quiet=True), size=5, train=False)
+
+
+def without_times(document: Any) -> Any:
+    """What does not change from run to run."""
+    if isinstance(document, dict):
+        changes = ("seconds", "folder", "figures", "metrics", "images_per_second")
+        return {name: without_times(value) for name, value in document.items() if name not in changes}
+    return [without_times(value) for value in document] if isinstance(document, list) else document
 
 
 @pytest.mark.usefixtures("run")

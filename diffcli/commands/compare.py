@@ -11,6 +11,7 @@ STEPS = "5,10,20"
 
 
 def compare(
+    context: typer.Context,
     runs: Annotated[
         Optional[list[str]],
         typer.Argument(metavar="[RUN...]", help="Runs, checkpoints or exact models; default the newest run."),
@@ -51,27 +52,31 @@ def compare(
     impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
+    devices: options.Devices = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Samplers, grids and steps side by side, from the same noise. And the cheapest that is as good as the best."""
+    from diffcli.commands.crewing import crew_of
+    from diffcli.console.show import Show
+
+    show = Show(as_json=as_json, quiet=quiet)
+    crew = crew_of(context, devices, device, show)  # others start before this imports
     from diffcli import plugins
     from diffcli.console.results import lesson
-    from diffcli.console.show import Show
     from diffcli.evaluation.comparison import ddim_table, report, study
     from diffcli.evaluation.comparison.settings import Asked, settings, specs_of
     from diffcli.sampling.prepare import SamplingOptions
     from diffcli.specs import numbers
 
-    show = Show(as_json=as_json, quiet=quiet)
     plugins.load(impl or ())
     base = SamplingOptions(count=count, seed=seed, label=label, weights=weights, data=data, device=device)
     if table:
         given = {"samplers": samplers, "grid": grid, "eta": eta, "guidance": guidance, "start": start}
         asked = ddim_table.asked(table, runs or [], steps, given, base, against, features)
         with lesson("compare", out, show) as made:
-            ddim_table.fill(made, asked, ddim_table.run(asked, show))
+            ddim_table.fill(made, asked, ddim_table.run(asked, show, crew))
         return
     lists = Asked(
         specs_of(samplers or SAMPLERS), numbers(steps or STEPS, "--steps", int, 1), grid or [None],
@@ -82,6 +87,6 @@ def compare(
     wanted = study.ComparisonOptions(settings(runs or [None], lists), against, features, truth, base)
     prepared = study.prepared(wanted)
     with lesson("compare", out, show) as made:
-        found = study.run(prepared, show)
+        found = study.run(prepared, show, crew)
         report.fill(made, prepared, found)
         report.remember(prepared, found)

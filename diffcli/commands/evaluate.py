@@ -16,6 +16,7 @@ JUDGED = Annotated[
 
 
 def evaluate(
+    context: typer.Context,
     target: JUDGED = None,
     against: Annotated[
         Optional[str],
@@ -49,18 +50,22 @@ def evaluate(
     impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
+    devices: options.Devices = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Judge samples: distance, coverage, classes, copies. Each number with its floor, its error and its protocol."""
+    from diffcli.commands.crewing import crew_of
+    from diffcli.console.show import Show
+
+    show = Show(as_json=as_json, quiet=quiet)
+    crew = crew_of(context, devices, device, show)  # others start before this imports
     from diffcli import plugins
     from diffcli.console.results import lesson
-    from diffcli.console.show import Show
     from diffcli.evaluation.quality import report, study
     from diffcli.sampling.prepare import SamplingOptions
 
-    show = Show(as_json=as_json, quiet=quiet)
     plugins.load(impl or ())
     wanted = study.QualityOptions(
         against=against, encoders=tuple(features.split(",")), shrink=shrink, downstream=downstream, batch=batch or 0,
@@ -74,6 +79,6 @@ def evaluate(
     for note in prepared.notes:
         show.note(f"note: {note}")
     with lesson("evaluate", out, show) as made:
-        found = study.run(prepared, show)
+        found = study.run(prepared, show, crew)
         report.fill(made, prepared, found)
         report.remember(found.judged.run, made)

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -10,8 +12,12 @@ from torch import Tensor
 from diffcli.core.ode import TooSmallSteps
 from diffcli.data.dataset import to_pixels
 from diffcli.errors import DivergedProblem
+from diffcli.ranks.launch import Place
+from diffcli.ranks.pieces import Do
+from diffcli.ranks.sharing import Crew
 from diffcli.sampling.draw import LOOSEN
 from diffcli.sampling.prepare import Prepared
+from diffcli.sampling.sharing import JobElsewhere
 
 
 class DrawnPixels(NamedTuple):
@@ -27,6 +33,14 @@ class DrawnPixels(NamedTuple):
     seconds: float
 
 
+class PixelPart(NamedTuple):
+    """Some of them, [B, C, H, W]: how many are not finite, and the evaluations of them all."""
+
+    pixels: Tensor
+    lost: int
+    evaluations: int
+
+
 class PixelAdvance(NamedTuple):
     """The share of the work that is done, 0 to 1, and the samples when all is."""
 
@@ -34,25 +48,56 @@ class PixelAdvance(NamedTuple):
     samples: DrawnPixels | None = None
 
 
-def pixels_drawn(prepared: Prepared, batch: int = 0) -> Iterator[PixelAdvance]:
-    """All samples of a job; the last one yielded has them. batch: images at once, 0 is the usual number.
+@dataclass(frozen=True)
+class SharedPixels:
+    """The drawing of a job's images, as it is told to another process."""
+
+    job: JobElsewhere
+    batch: int
+
+    def begin(self, place: Place) -> Do[PixelPart]:
+        return _parts(self.job.prepared(place), self.batch)
+
+
+def pixels_drawn(prepared: Prepared, batch: int = 0, crew: Crew | None = None) -> Iterator[PixelAdvance]:
+    """All samples of a job; the last one yielded has them.
+
+    batch:  images at once, 0 is the usual number
+    crew:   processes that draw them together
 
     Raises DivergedProblem where some are not finite, or where an adaptive walk cannot go on.
     """
-    job, count = prepared.job, prepared.count
-    pixels = torch.empty(count, *job.shape, dtype=torch.uint8)
-    began, lost = time.monotonic(), 0
+    count, pieces = prepared.count, len(prepared.job.batches(prepared.count, batch))
+    began, found = time.monotonic(), dict[int, PixelPart]()
     try:
-        for part in job.draw(count, batch):
-            if part.step == job.steps - 1:
-                lost += int((~part.x.flatten(1).isfinite().all(1)).sum())
-                pixels[part.first : part.first + len(part.x)] = to_pixels(part.x.nan_to_num().cpu())
-            yield PixelAdvance(part.done / (job.steps * count))
+        for part in (crew or Crew()).shared(
+            lambda: SharedPixels(JobElsewhere.of(prepared), batch), _parts(prepared, batch), pieces
+        ):
+            if part.found is not None:
+                found[part.piece] = part.found
+            yield PixelAdvance(part.done / pieces)
     except TooSmallSteps as error:
         raise DivergedProblem(str(error), LOOSEN) from None
-    if lost:
+    if lost := sum(part.lost for part in found.values()):
         raise DivergedProblem(
             f"{lost} of {count} samples are not finite: the walk or the model diverged",
             "take more --steps, another --grid or another --sampler",
         )
-    yield PixelAdvance(1.0, DrawnPixels(pixels, part.evaluations / count, time.monotonic() - began))
+    pixels = torch.cat([found[piece].pixels for piece in range(pieces)])
+    evaluations = sum(part.evaluations for part in found.values()) / count
+    yield PixelAdvance(1.0, DrawnPixels(pixels, evaluations, time.monotonic() - began))
+
+
+def _parts(prepared: Prepared, batch: int) -> Do[PixelPart]:
+    """How to draw each of a job's batches by its number."""
+    return partial(_part, prepared, prepared.job.batches(prepared.count, batch))
+
+
+def _part(prepared: Prepared, batches: list[range], number: int) -> Iterator[tuple[float, PixelPart | None]]:
+    steps = prepared.job.steps
+    for part in prepared.job.draw_batch(batches[number]):
+        if part.step < steps - 1:
+            yield (part.step + 1) / steps, None
+    x = part.x.cpu()
+    lost = int((~x.flatten(1).isfinite().all(1)).sum())
+    yield 1.0, PixelPart(to_pixels(x.nan_to_num()), lost, part.evaluations)

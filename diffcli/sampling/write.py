@@ -8,7 +8,7 @@ from diffcli.pictures.samples import animation, picture
 from diffcli.sampling.draw import Samples
 from diffcli.sampling.planes import PlanarData
 from diffcli.sampling.prepare import Prepared
-from diffcli.system.files import Place
+from diffcli.system.files import OutputPlace
 
 
 class Output(NamedTuple):
@@ -19,7 +19,7 @@ class Output(NamedTuple):
     animate:  whether the walk becomes an animation
     """
 
-    place: Place
+    place: OutputPlace
     array: Path | None = None
     each: bool = False
     animate: bool = False

@@ -89,7 +89,7 @@ def _make(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
-class Place(NamedTuple):
+class OutputPlace(NamedTuple):
     """Where a command puts its pictures; `singles` is a folder."""
 
     picture: Path
@@ -98,7 +98,7 @@ class Place(NamedTuple):
 
 
 @contextlib.contextmanager
-def fresh_place(out: Path | None, name: str, picture: str, animation: str = "") -> Iterator[Place]:
+def fresh_place(out: Path | None, name: str, picture: str, animation: str = "") -> Iterator[OutputPlace]:
     """The place for a command's pictures: `out` as a folder or as the PNG file itself, else outputs/<name>-<number>.
 
     animation:  name of its GIF, if it writes one
@@ -107,9 +107,9 @@ def fresh_place(out: Path | None, name: str, picture: str, animation: str = "") 
     """
     if out is None or out.suffix.lower() != ".png":
         with fresh_folder(out or numbered(Path("outputs"), name)) as folder:
-            yield Place(folder / picture, folder / animation, folder)
+            yield OutputPlace(folder / picture, folder / animation, folder)
         return
-    place = Place(out, out.with_suffix(".gif"), out.with_suffix(""))
+    place = OutputPlace(out, out.with_suffix(".gif"), out.with_suffix(""))
     wanted = place[: 2 if animation else 1]
     for path in wanted:
         check_free(path)

@@ -16,6 +16,7 @@ from diffcli.evaluation.comparison.study import Comparison, ComparisonFound, Com
 from diffcli.evaluation.quality.reference import parted
 from diffcli.pictures.comparison import table_figure
 from diffcli.pictures.figures import write_figure
+from diffcli.ranks.sharing import Crew
 from diffcli.sampling.inversion import prepared_for_inversion, round_trips
 from diffcli.sampling.prepare import SamplingOptions
 
@@ -83,9 +84,9 @@ def asked(
     return TableAsked(study.prepared(wanted), ladder, run, base)
 
 
-def run(asked: TableAsked, show: Show) -> TableFound:
-    """Draw all of table 1, then send images to noise and back."""
-    compared = study.run(asked.comparison, show)
+def run(asked: TableAsked, show: Show, crew: Crew | None = None) -> TableFound:
+    """Draw all of table 1, then send images to noise and back. crew: processes that share the drawing"""
+    compared = study.run(asked.comparison, show, crew)
     unseen, _ = parted(asked.comparison.reference.untrained, RETURNED, None)
     model = asked.comparison.jobs[0].model
     images, conditions = unseen.take(range(len(unseen)))

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from diffcli import plugins
 from diffcli.console.show import Show
-from diffcli.data.dataset import to_unit
+from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import CLASS
 from diffcli.evaluation.comparison.settings import Candidate
 from diffcli.evaluation.drawing import pixels_drawn
 from diffcli.evaluation.features import keeping
 from diffcli.evaluation.features.encoders import Encoder
+from diffcli.evaluation.features.extraction import extracted
+from diffcli.ranks.sharing import Crew
 from diffcli.sampling.prepare import Prepared, SamplingOptions
 
-VERSION = 1
+VERSION = 2  # 1 was drawn from other noise
 LOOKED_AT = 64  # images that are kept themselves
 
 
@@ -40,7 +41,7 @@ class KeptSamples:
 
 
 def drawings(
-    prepared: Prepared, setting: Candidate, options: SamplingOptions, encoder: Encoder, show: Show
+    prepared: Prepared, setting: Candidate, options: SamplingOptions, encoder: Encoder, show: Show, crew: Crew
 ) -> Iterator[tuple[float, KeptSamples | None]]:
     """The samples of a setting, from an earlier comparison if they are the same: the share done, and they when all is.
 
@@ -52,12 +53,14 @@ def drawings(
         tensors, about = kept
         yield 1.0, KeptSamples(tensors["features"], tensors["first"], about["evaluations"], about["seconds"])
         return
-    for advance in pixels_drawn(prepared):
+    for advance in pixels_drawn(prepared, crew=crew):
         yield advance.share, None
     assert advance.samples is not None
     pixels, evaluations, seconds = advance.samples
-    parts = [encoder.encode(to_unit(part)) for part in pixels.split(encoder.batch)]
-    found = KeptSamples(torch.cat(parts), pixels[:LOOKED_AT].clone(), evaluations, seconds)
+    images = Dataset(prepared.model.name, prepared.model.items, pixels, None, "samples")
+    *_, step = extracted(encoder, images, crew)
+    assert step.features is not None
+    found = KeptSamples(step.features, pixels[:LOOKED_AT].clone(), evaluations, seconds)
     about = {"version": VERSION, "evaluations": evaluations, "seconds": seconds}
     keeping.keep(path, {"features": found.features, "first": found.first}, about, show)
     yield 1.0, found

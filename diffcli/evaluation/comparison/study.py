@@ -23,6 +23,7 @@ from diffcli.evaluation.quality.reference import Reference, parted, reference, t
 from diffcli.metrics.coverage import coverage
 from diffcli.metrics.frechet import Moments, frechet_distance
 from diffcli.metrics.resampling import PairedDifferences, frechet_differences
+from diffcli.ranks.sharing import Crew
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.models import Model
 from diffcli.sampling.prepare import Prepared, SamplingOptions
@@ -135,8 +136,9 @@ def _common(runs: Sequence[str | None], against: str | None) -> tuple[str, int]:
     return next(iter(trained))
 
 
-def run(study: Comparison, show: Show) -> ComparisonFound:
-    """Draw every setting that is not known yet, and measure all of them together."""
+def run(study: Comparison, show: Show, crew: Crew | None = None) -> ComparisonFound:
+    """Draw every setting that is not known yet, and measure all of them together. crew: processes that draw"""
+    crew = crew or Crew()
     wanted, against, base = study.wanted, study.reference, study.options[0]
     device = devices.pick(base.device)
     judge = encoder(wanted.encoder, against.name, base.data, device, show, size=study.size)
@@ -144,11 +146,11 @@ def run(study: Comparison, show: Show) -> ComparisonFound:
     unseen, _ = parted(against.unseen, count, _strata(study))
     for number, what in ((count, "samples"), (len(unseen), "unseen real images")):
         check_enough(number, what, judge, ("frechet",), shrink=False)
-    real = RealFeatures.of(cached_features(judge, against.real, show))
-    of_unseen = features(judge, unseen, show, "unseen real images")
+    real = RealFeatures.of(cached_features(judge, against.real, show, crew))
+    of_unseen = features(judge, unseen, show, "unseen real images", crew=crew)
     floor = frechet_distance(Moments.of(of_unseen), real.moments)
-    drawings = _drawn(study, judge, show)
-    truths = _truths(study, judge, show) if wanted.truth else {}
+    drawings = _drawn(study, judge, show, crew)
+    truths = _truths(study, judge, show, crew) if wanted.truth else {}
     paired = frechet_differences(
         [one.features for one in drawings], real.moments, repeats_for(judge.dimensions), strata=_strata(study)
     )
@@ -163,7 +165,7 @@ def _strata(study: Comparison) -> Tensor | None:
     return first if same else None
 
 
-def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[KeptSamples]:
+def _drawn(study: Comparison, judge: Encoder, show: Show, crew: Crew) -> list[KeptSamples]:
     """The samples of every setting, behind one bar over all evaluations; how long it takes is told after the first."""
     found: list[KeptSamples] = []
     costs = [prepared.job.cost()[0] * prepared.count for prepared in study.jobs]
@@ -171,7 +173,7 @@ def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[KeptSamples]:
     with show.progress("drawing", sum(costs), "evaluations") as bar:
         for setting, job, options in zip(study.wanted.settings, study.jobs, study.options, strict=True):
             before, since = sum(costs[: len(found)]), time.monotonic()
-            for share, drawn in drawings(job, setting, options, judge, show):
+            for share, drawn in drawings(job, setting, options, judge, show, crew):
                 bar.update(before + round(share * costs[len(found)]), setting.title)
                 if not told and drawn is None and share * costs[len(found)] >= PROBED:
                     told, speed = True, share * costs[len(found)] / (time.monotonic() - since)
@@ -181,7 +183,7 @@ def _drawn(study: Comparison, judge: Encoder, show: Show) -> list[KeptSamples]:
     return found
 
 
-def _truths(study: Comparison, judge: Encoder, show: Show) -> dict[tuple[str | None, float], Tensor]:
+def _truths(study: Comparison, judge: Encoder, show: Show, crew: Crew) -> dict[tuple[str | None, float], Tensor]:
     """Where the finest walk leads from the same start, by run and guidance: images [n, C, H, W]."""
     sampler, steps = TRUTH
     wanted: dict[tuple[str | None, float], Candidate] = {}
@@ -195,7 +197,7 @@ def _truths(study: Comparison, judge: Encoder, show: Show) -> dict[tuple[str | N
         for key, setting in wanted.items():
             options = setting.options(base)
             job = prepared_to_judge(setting.run, options, study.reference, study.models[setting.run])
-            for share, drawn in drawings(job, setting, options, judge, show):
+            for share, drawn in drawings(job, setting, options, judge, show, crew):
                 bar.update(round(100 * (len(found) + share)))
                 if drawn is not None:
                     truth = drawn.first

@@ -2,10 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
 BATCH = 100  # of 28x28 on a processor faster than 500: more stays in its cache
+
+
+@dataclass(frozen=True)
+class EncoderElsewhere:
+    """How another process makes the same encoder: the arguments of `encoders.encoder`, the device by name."""
+
+    name: str
+    reference: str
+    data: Path | None
+    device: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Encoder:
     origin:         what it is and where it comes from, in words
     batch:          images encoded at once
     kept:           whether its features cost more than to read them from a file
+    elsewhere:      for other processes; None where they cannot make it
     """
 
     name: str
@@ -39,6 +52,7 @@ class Encoder:
     origin: str = ""
     batch: int = BATCH
     kept: bool = True
+    elsewhere: EncoderElsewhere | None = None
 
     @property
     def judges(self) -> bool:

@@ -59,18 +59,23 @@ class Judge:
         return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
-def judge(reference: str, data: Path | None, device: torch.device, show: Show, *, size: int = 0) -> Encoder:
+def judge(
+    reference: str, data: Path | None, device: torch.device, show: Show, *, size: int = 0, train: bool = True
+) -> Encoder:
     """The judge of a data set by name or of a folder, trained now where there is none.
 
-    size:  side that the images of a folder are cropped to, as in training
+    size:   side that the images of a folder are cropped to, as in training
+    train:  whether it may be trained
 
-    Raises UsageProblem where the data are no images.
+    Raises UsageProblem where the data are no images, CheckpointProblem where there is none and it may not be trained.
     """
-    train = images_of(reference, data, size)
-    path = keeping.cache_file("judges", train.name, train.fingerprint)
-    found = shipped(train, show) or kept(path, train, show)
+    images = images_of(reference, data, size)
+    path = keeping.cache_file("judges", images.name, images.fingerprint)
+    found = shipped(images, show) or kept(path, images, show)
     if found is None:
-        found = trained(train, held_out(reference, train, data, size), device, show)
+        if not train:
+            raise CheckpointProblem(f"there is no judge of {images.name} in {path.parent}")
+        found = trained(images, held_out(reference, images, data, size), device, show)
         keeping.keep(path, found.weights, found.about, show)
     return encoder_of("judge", found, device)
 

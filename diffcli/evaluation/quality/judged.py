@@ -20,6 +20,7 @@ from diffcli.data.kinds import CLASS, IMAGES
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.evaluation.drawing import pixels_drawn
 from diffcli.evaluation.quality.reference import Reference, parsed
+from diffcli.ranks.sharing import Crew
 from diffcli.runs.listing import ROOT
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.models import Model, load_model
@@ -107,12 +108,14 @@ def model_to_judge(target: str | None, wanted: SamplingOptions, reference: Refer
     return model
 
 
-def drawn(prepared: Prepared, wanted: SamplingOptions, reference: Reference, batch: int, show: Show) -> Judged:
+def drawn(
+    prepared: Prepared, wanted: SamplingOptions, reference: Reference, batch: int, show: Show, crew: Crew
+) -> Judged:
     """The samples of a job, behind a bar."""
     model = prepared.model
     began, told = time.monotonic(), False
     with show.progress("sampling", prepared.count, model.items.kind.name) as bar:
-        for advance in pixels_drawn(prepared, batch):
+        for advance in pixels_drawn(prepared, batch, crew):
             share = advance.share
             bar.update(int(share * prepared.count))
             if not told and share * prepared.count * prepared.job.steps >= 3 * prepared.job.batch:

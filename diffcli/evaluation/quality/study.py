@@ -22,6 +22,7 @@ from diffcli.evaluation.quality.reference import Reference, parted, reference, s
 from diffcli.metrics.distances import squared_distances
 from diffcli.metrics.likelihood_divergence import feature_likelihood_divergence
 from diffcli.metrics.memorisation import Audit, FeatureNearness, audit, nearest_in_features
+from diffcli.ranks.sharing import Crew
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.prepare import Prepared, SamplingOptions
 from diffcli.system import device as devices
@@ -143,9 +144,9 @@ def prepared(target: str | None, wanted: QualityOptions) -> QualityStudy:
     return study
 
 
-def run(study: QualityStudy, show: Show) -> QualityFound:
-    """Draw if there is something to draw, encode, compare, and look for copies."""
-    wanted, against = study.wanted, study.reference
+def run(study: QualityStudy, show: Show, crew: Crew | None = None) -> QualityFound:
+    """Draw if there is something to draw, encode, compare, and look for copies. crew: processes that share the work"""
+    wanted, against, crew = study.wanted, study.reference, crew or Crew()
     device = devices.pick(wanted.sampling.device)
     encoders = [
         encoder(name, against.name, wanted.data, device, show, size=study.size)
@@ -163,9 +164,9 @@ def run(study: QualityStudy, show: Show) -> QualityFound:
     judged = study.given
     if judged is None:
         assert study.prepared is not None
-        judged = subjects.drawn(study.prepared, wanted.sampling, against, wanted.batch, show)
+        judged = subjects.drawn(study.prepared, wanted.sampling, against, wanted.batch, show, crew)
     show.note(f"time: about {duration(_seconds(encoders, judged, unseen, study))} to judge {study.count} images")
-    judgements = [_judgement(one, judged, unseen, held, study, show) for one in encoders]
+    judgements = [_judgement(one, judged, unseen, held, study, show, crew) for one in encoders]
     copies = _copies(judged.images, held[0], against, show) if "copies" in wanted.metrics else None
     cas = None
     if wanted.downstream:
@@ -189,18 +190,19 @@ def _seconds(encoders: list[Encoder], judged: Judged, unseen: Dataset, study: Qu
 
 
 def _judgement(
-    encoder: Encoder, judged: Judged, unseen: Dataset, held: tuple[Dataset, Dataset], study: QualityStudy, show: Show
-) -> Judgement:
+    encoder: Encoder, judged: Judged, unseen: Dataset, held: tuple[Dataset, Dataset], study: QualityStudy, show: Show,
+    crew: Crew,
+) -> Judgement:  # fmt: skip
     """Everything that is measured in the features of one encoder.
 
     held:  real images that no model was trained on, as many as there are samples, and others to judge both by
     """
     wanted, against = study.wanted, study.reference
-    known = cached_features(encoder, against.real, show)
+    known = cached_features(encoder, against.real, show, crew)
     real = RealFeatures.of(known, against.real.labels)
     unseen_classes = None if judged.asked is None else unseen.labels
-    of_samples = features(encoder, judged.images, show, f"{encoder.name}: samples")
-    of_unseen = features(encoder, unseen, show, f"{encoder.name}: unseen")
+    of_samples = features(encoder, judged.images, show, f"{encoder.name}: samples", crew=crew)
+    of_unseen = features(encoder, unseen, show, f"{encoder.name}: unseen", crew=crew)
     with show.progress(f"{encoder.name}: comparing", 2) as bar:
         samples = measure(of_samples, real, wanted.metrics, shrink=wanted.shrink, asked=judged.asked)
         bar.update(1)
@@ -211,8 +213,8 @@ def _judgement(
         classes_floor = read_classes(encoder, of_unseen, unseen.labels, against.real.labels)
     unlikely = unlikely_floor = nearest = None
     if "copies" in wanted.metrics:
-        train = known if against.train is against.real else cached_features(encoder, against.train, show)
-        of_held, of_judges = (features(encoder, some, show, f"{encoder.name}: held out") for some in held)
+        train = known if against.train is against.real else cached_features(encoder, against.train, show, crew)
+        of_held, of_judges = (features(encoder, some, show, f"{encoder.name}: held out", crew=crew) for some in held)
         nearest = _nearest(of_samples[:AUDITED], train, of_held[:AUDITED], show)
         if len(of_judges) >= FEWEST_JUDGES:
             unlikely, unlikely_floor = (_divergence(some, train, of_judges) for some in (of_samples, of_held))
