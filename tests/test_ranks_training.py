@@ -19,6 +19,7 @@ from diffcli.core.draws import BatchDraws, drawn_normal, drawn_places, drawn_uni
 from diffcli.ranks import launch
 from diffcli.ranks.group import ALONE, Group
 from diffcli.ranks.launch import Team
+from diffcli.runs import together as sharing_of_runs
 from diffcli.runs.assignment import Assignment, opened
 from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.listing import checkpoints
@@ -110,6 +111,25 @@ def test_a_resume_by_as_many_ranks_is_exact(team: Team, pictures: Path, tmp_path
     assert every_rank(team, run_both_ways, tiny(pictures, precision="auto"), tmp_path) == (True, "True")
     about = read_checkpoint(checkpoints(tmp_path / "parts")[0])[1]
     assert (about["ranks"], about["threads"]) == (2, 1)
+
+
+@pytest.mark.parametrize(("worth", "count"), [(1e6, 2), (0.0, 1)])
+def test_the_faster_way_is_found_and_gone_on_with(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth: float, count: int
+) -> None:
+    monkeypatch.setattr(sharing_of_runs, "busy_cores", lambda: 1.0)
+    monkeypatch.setattr(sharing_of_runs, "WORTH_WHEN_BUSY", worth)
+    wanted = Assignment("diffusion", Setting(torch.device("cpu"), out=tmp_path / "run"), tiny(pictures))
+    with (
+        launch.team(2) as team,
+        opened(wanted) as session,
+        sharing_of_runs.sharing(session, wanted, team, choose=True) as seconds_per_step,
+    ):
+        session.begin()
+        session.prepare(seconds_per_step)
+        assert len(list(session.run())) == 20
+        assert session.group.count == count
+    assert read_checkpoint(checkpoints(tmp_path / "run")[0])[1]["ranks"] == count
 
 
 def test_random_numbers_do_not_depend_on_the_part_of_the_batch() -> None:
@@ -262,6 +282,21 @@ def test_another_number_of_processes_is_said(pictures: Path, tmp_path: Path, cli
     result = cli("train", "--resume", "run", "--devices", "2")
     assert result.code == 0
     assert "note: 1 trained this run so far, now 2 do" in result.err
+
+
+@pytest.mark.parametrize(("worth", "ranks"), [(1e9, 2), (0.0, 1)])
+def test_a_trial_decides_how_many_train(
+    cli: Cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth: float, ranks: int
+) -> None:
+    monkeypatch.setattr("diffcli.commands.training.LONG", 5)
+    monkeypatch.setattr("diffcli.ranks.count.physical_cores", lambda: 2)
+    monkeypatch.setattr("diffcli.runs.together.busy_cores", lambda: 1.0)
+    monkeypatch.setattr("diffcli.runs.together.WORTH_WHEN_BUSY", worth)
+    result = cli("train", "--recipe", "tiny", "--dataset", pictures, "--steps", "5", "--batch", "8", "--out", "run")
+    assert result.code == 0, result.err
+    assert ("2 processes" in result.err) == (ranks == 2)
+    about = read_checkpoint(checkpoints(tmp_path / "run")[0])[1]
+    assert (about["ranks"], about["step"]) == (ranks, 5)
 
 
 @pytest.mark.parametrize(

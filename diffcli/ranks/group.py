@@ -4,13 +4,16 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from diffcli.errors import EnvironmentProblem
-from diffcli.ranks.launch import FOREVER, Place, Team
+from diffcli.ranks.launch import Place, Team
+
+SILENCE = timedelta(minutes=30)  # that a rank may keep, as rank 0 does while it looks at samples
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def join(here: Place, store: Any, device: torch.device, team: Team | None = None
         team.meet(f"joining {name}")
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     apart = distributed.PrefixStore(name, store)  # type: ignore[attr-defined]
-    distributed.init_process_group(backend, store=apart, rank=here.rank, world_size=here.count, timeout=FOREVER)
+    distributed.init_process_group(backend, store=apart, rank=here.rank, world_size=here.count, timeout=SILENCE)
     return Group(here.rank, here.count, team)
 
 

@@ -95,17 +95,17 @@ class Session:
         self.notes: tuple[str, ...] = self.dataset.notes
 
     def join(self, group: Group) -> None:
-        """Train with other ranks from now on, or alone again; before the first step.
+        """Train with other ranks from now on, or alone again; before the first step. Says nothing to them."""
+        self.group = group
+        self.trainer.join(group)
 
-        Raises EnvironmentProblem where they would compute in other ways.
-        """
+    def check_like(self, group: Group) -> None:
+        """Raise EnvironmentProblem where other ranks compute in other ways. All of them must call this together."""
         words = f"{torch.__version__} {self.precision} {use_bf16('auto', self.device)}".encode()
         if not group.alike([torch.tensor(list(words.ljust(80)[:80]), dtype=torch.uint8)]):
             raise EnvironmentProblem(
                 "the processes differ in torch's version, or not all have bfloat16", "add --set precision=fp32"
             )
-        self.group = group
-        self.trainer.join(group)
 
     @property
     def memory(self) -> str:

@@ -45,6 +45,7 @@ class Following:
         with opened(dataclasses.replace(self.assignment, setting=setting, follows=True)) as session:
             group = join(follower.place, follower.store, device)
             try:
+                session.check_like(group)
                 session.join(group)
                 seconds_per_step = session.probe()
                 if group.told(None):
@@ -95,6 +96,7 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
     group = join(dataclasses.replace(place(), count=team.count), team.store, session.device, team)
     try:
         torch.set_num_threads(threads)
+        session.check_like(group)
         session.join(group)
         together = session.probe()
         seconds_per_step = _chosen(session, together, own) if choose else together
