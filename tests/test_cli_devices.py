@@ -167,6 +167,10 @@ def large(many_run: Path, tmp_path: Path) -> Path:
     [
         ("evaluate", "--count", 70, "--batch", 20, "--steps", 4, "--metrics", "frechet,copies"),
         ("compare", "--count", 70, "--samplers", "ddim,unipc", "--steps", "30,40", "--truth", 0),
+        ("vlb", "--count", 6, "--steps", 30, "--samples", 2, "--batch", 9, "--every", 3, "--best-steps", 4),
+        ("likelihood", "--count", 7, "--batch", 3, "--rtol", 0.05),
+        ("likelihood", "exact:mixture", "--count", 5, "--batch", 2),
+        ("vlb", "exact:mixture", "--count", 8, "--steps", 12, "--batch", 4, "--variance", "small", "--best-steps", 3),
     ],
 )
 def test_what_others_do_is_what_is_done_here(
@@ -185,7 +189,9 @@ def without_times(document: Any) -> Any:
     if isinstance(document, dict):
         changes = ("seconds", "folder", "figures", "metrics", "images_per_second")
         return {name: without_times(value) for name, value in document.items() if name not in changes}
-    return [without_times(value) for value in document] if isinstance(document, list) else document
+    if isinstance(document, list):
+        return [without_times(value) for value in document]
+    return "" if isinstance(document, str) and document.startswith("outputs") else document
 
 
 @pytest.mark.usefixtures("run")

@@ -8,6 +8,7 @@ from diffcli.console import options
 
 
 def likelihood(
+    context: typer.Context,
     target: options.Target = None,
     count: Annotated[
         Optional[int],
@@ -30,22 +31,26 @@ def likelihood(
     conditional: Annotated[bool, typer.Option("--conditional", help="Tell the model the class of each image.")] = False,
     weights: options.Weights = "ema",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: by its recipe.")] = "fp32",
-    batch: Annotated[Optional[int], typer.Option(help="Items at once.  [64 images, 10000 points]", min=1)] = None,
+    batch: Annotated[Optional[int], typer.Option(help="Items at once.  [up to 64 images, 10000 points]", min=1)] = None,
     seed: options.Seed = 0,
     impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
+    devices: options.Devices = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """log p(x) by the probability flow. In nats and in bits per dimension."""
-    from diffcli import plugins
-    from diffcli.console.results import lesson
+    from diffcli.commands.crewing import crew_of
     from diffcli.console.show import Show
-    from diffcli.evaluation import likelihood_study as study
 
     show = Show(as_json=as_json, quiet=quiet)
+    crew = crew_of(context, devices, device, show)  # others start before this imports
+    from diffcli import plugins
+    from diffcli.console.results import lesson
+    from diffcli.evaluation import likelihood_study as study
+
     plugins.load(impl or ())
     wanted = study.LikelihoodOptions(
         count=count, dequantise=dequantise, trace=trace, probes=probes, rtol=rtol, atol=atol, schedule=schedule,
@@ -60,4 +65,4 @@ def likelihood(
         f"dequantisation {flow.dequantisation}"
     )
     with lesson("likelihood", out, show) as made:
-        study.run(prepared, made, show)
+        study.run(prepared, made, show, crew)

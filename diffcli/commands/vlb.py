@@ -8,6 +8,7 @@ from diffcli.console import options
 
 
 def vlb(
+    context: typer.Context,
     target: options.Target = None,
     count: Annotated[
         Optional[int],
@@ -42,17 +43,21 @@ def vlb(
     impl: options.Impl = None,
     data: options.Data = None,
     device: options.Device = "auto",
+    devices: options.Devices = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """The variational bound: what every step costs. In nats and in bits per dimension."""
-    from diffcli import plugins
-    from diffcli.console.results import lesson
+    from diffcli.commands.crewing import crew_of
     from diffcli.console.show import Show
-    from diffcli.evaluation.bound import report, study
 
     show = Show(as_json=as_json, quiet=quiet)
+    crew = crew_of(context, devices, device, show)  # others start before this imports
+    from diffcli import plugins
+    from diffcli.console.results import lesson
+    from diffcli.evaluation.bound import report, study
+
     plugins.load(impl or ())
     wanted = study.BoundOptions(
         count=count, steps=steps, grid="trailing" if grid is None else grid, schedule=schedule, variance=variance,
@@ -68,4 +73,4 @@ def vlb(
     with lesson("vlb", out, show) as made:
         for line in study.estimates(prepared):
             show.note(line)
-        report.fill(made, prepared, study.run(prepared, show))
+        report.fill(made, prepared, study.run(prepared, show, crew))

@@ -2,7 +2,8 @@
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,24 @@ from diffcli.console.show import Show
 from diffcli.core.ode import TooSmallSteps
 from diffcli.errors import DivergedProblem, UsageProblem, one_of
 from diffcli.evaluation import subject as subjects
-from diffcli.evaluation.likelihood import DEQUANTISATIONS, TRACES, FlowLikelihood
+from diffcli.evaluation.likelihood import DEQUANTISATIONS, TRACES, FlowLikelihood, FollowedFlow
 from diffcli.evaluation.subject import Subject
 from diffcli.metrics.statistics import standard_error
 from diffcli.pictures.bound import likelihood_figure
 from diffcli.pictures.figures import write_figure
-from diffcli.sampling.models import load_model
+from diffcli.ranks.launch import Place
+from diffcli.ranks.pieces import Do
+from diffcli.ranks.sharing import Crew, own_device
+from diffcli.sampling.models import Model, load_model
+from diffcli.sampling.sharing import ModelElsewhere, elsewhere
 from diffcli.system import device as devices
 from diffcli.system.text import duration
 
 IMAGES, POINTS = 64, 1000  # evaluated unless told
 LARGEST_EXACT = 16  # numbers of an item up to which the trace is exact unless told
-USUAL = 120  # evaluations that a flow is expected to take
+AT_ONCE = 64  # images
+PARTS, FEWEST = 4, 10  # batches at least, of so many images
+SURE = 0.1  # of a batch, after which the time is told
 
 
 @dataclass(frozen=True)
@@ -50,20 +57,53 @@ class LikelihoodOptions:
 
 @dataclass(frozen=True)
 class LikelihoodStudy:
-    """A flow and the items that follow it, so many at once."""
+    """A flow and the items that follow it, so many at once. wanted: what it was prepared by"""
 
+    wanted: LikelihoodOptions
     subject: Subject
     flow: FlowLikelihood
     batch: int
 
+    @property
+    def batches(self) -> int:
+        """How many."""
+        return math.ceil(len(self.subject.x0) / self.batch)
 
-def prepared(target: str | None, wanted: LikelihoodOptions) -> LikelihoodStudy:
-    """The study that is asked for, everything about it checked."""
+    def follow(self, number: int) -> Iterator[tuple[float, FollowedFlow | None]]:
+        """The flow of one batch by its number: the share of it that is done, and the end.
+
+        Raises TooSmallSteps where it cannot be followed.
+        """
+        first = number * self.batch
+        here = self.subject.x0[first : first + self.batch]
+        told = {name: values[first : first + self.batch] for name, values in self.subject.conditions.items()}
+        for step in self.flow.run(here, first, told):
+            yield step.done, step if step.done == 1 else None
+
+
+@dataclass(frozen=True)
+class SharedFlow:
+    """The flows, as another process is told to follow them."""
+
+    model: ModelElsewhere
+    wanted: LikelihoodOptions
+
+    def begin(self, place: Place) -> Do[FollowedFlow]:
+        wanted = replace(self.wanted, device=own_device(self.wanted.device, place))
+        return prepared(self.model.name, wanted, self.model.loaded(place)).follow
+
+
+def prepared(target: str | None, wanted: LikelihoodOptions, model: Model | None = None) -> LikelihoodStudy:
+    """The study that is asked for, everything about it checked.
+
+    model:  that of the target, where it is loaded already
+    """
     for name, value in (("rtol", wanted.rtol), ("atol", wanted.atol)):
         if value is not None and not 1e-12 <= value <= 0.1:
             raise UsageProblem(f"--{name} must be from 1e-12 to 0.1, not {value:g}")
     where = devices.pick(wanted.device)
-    model = load_model(target, device=where, weights=wanted.weights, schedule=wanted.schedule, data=wanted.data)
+    if model is None:
+        model = load_model(target, device=where, weights=wanted.weights, schedule=wanted.schedule, data=wanted.data)
     points = model.items.kind.dimensions == 1
     count = wanted.count or (POINTS if points else IMAGES)
     subject = subjects.subject(model, count, 1000, conditional=wanted.conditional, seed=wanted.seed, data=wanted.data)
@@ -76,34 +116,42 @@ def prepared(target: str | None, wanted: LikelihoodOptions) -> LikelihoodStudy:
         _trace(wanted.trace, wanted.probes, subject), wanted.probes, wanted.rtol or tolerance, wanted.atol or tolerance,
         wanted.seed, "learned" if subject.learned else "large", "cpu" if model.exact else where,
     )  # fmt: skip
-    return LikelihoodStudy(subject, flow, wanted.batch or (10_000 if points else 64))
+    return LikelihoodStudy(wanted, subject, flow, wanted.batch or usual_batch(count, points, where))
 
 
-def run(study: LikelihoodStudy, made: Lesson, show: Show) -> None:
-    """Follow the flow of every batch, and fill in the results."""
-    subject, flow, batch = study.subject, study.flow, study.batch
-    x0 = subject.x0
-    parts, evaluations, refused = [], [], 0
-    began = time.monotonic()
+def usual_batch(count: int, points: bool, device: torch.device) -> int:
+    """How many items follow their flows together: on cores a few batches at least, which can be shared out."""
+    if points:
+        return 10_000
+    parts = max(math.ceil(count / AT_ONCE), min(PARTS, count // FEWEST) if device.type == "cpu" else 1)
+    return math.ceil(count / parts)
+
+
+def run(study: LikelihoodStudy, made: Lesson, show: Show, crew: Crew | None = None) -> None:
+    """Follow the flow of every batch, and fill in the results. crew: processes that share the work"""
+    found, began, told = dict[int, FollowedFlow](), time.monotonic(), False
     with show.progress("following the flow", 100, "%") as bar:
-        for first in range(0, len(x0), batch):
-            here = x0[first : first + batch]
-            told = {name: values[first : first + batch] for name, values in subject.conditions.items()}
-            try:
-                for number, step in enumerate(flow.run(here, first, told)):
-                    bar.update(int(100 * (first + step.done * len(here)) / len(x0)), f"{step.evaluations} evaluations")
-                    if first == number == 0:
-                        seconds = (time.monotonic() - began) / step.evaluations * USUAL * len(x0) / len(here)
-                        bar.note(f"time: about {duration(seconds)}, if a flow takes {USUAL} evaluations")
-            except TooSmallSteps as error:
-                raise DivergedProblem(str(error), "loosen --rtol and --atol, or use another --schedule") from None
-            parts.append(step.nats)
-            evaluations.append(step.evaluations)
-            refused += step.refused
-    nats = torch.cat(parts)
+        try:
+            for one in (crew or Crew()).shared(
+                lambda: SharedFlow(elsewhere(study.subject.model, study.wanted), study.wanted),
+                study.follow,
+                study.batches,
+            ):
+                if one.found is not None:
+                    found[one.piece] = one.found
+                share = one.done / study.batches
+                bar.update(int(100 * share))
+                if not told and one.done > SURE:
+                    told = True
+                    bar.note(f"time: about {duration((time.monotonic() - began) / share)}")
+        except TooSmallSteps as error:
+            raise DivergedProblem(str(error), "loosen --rtol and --atol, or use another --schedule") from None
+    flows = [found[number] for number in range(study.batches)]
+    nats = torch.cat([flow.nats for flow in flows])
     if not bool(nats.isfinite().all()):
         raise DivergedProblem("the likelihood is not finite: the flow or the model diverged", "use another --schedule")
-    _fill(made, subject, flow, nats, evaluations, refused)
+    refused = sum(flow.refused for flow in flows)
+    _fill(made, study.subject, study.flow, nats, [flow.evaluations for flow in flows], refused)
 
 
 def _fill(

@@ -8,7 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from diffcli.errors import EnvironmentProblem, UsageProblem
 from diffcli.ranks import launch
@@ -130,6 +130,19 @@ class Crew:
             self.tell(f"note: {count} processes share the work")
             self.team = self.held.enter_context(launch.team(count, threads=threads_each(count), early=self.early))
         return self.team
+
+
+class Share(Protocol):
+    """How pieces are done, 0 ... `pieces` - 1: here by `do`, or by others, too."""
+
+    def __call__(self, do: Do[Found], pieces: int) -> Iterator[Shared[Found]]: ...
+
+
+def alone(do: Do[Found], pieces: int) -> Iterator[Shared[Found]]:
+    """All pieces, done here."""
+    for piece in range(pieces):
+        for share, found in do(piece):
+            yield Shared(piece + share, piece if found is not None else -1, found)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -50,7 +50,20 @@ class ModelElsewhere:
         return found
 
 
-def elsewhere(model: Model, wanted: SamplingOptions) -> ModelElsewhere:
+class Loading(Protocol):
+    """How a model was loaded: a part of the options of many commands."""
+
+    @property
+    def weights(self) -> str: ...
+    @property
+    def schedule(self) -> str | None: ...
+    @property
+    def data(self) -> Path | None: ...
+    @property
+    def device(self) -> str: ...
+
+
+def elsewhere(model: Model, wanted: Loading) -> ModelElsewhere:
     """A model that was loaded here by these options, as it is told to others."""
     impl = tuple(plugin.path for plugin in plugins.loaded())
     return ModelElsewhere(model.name, model.digest, wanted.weights, wanted.schedule, wanted.data, wanted.device, impl)

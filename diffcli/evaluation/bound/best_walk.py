@@ -46,8 +46,7 @@ def tables(task: Task, found: Tally, own: ModelErrors, kind: str) -> tuple[list[
     levels = [task.levels[i] for i in places]
     seen = found.seen.sum(0)
     if kind == "learned":
-        assert found.pairs is not None
-        table = found.pairs / seen[places].unsqueeze(1)
+        table = torch.stack([found.pairs[i] for i in places]) / seen[places].unsqueeze(1)
         table = torch.where(torch.ones_like(table).triu(1) > 0, table, math.inf)
     else:
         errors = (found.errors.sum(0) / seen / task.numbers)[places]

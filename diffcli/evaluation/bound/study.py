@@ -1,7 +1,9 @@
 """A study of a model's bound: from what is asked for to the terms, and to the best walks among the levels."""
 
+import functools
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +17,14 @@ from diffcli.evaluation import subject as subjects
 from diffcli.evaluation.bound import best_walk, terms
 from diffcli.evaluation.bound.best_walk import ShortWalk
 from diffcli.evaluation.bound.task import Task
-from diffcli.evaluation.bound.terms import ModelErrors, Parts, Tally
+from diffcli.evaluation.bound.terms import MeasuredLevels, ModelErrors, Parts, Tally, Wanted
 from diffcli.evaluation.subject import Subject
-from diffcli.sampling.models import load_model
+from diffcli.ranks.launch import Place
+from diffcli.ranks.pieces import Do
+from diffcli.ranks.sharing import Crew, own_device
+from diffcli.sampling.models import Model, load_model
 from diffcli.sampling.prepare import walk_times
+from diffcli.sampling.sharing import ModelElsewhere, elsewhere
 from diffcli.system import device as devices
 from diffcli.system.text import duration
 
@@ -62,18 +68,28 @@ class BoundOptions:
 class BoundStudy:
     """A task with all that its report names.
 
+    wanted: what it was prepared by
     times:  of its levels, [T]
     kind:   of the reverse variance that is the result
     """
 
+    wanted: BoundOptions
     subject: Subject
     task: Task
     times: Tensor
     kind: str
-    grid: str
-    best_steps: int | None
 
     @property
+    def grid(self) -> str:
+        """Of the walk, or the name of its file."""
+        return Path(self.wanted.grid).name
+
+    @property
+    def best_steps(self) -> int | None:
+        """Of the best walk, if one is to be found."""
+        return self.wanted.best_steps
+
+    @cached_property
     def known(self) -> Task:
         """The same on items of the training data, at some of the levels each: for the model's own errors."""
         most = MEASURED if self.task.discrete else KNOWN
@@ -98,10 +114,14 @@ class BoundFound(NamedTuple):
     own: ModelErrors
 
 
-def prepared(target: str | None, wanted: BoundOptions) -> BoundStudy:
-    """The study that is asked for, everything about it checked."""
+def prepared(target: str | None, wanted: BoundOptions, model: Model | None = None) -> BoundStudy:
+    """The study that is asked for, everything about it checked.
+
+    model:  that of the target, where it is loaded already
+    """
     where = devices.pick(wanted.device)
-    model = load_model(target, device=where, weights=wanted.weights, schedule=wanted.schedule, data=wanted.data)
+    if model is None:
+        model = load_model(target, device=where, weights=wanted.weights, schedule=wanted.schedule, data=wanted.data)
     times = walk_times(model, wanted.steps, STEPS, wanted.grid)
     _check(times, wanted.best_steps)
     usual = POINTS if model.items.kind.dimensions == 1 else IMAGES
@@ -123,24 +143,66 @@ def prepared(target: str | None, wanted: BoundOptions) -> BoundStudy:
         batched=model.exact is None, samples=wanted.samples, every=wanted.every, seed=wanted.seed,
         device=torch.device("cpu") if model.exact else where, batch=wanted.batch,
     )  # fmt: skip
-    return BoundStudy(subject, task, times, kind, Path(wanted.grid).name, wanted.best_steps)
+    return BoundStudy(wanted, subject, task, times, kind)
 
 
-def run(study: BoundStudy, show: Show) -> BoundFound:
-    """Measure the model's own errors, and evaluate the terms."""
-    task, kind, first = study.task, study.kind, study.known
+def run(study: BoundStudy, show: Show, crew: Crew | None = None) -> BoundFound:
+    """Measure the model's own errors, and evaluate the terms. crew: processes that share the work"""
+    task, kind, first, crew = study.task, study.kind, study.known, crew or Crew()
     stops = best_walk.stops(task, kind) if study.best_steps else []
-    ends = best_walk.ends(task, stops)
+    ends = tuple(best_walk.ends(task, stops))
+    decoded = ends if kind == "optimal" else ()
+    measuring = partial(crew.shared, lambda: SharedMeasuring(_elsewhere(study), study.wanted, decoded))
     with show.progress("the model's own error", first.total, "evaluations") as bar:
-        own = terms.measured(first, bar.update, ends if kind == "optimal" else [])
-    pairs = stops if kind == "learned" else []
+        for done, found in terms.measured(first, decoded, measuring):
+            bar.update(done)
+            own = found
+    assert own is not None
+    errors, wanted = own, Wanted(ends, kind, tuple(stops) if kind == "learned" else ())
+    tallying = partial(crew.shared, lambda: SharedTallying(_elsewhere(study), study.wanted, errors, wanted))
     with show.progress("the bound", task.total, "evaluations") as bar:
-        for done, so_far in terms.evaluate(task, own, decoded=ends, kind=kind, stops=pairs):
+        for done, so_far in terms.evaluate(task, own, wanted, tallying):
             bar.update(done)
             tally = so_far
     parts = {k: terms.parts(task, tally, k, own) for k in task.kinds}
     walks = best_walk.walks(task, tally, own, kind, study.best_steps) if study.best_steps else {}
     return BoundFound(parts, tally, walks, own)
+
+
+def _elsewhere(study: BoundStudy) -> ModelElsewhere:
+    return elsewhere(study.subject.model, study.wanted)
+
+
+@dataclass(frozen=True)
+class SharedMeasuring:
+    """The model's own errors, as another process is told to measure them."""
+
+    model: ModelElsewhere
+    wanted: BoundOptions
+    decoded: tuple[int, ...]
+
+    def begin(self, place: Place) -> Do[MeasuredLevels]:
+        return terms.measured_levels(_there(self.model, self.wanted, place).known, self.decoded)
+
+
+@dataclass(frozen=True)
+class SharedTallying:
+    """The terms, as another process is told to evaluate them."""
+
+    model: ModelElsewhere
+    wanted: BoundOptions
+    own: ModelErrors
+    terms: Wanted
+
+    def begin(self, place: Place) -> Do[Tally]:
+        return terms.tallied_levels(_there(self.model, self.wanted, place).task, self.own, self.terms)
+
+
+@functools.lru_cache(maxsize=1)
+def _there(model: ModelElsewhere, wanted: BoundOptions, place: Place) -> BoundStudy:
+    """The study in the process at this place."""
+    wanted = replace(wanted, device=own_device(wanted.device, place))
+    return prepared(model.name, wanted, model.loaded(place))
 
 
 def estimates(study: BoundStudy) -> list[str]:

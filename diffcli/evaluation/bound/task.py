@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from diffcli.core.levels import CLEAN, Level
 from diffcli.core.randomness import image_noise
 
 FIXED = ("small", "large", "optimal")
+MOST_PIECES, BATCHES = 128, 4  # in which a task is shared out, and batches in a piece at least
 
 
 class Row(NamedTuple):
@@ -85,30 +87,42 @@ class Task:
         rows, inner = len(self.x0) * self.samples, len(self.levels) - 1
         return rows + sum(len(range(-level % self.every, rows, self.every)) for level in range(inner))
 
+    @property
+    def pieces(self) -> list[range]:
+        """The levels in parts of a few batches each, which may be evaluated anywhere and in any order."""
+        levels = len(self.levels)
+        count = max(1, min(MOST_PIECES, levels, self.total // (BATCHES * self.batch)))
+        return [range(levels * part // count, levels * (part + 1) // count) for part in range(count)]
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """Of every sample of every item, [samples * N, ...]."""
+        items, shape = range(len(self.x0)), self.x0.shape[1:]
+        return torch.cat([image_noise(self.seed, self.stream, items, shape, k) for k in range(self.samples)])
+
     @torch.inference_mode()
-    def rows(self) -> Iterator[Row]:
-        """All evaluations, level by level; a batch keeps to one level unless the model is batched."""
-        count, shape = len(self.x0), self.x0.shape[1:]
-        noise = torch.cat([image_noise(self.seed, self.stream, range(count), shape, k) for k in range(self.samples)])
+    def rows(self, places: range | None = None) -> Iterator[Row]:
+        """The evaluations at these levels, or all; a batch keeps to one level unless the model is batched."""
+        count = len(self.x0)
         walk = bound.stacked([*self.levels, CLEAN])
-        column = (-1, *[1] * len(shape))
-        for place, number in self._chosen():
+        column = (-1, *[1] * (self.x0.dim() - 1))
+        for place, number in self._chosen(range(len(self.levels)) if places is None else places):
             item = number % count
             here, after = (
                 Level(*(part[i].reshape(column).to(self.device) for part in walk)) for i in (place, place + 1)
             )
             x0 = self.x0[item].to(self.device)
-            noised = here.noised(x0.double(), noise[number].to(self.device).double()).to(x0.dtype)
+            noised = here.noised(x0.double(), self.noise[number].to(self.device).double()).to(x0.dtype)
             level = Level(*(part.to(x0.dtype) for part in here)) if self.batched else self.levels[int(place[0])]
             told = {name: values[item].to(self.device) for name, values in self.conditions.items()}
             yield Row(item, place, x0, noised, here, after, self.denoise(noised, level, **told))
 
-    def _chosen(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _chosen(self, places: range) -> Iterator[tuple[Tensor, Tensor]]:
         """Places of levels and numbers of (sample, item) pairs, a batch at a time."""
         pairs, last = len(self.x0) * self.samples, len(self.levels) - 1
         waiting: list[Tensor] = []
         size = 0
-        for place in range(last + 1):
+        for place in places:
             step = self.every if place < last else 1
             numbers = torch.arange(pairs)[-place % step :: step]
             for part in numbers.split(self.batch):
@@ -117,3 +131,5 @@ class Task:
                 if size >= self.batch or not self.batched or place == last:
                     yield tuple(torch.cat(waiting, 1))
                     waiting, size = [], 0
+        if waiting:
+            yield tuple(torch.cat(waiting, 1))

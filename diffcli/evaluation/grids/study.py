@@ -164,7 +164,7 @@ def _by_bound(target: str | None, wanted: GridOptions) -> GridStudy:
         count=count, steps=wanted.teacher, schedule=wanted.schedule, every=min(EVERY, count),
         best_steps=max(wanted.steps), conditional=bool(model.items.classes), weights=wanted.weights, seed=wanted.seed,
         data=wanted.data, device=wanted.device,
-    ))  # fmt: skip
+    ), model)  # fmt: skip
     task = study.task
     places = best_walk.stops(task, study.kind)
     _check_fewer(wanted.steps, len(places))
