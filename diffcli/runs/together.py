@@ -13,12 +13,12 @@ from diffcli import plugins
 from diffcli.errors import UsageProblem
 from diffcli.ranks.count import threads_each
 from diffcli.ranks.group import ALONE, join, leave
-from diffcli.ranks.launch import Follower, Place, Team, place
+from diffcli.ranks.launch import Follower, Team, place
 from diffcli.runs.assignment import Assignment, opened
 from diffcli.runs.listing import checkpoints
 from diffcli.runs.session import Session
 from diffcli.system.cores import busy_cores
-from diffcli.system.device import out_of_memory
+from diffcli.system.device import out_of_memory, own_device
 from diffcli.training.fit import BY_STEP
 
 BUSY = 0.25  # of a core: then threads that wait for each other lose more than a probe of seconds shows
@@ -40,7 +40,7 @@ class Following:
     def __call__(self, follower: Follower) -> None:
         plugins.load(self.impl)
         torch.set_num_threads(self.threads)
-        device = own_device(self.assignment.setting.device, follower.place)
+        device = own_device(self.assignment.setting.device, follower.place.local)
         setting = dataclasses.replace(self.assignment.setting, device=device)
         with opened(dataclasses.replace(self.assignment, setting=setting, follows=True)) as session:
             group = join(follower.place, follower.store, device)
@@ -64,11 +64,6 @@ def begun_before(team: Team | None) -> str | None:
         return found
     shutil.rmtree(found, ignore_errors=True)  # it had not come as far as a checkpoint
     return None
-
-
-def own_device(device: torch.device, here: Place) -> torch.device:
-    """The device of a process: the processor is everybody's, of GPUs each has the one with its number."""
-    return torch.device(device.type, here.local) if device.type == "cuda" else device
 
 
 @contextlib.contextmanager
