@@ -108,6 +108,17 @@ def test_threads_are_given_back(two: tuple[Crew, list[str]], monkeypatch: pytest
     assert (seen, torch.get_num_threads()) == ({1}, 2)
 
 
+@pytest.mark.parametrize(("busy", "threads"), [(None, 4), (0.2, 4), (0.9, 3), (1.5, 2), (7.0, 1)])
+def test_cores_that_others_keep_busy_get_no_thread(busy: float | None, threads: int) -> None:
+    torch.set_num_threads(4)
+    for more, seen in ((True, threads), (False, 4)):
+        found = Crew(more=more, busy=lambda: busy)
+        with found.held:
+            assert {torch.get_num_threads() for _ in found.shared(lambda: Sums(), Sums().here, 2)} == {seen}
+            assert torch.get_num_threads() == seen  # until the command ends
+    assert torch.get_num_threads() == 4
+
+
 def test_a_killed_process_loses_nothing() -> None:
     notes: list[str] = []
     with crew("3", "cpu", notes.append) as found:

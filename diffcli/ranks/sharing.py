@@ -5,6 +5,7 @@ core takes fewer, and who dies costs nothing but time: rank 0 does its pieces. I
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from diffcli.ranks import launch
 from diffcli.ranks.count import processes, threads_each
 from diffcli.ranks.launch import Place, Team
 from diffcli.ranks.pieces import LOOK, Books, Do, Pieces, Shareable
-from diffcli.system.cores import physical_cores
+from diffcli.system.cores import physical_cores, watch
 
 WORTH = 15.0  # seconds of work left from which on other processes are started: that takes them five
+BUSY = 0.25  # of a core: threads wait for each other, and all of them for the one whose core is not free
 SURE = 1.0  # seconds after which the pace is known
 MOST_STARTED = 16  # by itself: each takes half a gigabyte of memory
 
@@ -40,6 +42,9 @@ class Crew:
     more:    whether others may be started when there is enough to do
     tell:    where a sentence for the user goes
     early:   module that others import while they wait
+    busy:    how many cores something else has kept busy so far, if that is known
+    most:    processes that there is a core or GPU for; 0 where nobody has asked yet
+    calm:    threads to compute with from the first work on, to the end of the command, so that each has a core
     lost:    ranks that have ended
     """
 
@@ -47,6 +52,9 @@ class Crew:
     more: bool = False
     tell: Callable[[str], None] = lambda _: None
     early: str = "torch"
+    busy: Callable[[], float | None] = lambda: None
+    most: int = 0
+    calm: int | None = None
     team: Team | None = None
     lost: set[int] = field(default_factory=set)
     held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -60,9 +68,13 @@ class Crew:
         work:  makes what is told to others, if there are any
         """
         books: Books[Found] = Books(pieces)
+        if self.more and not self.most:
+            self.most = useful(self.device)
         with contextlib.ExitStack() as closing:
             if self.team and pieces > 1:
                 self._open(self.team, books, work, closing)
+            elif self.more and self.calm is None:
+                self.calm = self.held.enter_context(_threads(fewer=math.ceil((self.busy() or 0.0) - BUSY)))
             while len(books.found) < pieces:
                 piece = books.take()
                 if piece is None:
@@ -91,7 +103,7 @@ class Crew:
         closing.callback(books.close)
         self.held.callback(books.close)  # an interrupt may come while nobody asks for more
         if team.children:  # who was started by somebody else has the threads that were given to it
-            closing.enter_context(_threads(threads_each(team.count)))
+            closing.enter_context(_threads(most=threads_each(team.count)))
 
     def _others(self, books: Books[Found]) -> Iterator[Shared[Found]]:
         """What others have done since the last look, and how far all is."""
@@ -123,9 +135,9 @@ class Crew:
         return seconds * (books.pieces / books.done - 1) > WORTH
 
     def _started(self, books: Books[Found]) -> Team | None:
-        """Others, started now: one for each core or GPU that there is something to do for."""
+        """Others, started now, with a piece for each."""
         self.more = False
-        count = min(useful(self.device), books.pieces - books.taken + 1, MOST_STARTED)
+        count = min(self.most, books.pieces - books.taken + 1, MOST_STARTED)
         if count > 1:
             self.tell(f"note: {count} processes share the work")
             self.team = self.held.enter_context(launch.team(count, threads=threads_each(count), early=self.early))
@@ -157,7 +169,7 @@ def crew(devices: str, device: str, tell: Callable[[str], None], early: str = "t
     """
     count, _ = processes(devices, device, worth=False)
     with contextlib.ExitStack() as held:
-        found = Crew(device, devices == "auto" and count == 1, tell, early, held=held)
+        found = Crew(device, devices == "auto" and count == 1, tell, early, watch(), held=held)
         if count > 1:
             found.team = held.enter_context(launch.team(count, threads=threads_each(count), early=early))
             check_devices(device, count)
@@ -200,13 +212,13 @@ def own_device(device: str, here: Place) -> str:
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with so many threads inside: the other cores have processes of their own."""
+def _threads(most: int = 1024, fewer: int = 0) -> Iterator[int]:
+    """Compute with fewer threads inside, because the other cores are busy; how many are left."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(min(count, before))
+    torch.set_num_threads(max(1, min(most, before - max(0, fewer))))
     try:
-        yield
+        yield torch.get_num_threads()
     finally:
         torch.set_num_threads(before)

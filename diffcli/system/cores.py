@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from diffcli.system.limits import ROOT, processor_quota
@@ -22,16 +22,23 @@ def physical_cores(root: Path = ROOT) -> int:
 
 def busy_cores(root: Path = ROOT, interval: float = INTERVAL) -> float | None:
     """How many of the allowed processors others have kept busy during an interval; None where nothing tells."""
-    before = _times(root, _allowed())
-    own = time.process_time()
-    began = time.monotonic()
+    tell = watch(root)
     time.sleep(interval)
-    after = _times(root, _allowed())
-    own, spent = time.process_time() - own, time.monotonic() - began
-    if before is None or after is None or after[1] <= before[1]:
-        return None
-    used = (after[0] - before[0]) / (after[1] - before[1]) * len(_allowed())
-    return max(0.0, used - own / spent)
+    return tell()
+
+
+def watch(root: Path = ROOT) -> Callable[[], float | None]:
+    """Begin to watch the processors: what is returned tells how many of them others have kept busy since."""
+    before, own, began = _times(root, _allowed()), time.process_time(), time.monotonic()
+
+    def tell() -> float | None:
+        after, spent = _times(root, _allowed()), time.monotonic() - began
+        if before is None or after is None or after[1] <= before[1]:
+            return None
+        used = (after[0] - before[0]) / (after[1] - before[1]) * len(_allowed())
+        return max(0.0, used - (time.process_time() - own) / spent)
+
+    return tell
 
 
 def _allowed() -> list[int]:

@@ -16,7 +16,7 @@ from diffcli.core.randomness import image_noise, walk_noise
 
 POINT = 16  # numbers; items of no more are drawn by the thousand
 ACCELERATED = 1 << 20  # numbers that an accelerator computes at once
-LONG = 2048  # steps of single items, from which on a job is cut into at least PARTS of FEWEST items, as far as it goes
+LONG = 1000  # steps of single items, from which on a job is cut into at least PARTS of FEWEST items, as far as it goes
 PARTS, FEWEST = 4, 10
 
 
