@@ -30,6 +30,7 @@ from diffcli.system.text import duration
 
 IMAGES, POINTS = 64, 1000  # evaluated unless told
 LARGEST_EXACT = 16  # numbers of an item up to which the trace is exact unless told
+USUAL = 120  # evaluations that a flow is expected to take
 AT_ONCE = 64  # images
 PARTS, FEWEST = 4, 10  # batches at least, of so many images
 SURE = 0.1  # of a batch, after which the time is told
@@ -78,7 +79,8 @@ class LikelihoodStudy:
         here = self.subject.x0[first : first + self.batch]
         told = {name: values[first : first + self.batch] for name, values in self.subject.conditions.items()}
         for step in self.flow.run(here, first, told):
-            yield step.done, step if step.done == 1 else None
+            share = max(step.done, min(step.evaluations / USUAL, 0.95))  # the first tenth takes a third of them
+            yield share, step if step.done == 1 else None
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def run(study: LikelihoodStudy, made: Lesson, show: Show, crew: Crew | None = No
                 bar.update(int(100 * share))
                 if not told and one.done > SURE:
                     told = True
-                    bar.note(f"time: about {duration((time.monotonic() - began) / share)}")
+                    seconds = (time.monotonic() - began) / share
+                    bar.note(f"time: about {duration(seconds)}, if a flow takes {USUAL} evaluations")
         except TooSmallSteps as error:
             raise DivergedProblem(str(error), "loosen --rtol and --atol, or use another --schedule") from None
     flows = [found[number] for number in range(study.batches)]
