@@ -26,7 +26,7 @@ from diffcli.runs import checkpoint, session
 from diffcli.runs import folder as runs
 from diffcli.runs.loading import load_trained
 from diffcli.training import recipes
-from diffcli.training.fit import Progress
+from diffcli.training.progress import Progress
 from diffcli.training.recipes.diffusion import Recipe
 
 KEYS = {

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from diffcli.core.diffusion import bound, grids
 from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.core.diffusion.times import LossHistory
+from diffcli.core.diffusion.times import LossHistory, stratified
 from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
+from diffcli.core.draws import BatchDraws, drawn_normal, drawn_places
 from diffcli.core.randomness import keyed
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.runs import checkpoint
@@ -45,7 +46,12 @@ class Guess(nn.Module):
 def losses(recipe: Recipe, denoiser: Denoiser, count: int = 4000) -> Tensor:
     """Of many draws on one image."""
     x0 = torch.linspace(-1, 1, 4).reshape(1, 1, 2, 2).expand(count, 1, 2, 2)
-    return objective(recipe, ITEMS).loss(denoiser, x0, {}, keyed(0, "test"))
+    return objective(recipe, ITEMS).loss(denoiser, x0, {}, draws(count)).each
+
+
+def draws(count: int, step: int = 0, first: int = 0, whole: int = 0) -> BatchDraws:
+    """The random numbers of a step, or of a part of its batch."""
+    return BatchDraws(0, step, first, count, whole or count)
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -55,8 +61,7 @@ def recipe(**changes: Any) -> Recipe:
 def test_the_plain_objective_is_the_loss_of_what_is_predicted() -> None:
     x0 = torch.linspace(-1, 1, 4).reshape(1, 1, 2, 2).expand(8, 1, 2, 2)
     denoiser, law = Denoiser(Guess(0.3), "v"), schedule("cosine")
-    generator = keyed(0, "test")
-    level, eps = law.draw(x0, generator), torch.randn(x0.shape, generator=generator)
+    level, eps = law.training_level(stratified(8, draws(8)), x0), drawn_normal(draws(8), "noise", x0.shape)
     assert torch.equal(losses(recipe(), denoiser, 8), denoiser.loss(x0, level, eps))
 
 
@@ -65,8 +70,7 @@ def test_a_weighting_multiplies_the_loss_of_each_level(name: str) -> None:
     law = schedule("vp")
     pair = (recipe(schedule="vp", predict="v", weighting=weighting) for weighting in ("target", name))
     a, b = (losses(chosen, Denoiser(Guess(0.3), "v"), 8) for chosen in pair)
-    shift = torch.rand((), generator=keyed(0, "test"), dtype=torch.float64)
-    t = 1 - (shift + torch.arange(8, dtype=torch.float64) / 8) % 1
+    t = 1 - drawn_places(draws(8), 8)
     log_snr = law(t).log_snr
     wanted = WEIGHTINGS[name](log_snr, rate(law, t)) / target_weight("v", log_snr)
     torch.testing.assert_close((b / a).double(), wanted, rtol=1e-3, atol=0)
@@ -90,7 +94,7 @@ def test_the_objective_vlb_is_the_bound_on_average(variance: str) -> None:
             total += bound.decoder(x0, estimate, cost, discrete=True).sum().item()
         else:
             total += bound.transition(x0, estimate, t, s, cost).sum().item()
-    got = objective(chosen, ITEMS).loss(denoiser, x0.expand(chain, 1, 2, 2), {}, keyed(0, "test"))
+    got = objective(chosen, ITEMS).loss(denoiser, x0.expand(chain, 1, 2, 2), {}, draws(chain)).each
     assert got.mean().item() == pytest.approx(total / 4 / math.log(2), rel=1e-4)
 
 
@@ -113,22 +117,48 @@ def test_importance_draws_keep_the_mean_and_lower_the_spread() -> None:
     denoiser = Denoiser(Guess(0.0), "x0")
     x0 = (torch.randint(0, 256, (20_000, 1, 2, 2), generator=keyed(0, "x")) / 127.5 - 1).float()
     for step in range(3):
-        uneven.loss(denoiser, x0, {}, keyed(0, "warm", step))
-    a, b = (one.loss(denoiser.eval(), x0, {}, keyed(0, "test")) for one in (uneven, even))
+        seen = uneven.loss(denoiser, x0, {}, draws(len(x0), step)).seen
+        assert seen is not None
+        uneven.remember(seen)
+    a, b = (one.loss(denoiser, x0, {}, draws(len(x0), 3)).each for one in (uneven, even))
     assert a.mean().item() == pytest.approx(b.mean().item(), rel=0.1)
     assert a.std() < 0.5 * b.std()
 
 
-def test_what_the_loss_remembers_is_its_own_and_a_look_does_not_change_it() -> None:
+def test_what_is_remembered_is_no_part_of_the_model_and_asking_for_a_loss_changes_nothing() -> None:
     chosen = objective(recipe(draws="importance"), ITEMS)
     assert isinstance(chosen.state, LossHistory)
     assert objective(recipe(), ITEMS).state is None
     denoiser, x0 = Denoiser(Guess(0.1), "v"), torch.zeros(50, 1, 2, 2)
-    chosen.loss(denoiser.eval(), x0, {}, keyed(0, "look"))
+    first, again = (chosen.loss(denoiser, x0, {}, draws(50)) for _ in range(2))
+    assert torch.equal(first.each, again.each)
     assert chosen.state.seen.sum() == 0
-    chosen.loss(denoiser.train(), x0, {}, keyed(0, "step"))
+    assert first.seen is not None
+    chosen.remember(first.seen)
     assert chosen.state.seen.sum() == 50
     assert list(denoiser.state_dict()) == ["network.values"]
+
+
+@pytest.mark.parametrize("parts", [(5, 45), (25, 25), (1, 2, 47)])
+@pytest.mark.parametrize(
+    "changes", [{}, {"draws": "importance"}, LIKELIHOOD | {"schedule": "log-snr", "prior": "none"}]
+)
+def test_a_batch_in_parts_has_the_losses_of_the_whole(parts: tuple[int, ...], changes: dict[str, Any]) -> None:
+    learned = changes.get("variance") == "learned"
+    chosen = objective(recipe(**changes), Items(IMAGES, (1, 2, 2), ("a", "b")))
+    denoiser = Denoiser(Guess(*[0.1, 0.4][: 1 + learned]), "eps" if learned else "v", learned=learned)
+    x0 = torch.linspace(-1, 1, 200).reshape(50, 1, 2, 2)
+    told = {"label": torch.arange(50) % 2}
+    whole, each, seen, first = chosen.loss(denoiser, x0, told, draws(50, 3)), [], [], 0
+    for count in parts:
+        here = slice(first, first + count)
+        found = chosen.loss(denoiser, x0[here], {"label": told["label"][here]}, draws(count, 3, first, 50))
+        each.append(found.each)
+        seen += [] if found.seen is None else [found.seen]
+        first += count
+    torch.testing.assert_close(torch.cat(each), whole.each, rtol=1e-6, atol=0)
+    if whole.seen is not None:
+        torch.testing.assert_close(torch.cat(seen), whole.seen, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def test_steps_lost_in_a_crash_are_taken_again_alike(tmp_path: Path, tiny: Tiny)
     with fresh(recipe, folder) as session:
         session.begin()
         session.prepare(0.01)
-        for progress, _, _ in session.run():
-            if progress.step == 20:
+        for event in session.run():
+            if event.progress.step == 20:
                 break
     assert [p.name for p in checkpoints(folder)] == ["step-000000016.safetensors", "step-000000008.safetensors"]
     with resumed(folder) as again:

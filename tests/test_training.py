@@ -1,7 +1,7 @@
 """Training: the optimisers, the average, the plan, and what happens to nan."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from diffcli.core.diffusion.denoiser import Denoiser
 from diffcli.core.diffusion.exact import Gaussian, covariance_spectrum
 from diffcli.core.diffusion.schedules import SCHEDULES
-from diffcli.core.randomness import image_noise
+from diffcli.core.randomness import image_noise, keyed
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.training.clock import Clock, looks
-from diffcli.training.fit import Diverged, Objective, Plan, Trainer, Validation, average, fit
+from diffcli.training.fit import Objective, Plan, Trainer, Validation, average, fit
 from diffcli.training.objectives import objective
-from diffcli.training.optimizers import Optimizer
+from diffcli.training.optimizers import Muon, Optimizer
+from diffcli.training.progress import Diverged, Progress, check, read
 from diffcli.training.recipes.diffusion import Recipe, SimpleKeys
+from diffcli.training.refusal import RefusableAdamW, clear
 
 FIT: dict[str, Any] = {"seed": 0, "batch": 8, "warmup": 2, "clip": 1.0, "ema": 0.9}
 
@@ -162,6 +164,62 @@ def test_nan_changes_no_weight_and_three_in_a_row_stop(name: str) -> None:
             before = after
     assert run.step == 10
     assert all(p.isfinite().all() for p in (*run.model.parameters(), *run.ema.parameters()))
+
+
+def test_what_a_step_measured_is_read_once_and_many_at_once() -> None:
+    steps = [Progress(n + 1, 1.0, False, torch.tensor([n + 0.5, 2.0 * n, float(n > 1)])) for n in range(4)]
+    assert not any(step.known for step in steps)
+    read(steps[1:])
+    assert [step.known for step in steps] == [False, True, True, True]
+    assert [step.loss for step in steps] == [0.5, 1.5, 2.5, 3.5]
+    assert [step.gradient_norm for step in steps] == [0.0, 2.0, 4.0, 6.0]
+    assert [step.refused for step in steps] == [False, False, True, True]
+
+
+def test_three_refusals_in_a_row_are_found_among_steps_that_are_read_late() -> None:
+    def steps(*refused: int) -> list[Progress]:
+        return [Progress(n, 1.0, False, torch.tensor([math.nan, 1.0, float(row)])) for n, row in enumerate(refused)]
+
+    check(steps(0, 1, 2, 0, 1, 2))
+    with pytest.raises(Diverged, match="three times in a row"):
+        check(steps(0, 1, 2, 3, 0, 0))
+
+
+def moved(kind: Any, steps: int, refused: Collection[int] = (), **options: Any) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights and optimiser state after steps with the same gradients; refused ones have gradients of nan."""
+    generator = keyed(0, "moved")
+    weights = [nn.Parameter(torch.randn(*size, generator=generator)) for size in ((5, 3), (4, 2))]
+    optimizer = kind(weights, **options)
+    for step in range(steps):
+        for weight in weights:
+            wrong = torch.full_like(weight, math.nan)
+            weight.grad = wrong if step in refused else torch.randn(weight.shape, generator=generator)
+        if kind is not torch.optim.AdamW:
+            optimizer.refuse = torch.tensor(step in refused)
+            clear([weight.grad for weight in weights], optimizer.refuse)
+        optimizer.step()
+    return [weight.detach() for weight in weights], [v for weight in weights for v in optimizer.state[weight].values()]
+
+
+ADAMW: dict[str, Any] = {"lr": 0.05, "betas": (0.9, 0.99), "weight_decay": 0.1}
+
+
+def test_adamw_that_may_refuse_is_torchs_own_to_rounding() -> None:
+    for a, b in zip(moved(RefusableAdamW, 20, **ADAMW), moved(torch.optim.AdamW, 20, **ADAMW), strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [(RefusableAdamW, ADAMW), (Muon, {"lr": 0.1, "weight_decay": 0.1})], ids=["adamw", "muon"]
+)
+@pytest.mark.parametrize("refused", [(0,), (0, 1), (2, 5), (7,)])
+def test_a_refused_step_leaves_weights_and_state_as_they_are(
+    kind: Any, options: dict[str, Any], refused: tuple[int, ...]
+) -> None:
+    found = moved(kind, 8, refused, **options)
+    wanted = moved(kind, 8 - len(refused), **options)
+    for a, b in zip(found, wanted, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def test_muon_steps_along_an_orthogonal_matrix_and_adamw_takes_the_rest() -> None:

@@ -79,7 +79,7 @@ def test_a_linear_autoencoder_learns_the_components_of_its_data() -> None:
     for step in range(600):
         optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 600)
         optimizer.zero_grad()
-        loss(model, x, {}, generator).mean().backward()
+        loss(model, x, {}, generator).each.mean().backward()
         optimizer.step()
     flat = x.flatten(1).double()
     centred = flat - flat.mean(0)

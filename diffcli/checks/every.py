@@ -15,7 +15,7 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.diffusion import on_gaussians, algorithms, orders, finite, editing, jobs, gaussian_flow  # noqa: F401, I001
     from diffcli.checks.diffusion import multistep, flows  # noqa: F401, I001
     from diffcli.checks.processes import kernels, gaussians, line, toys, drawing, steps  # noqa: F401, I001
-    from diffcli.checks.processes import chains, autoregressions  # noqa: F401, I001
+    from diffcli.checks.processes import randomness, chains, autoregressions  # noqa: F401, I001
     from diffcli.checks.processes import langevin, annealing, problems, variational, pixels  # noqa: F401, I001
     from diffcli.checks.evaluation import vae_bounds  # noqa: F401, I001
     from diffcli.checks.processes import corruption  # noqa: F401, I001

@@ -49,7 +49,7 @@ def image_noise(
     Their law is that of 2^32 equally likely numbers between -6.34 and 6.34. Raises ValueError for a number of an image
     or step that is out of range: steps go from 0 to 2^32 - 1.
     """
-    return _drawn(_normal, seed, stream, images, shape, step, torch.device(device))
+    return _drawn(normal_of, seed, stream, images, shape, step, torch.device(device))
 
 
 def uniform(
@@ -64,13 +64,13 @@ def uniform(
 
     They are the odd multiples of 2^-24, so that their mean is 1/2.
     """
-    return _drawn(_uniform, seed, stream, items, shape, step, torch.device(device))
+    return _drawn(uniform_of, seed, stream, items, shape, step, torch.device(device))
 
 
 def walk_noise(seed: int, images: Items, like: Tensor) -> Callable[[int], Tensor]:
     """The fresh noise of a stochastic sampler: step -> noise like x [B, ...], keyed by image and step."""
     numbers = _numbers(images, like.device)
-    return lambda step: _drawn(_normal, seed, "walk", numbers, like.shape[1:], step, like.device).to(like.dtype)
+    return lambda step: _drawn(normal_of, seed, "walk", numbers, like.shape[1:], step, like.device).to(like.dtype)
 
 
 def philox(counter: Sequence[Tensor | int], key: tuple[int, int]) -> list[Tensor]:
@@ -107,8 +107,10 @@ def _drawn(
     rows = max(1, AT_ONCE.get(device.type, AT_ONCE_ELSEWHERE) // max(1, size))
     for first in range(0, len(numbers), rows):
         some = numbers[first : first + rows].unsqueeze(1)
-        words = torch.stack(philox((blocks, step, some & WORD, some >> 32), key), 1).flatten(1)[:, :size]
-        found[first : first + rows] = law(words.to(torch.int32))
+        words = torch.empty(len(some), 4, len(blocks), dtype=torch.int32, device=device)
+        for place, word in enumerate(philox((blocks, step, some & WORD, some >> 32), key)):
+            words[:, place] = word
+        found[first : first + rows] = law(words.flatten(1)[:, :size])
     return found.reshape(-1, *shape)
 
 
@@ -117,7 +119,8 @@ def _numbers(items: Items, device: torch.device) -> Tensor:
     if isinstance(items, Tensor) and items.device.type != "cpu":
         return items
     if isinstance(items, range):
-        least, numbers = min(items, default=0), torch.arange(items.start, items.stop, items.step, device=device)
+        least = min(items[0], items[-1]) if items else 0
+        numbers = torch.arange(items.start, items.stop, items.step, device=device)
     else:
         numbers = torch.as_tensor(items, dtype=torch.int64)
         least, numbers = int(numbers.min()) if len(numbers) else 0, numbers.to(device, non_blocking=True)
@@ -126,21 +129,24 @@ def _numbers(items: Items, device: torch.device) -> Tensor:
     return numbers
 
 
-def _uniform(words: Tensor) -> Tensor:
+def uniform_of(words: Tensor) -> Tensor:
+    """Words, int32 with any bits -> numbers in (0, 1), from the upper 23 bits."""
     return (((words >> 8) & 0xFFFFFF) | 1).to(torch.float32).mul_(2.0**-24)
 
 
-def _normal(words: Tensor) -> Tensor:
-    """The size from the upper 31 bits, by the inverse of the upper tail's share; the sign is the last bit."""
+def normal_of(words: Tensor) -> Tensor:
+    """Words, int32 with any bits -> standard normal numbers: the size from the upper 31 bits m, the last is the sign.
+
+    The size is where the upper tail has the share (m + 1/2) / 2^32, to 1.5e-7 of it or, below 1, of 1.
+    """
     place = ((words >> 1) & 0x7FFFFFFF).to(torch.float32).add_(0.5)  # of 2^32, and at most a half of them
     bits = place.view(torch.int32)
     piece = (bits >> (23 - PIECE_BITS)) - (126 << PIECE_BITS)  # 126 is the exponent of 1/2
     within = (bits & ((1 << (23 - PIECE_BITS)) - 1)).to(torch.float32)
-    constant, *others = cubics(words.device)
-    size = torch.zeros_like(within)
-    for coefficients in reversed(others):  # multiplied and added one after the other: fused they round otherwise
-        size = size.add_(coefficients.index_select(0, piece.flatten()).view_as(size)).mul_(within)
-    size = size.add_(constant.index_select(0, piece.flatten()).view_as(size))
+    last, *others = (cubic.index_select(0, piece.flatten()).view_as(within) for cubic in reversed(cubics(words.device)))
+    size = last
+    for coefficient in others:  # multiplied and added one after the other: fused they round otherwise
+        size = size.mul_(within).add_(coefficient)
     return (size.view(torch.int32) ^ (words << 31)).view(torch.float32)
 
 
@@ -149,8 +155,8 @@ def cubics(device: torch.device) -> Tensor:
     """The upper quantile of the normal law at p = x / 2^32, in pieces: coefficients [4, pieces], the constant first.
 
     A piece is a sixteenth of a power of two of x, and its variable the remaining 19 bits of the mantissa, as a whole
-    number. Within it a cubic goes through four Chebyshev points, which errs by less than 6e-8. Only the quantile is
-    not exact to the bit; what is made of it is added up number by number.
+    number. Its cubic goes through four Chebyshev points, and errs by less than float32 rounds. They are made on the
+    CPU, number by number in one order, as a library's solver does not round alike on every processor.
     """
     piece = torch.arange(OCTAVES << PIECE_BITS)
     octave = torch.ldexp(torch.ones(len(piece), dtype=torch.float64), (piece >> PIECE_BITS) - 1)

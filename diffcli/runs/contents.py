@@ -6,7 +6,7 @@ import torch
 
 from diffcli import plugins
 from diffcli.training.families.base import Look
-from diffcli.training.fit import Progress
+from diffcli.training.progress import Progress
 from diffcli.training.recipes import to_dict
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints, family_name
 from diffcli.system.files import is_dir, is_file
 from diffcli.training.families import FAMILIES
-from diffcli.training.fit import BY_STEP, Plan, Trainer
+from diffcli.training.fit import BY_ITEM, BY_STEP, Plan, Trainer
 from diffcli.training.recipes import from_dict
 from diffcli.training.setup import build
 
@@ -161,11 +161,12 @@ def restore(trainer: Trainer, stored: Stored) -> None:
     fill(trainer.ema, stored, "ema")
     if trainer.objective.state:
         fill(trainer.objective.state, stored, "objective")
-    device = next(trainer.model.parameters()).device
-    state = _below(stored, "optimizer")
-    trainer.optimizer.load({k: v.to(device) if v.dim() else v for k, v in state.items()})  # step counts stay here
+    trainer.optimizer.load(_below(stored, "optimizer"))
     trainer.step, trainer.plan = stored.about["step"], Plan(*stored.about["plan"])
     trainer.randomness = stored.about.get("randomness", BY_STEP)
+    if trainer.randomness not in (BY_STEP, BY_ITEM):
+        message = f"{stored.path} was trained with random numbers that this diffcli does not know: {trainer.randomness}"
+        raise CheckpointProblem(message, "upgrade diffcli")
 
 
 def fill(model: nn.Module, stored: Stored, folder: str) -> None:
@@ -173,7 +174,7 @@ def fill(model: nn.Module, stored: Stored, folder: str) -> None:
     state, own = _below(stored, folder), model.state_dict()
     if state.keys() != own.keys() or any(state[k].shape != own[k].shape for k in own):
         raise CheckpointProblem(f"the weights in {stored.path} are of another shape than its recipe says")
-    model.load_state_dict(state)
+    model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})  # not every device has float64
 
 
 def _below(stored: Stored, folder: str) -> dict[str, Tensor]:

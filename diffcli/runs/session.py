@@ -27,7 +27,8 @@ from diffcli.system.device import computing_threads, use_bf16
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
-from diffcli.training.fit import BY_ITEM, Diverged, Plan, Progress, Trainer, fit
+from diffcli.training.fit import BY_ITEM, Plan, Trainer, fit
+from diffcli.training.progress import Diverged, Progress
 from diffcli.training.recipes import Training
 from diffcli.training.setup import build, new_trainer
 
@@ -89,7 +90,7 @@ class Session:
         model = build(recipe, self.dataset.items, self.device)
         self.family.begin(model, self.dataset, self.places)
         self.trainer = new_trainer(recipe, self.dataset.items, model)
-        self.recent: deque[float] = deque(maxlen=RECENT)
+        self.recent: deque[Progress] = deque(maxlen=RECENT)
         self.look: Look | None = None
         self.folder: Path | None = None
         self.notes: tuple[str, ...] = self.dataset.notes
@@ -180,7 +181,7 @@ class Session:
             runs.forget_rows(folder, after=trainer.step)
         micro = trainer.micro
         for progress in self._fit(trainer, stop):
-            self.recent.append(progress.loss)
+            self.recent.append(progress)
             note, micro = "" if trainer.micro == micro else self.memory, trainer.micro
             saved = look = None
             due = clock.due(progress.step) and not progress.refused  # two refused steps must not push out good ones
@@ -231,8 +232,9 @@ class Session:
 
     @property
     def loss(self) -> float:
-        """The mean training loss of the last steps; nan before the first."""
-        return sum(self.recent) / len(self.recent) if self.recent else math.nan
+        """The mean training loss of the last steps that have been read; nan before the first."""
+        known = [progress.loss for progress in self.recent if progress.known]
+        return sum(known) / len(known) if known else math.nan
 
     @property
     def precision(self) -> str:

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +17,9 @@ from diffcli.core.levels import Level
 from diffcli.core.randomness import image_noise, keyed
 from diffcli.ranks.averaging import Averaging
 from diffcli.ranks.group import ALONE, Group
-from diffcli.system.device import empty_cache, out_of_memory
+from diffcli.system.device import empty_cache, out_of_memory, sent
 from diffcli.training.optimizers import Optimizer
+from diffcli.training.progress import LOOK_EVERY, Progress, check, read
 
 BY_ITEM, BY_STEP = "item", "step"  # what has random numbers of its own
 
@@ -30,7 +31,7 @@ class Losses(NamedTuple):
     """The losses of some items, and what is to be remembered of them.
 
     each:  [B]
-    seen:  [B, ...] on the CPU; None where nothing is remembered
+    seen:  [B, ...] on the same device; None where nothing is remembered
     """
 
     each: Tensor
@@ -40,8 +41,9 @@ class Losses(NamedTuple):
 class Objective(NamedTuple):
     """What training minimises.
 
-    loss:      (model, x0 [B, ...], conditions, source) -> losses on the model's device. All randomness is the
-               source's: every item of every step has its own. It changes nothing, so it may be asked again
+    loss:      (model, x0 [B, ...], conditions, source) -> losses on the model's device. What it is given is where the
+               source's numbers are. All randomness is the source's: every item of every step has its own. It changes
+               nothing, so it may be asked again
     state:     what is remembered from step to step, None if nothing; it is saved, and never part of the model
     remember:  put what was seen of the whole batch into the state, once a step
     """
@@ -49,10 +51,6 @@ class Objective(NamedTuple):
     loss: Callable[[Any, Tensor, Conditions, Source], Losses]
     state: nn.Module | None = None
     remember: Callable[[Tensor], None] = lambda _: None
-
-
-class Diverged(Exception):
-    """The loss or its gradient was nan or inf three times in a row."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +72,6 @@ class Plan:
     def revised(self, step: int, total: int) -> "Plan":
         """The same progress at `step`, another end."""
         return Plan(max(total, step), step, self.at(step))
-
-
-@dataclass
-class Progress:
-    """One optimiser step: number (from 1), loss, gradient norm, learning-rate factor, whether it was refused.
-
-    stopping:  whether somebody wants the training to end here; the same on all ranks
-    """
-
-    step: int
-    loss: float
-    gradient_norm: float
-    scale: float
-    refused: bool
-    stopping: bool = False
 
 
 class Trainer:
@@ -148,35 +131,48 @@ def fit(
     ema:     decay of the average of the weights, min(ema, (1 + n) / (10 + n)) at step n
     stop:    whether this rank is to stop; asked once a step, and what any of them says all are told
 
-    Raises Diverged after three refused steps in a row; a refused step (nan or inf) changes no weight.
+    Raises Diverged after three refused steps in a row; a refused step (nan or inf) changes no weight. On an accelerator
+    nothing is waited for but now and then, so there it may go on for up to LOOK_EVERY steps before it raises.
     """
     stream, group = batches(trainer.step * batch), trainer.group
-    refused = 0
+    on_cores = next(trainer.model.parameters()).device.type == "cpu"
+    unread: list[Progress] = []
+    refused: Tensor | float = 0.0
     while trainer.step < trainer.plan.total:
         step = trainer.step
         x0, conditions = next(stream)
         loss = group.summed(_backward(trainer, x0, conditions, seed, batch))
         trainer.averaging.finish()
         if trainer.seen is not None:
-            trainer.objective.remember(group.gathered(trainer.seen))
+            trainer.objective.remember(_of_all(group, trainer.seen, batch))
             trainer.seen = None
         norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
 
         scale = min(1, (step + 1) / warmup) * (1 + math.cos(math.pi * trainer.plan.at(step))) / 2
-        value, norm_value = loss.wait().item(), norm.item()
-        if math.isfinite(value) and math.isfinite(norm_value):
-            trainer.optimizer.step(scale)
-            refused = 0
-        else:
-            trainer.optimizer.forget()
-            refused += 1
+        mean = loss.wait()
+        refuse = ~(mean.isfinite() & norm.isfinite())
+        trainer.optimizer.step(scale, refuse)
+        refused = torch.where(refuse, refused + 1.0, 0.0)
         trainer.step += 1
         wish = group.summed(torch.tensor(float(stop())))
         if group.leads:
             average(trainer.ema, trainer.model, min(ema, (1 + step) / (10 + step)))
-        yield Progress(trainer.step, value, norm_value, scale, refused > 0, wish.wait().item() > 0)
-        if refused == 3:
-            raise Diverged(f"the loss was {value} and the gradient's norm {norm_value} three times in a row")
+        unread.append(Progress(trainer.step, scale, wish.wait().item() > 0, torch.stack([mean, norm, refused])))
+        if on_cores or trainer.step % LOOK_EVERY == 0 or trainer.step >= trainer.plan.total:
+            read(unread)
+        yield unread[-1]
+        if unread[-1].known:
+            check(unread)
+            unread.clear()
+
+
+def _of_all(group: Group, seen: Tensor, batch: int) -> Tensor:
+    """What all ranks have seen, [batch, ...] in the order of the places; nobody asks how many the others have."""
+    if group.count == 1:
+        return seen
+    numbers = seen[0].numel()
+    sizes = [replace(group, rank=rank).part(batch)[1] * numbers for rank in range(group.count)]
+    return torch.cat(group.every(seen.reshape(-1), sizes)).reshape(batch, *seen.shape[1:])
 
 
 def _backward(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, batch: int) -> Tensor:
@@ -207,8 +203,10 @@ def _accumulated(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int
         here = slice(place, place + size)
         some, told = x0[here], {name: value[here] for name, value in conditions.items()}
         first = begin + place
-        by_item = BatchDraws(seed, trainer.step, first, len(some), batch, device)
-        source = by_item if trainer.randomness == BY_ITEM else by_step
+        source: Source = by_step
+        if trainer.randomness == BY_ITEM:
+            source = BatchDraws(seed, trainer.step, first, len(some), batch, device)
+            some, told = sent(some, device), {name: sent(value, device) for name, value in told.items()}
         torch.manual_seed(keyed(seed, "train", trainer.step, *([first] if first else [])).initial_seed())  # of dropout
         if place + size >= len(x0):
             trainer.averaging.arm()

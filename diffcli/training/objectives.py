@@ -1,5 +1,6 @@
 """What the training of a diffusion model minimises: L_simple under any weighting, the bound itself, or both."""
 
+import functools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffcli import specs
+from diffcli.core.devices import widest
 from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.denoiser import LOG_SNR_LIMIT
 from diffcli.core.diffusion.grids import levels
@@ -19,6 +21,7 @@ from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
 from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.levels import Level
 from diffcli.data.kinds import Items
+from diffcli.system.device import sent
 from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.diffusion import Recipe
 
@@ -36,15 +39,16 @@ def objective(recipe: Recipe, items: Items) -> Objective:
 
     def loss(denoiser: Any, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
         device = next(denoiser.parameters()).device
-        t, density = history.draw(len(x0), source) if history else (stratified(len(x0), source), None)
+        t, density = stratified(len(x0), source), None
+        if history:
+            t, density = history.draw(sent(t.to(history.losses.dtype), device))
         eps = drawn_normal(source, "noise", x0.shape)
         told = dropped(conditions, getattr(denoiser.network, "nulls", {}), recipe.objective.drop, source)
-        told = {name: value.to(device) for name, value in told.items()}
-        found: Tensor = losses(denoiser, x0.to(device), t, eps.to(device), told)
-        if history is None or density is None:
+        told = {name: sent(value, device) for name, value in told.items()}
+        found: Tensor = losses(denoiser, sent(x0, device), t, sent(eps, device), told)
+        if density is None:
             return Losses(found)
-        seen = torch.stack([t, found.detach().cpu().to(t)], 1)
-        return Losses(found / density.to(found.dtype).to(device), seen)
+        return Losses(found / density.to(found.dtype), torch.stack([t, found.detach().to(t.dtype)], 1))
 
     def remember(seen: Tensor) -> None:
         assert history is not None
@@ -60,11 +64,16 @@ def _losses(recipe: Recipe, schedule: Schedule, *, discrete: bool) -> LossAt:
         return partial(_simple, wanted, schedule)
     chain = bound.stacked(levels(schedule, wanted.chain))
 
+    @functools.cache
+    def chain_on(device: torch.device) -> Level:
+        return Level(*(part.to(device, widest(device)) for part in chain))
+
     def with_bound(denoiser: Any, x0: Tensor, t: Tensor, eps: Tensor, conditions: Conditions) -> Tensor:
         """The bound in bits per dimension, as if every step cost what this one does; in hybrid beside L_simple."""
         place = wanted.chain - (t * wanted.chain).ceil().long().clamp(1, wanted.chain)
         column = (-1, *[1] * (x0.dim() - 1))
-        here, after = (Level(*(part[i].reshape(column).to(x0.device) for part in chain)) for i in (place, place + 1))
+        pair = [Level(*(part[i].reshape(column) for part in chain_on(t.device))) for i in (place, place + 1)]
+        here, after = (_sent(level, x0.device, widest(x0.device)) for level in pair)
         level = Level(*(part.to(x0) for part in here))
         found = denoiser(level.noised(x0, eps), level, **conditions)
         estimate = found.x0.detach() if wanted.name == "hybrid" else found.x0
@@ -73,11 +82,16 @@ def _losses(recipe: Recipe, schedule: Schedule, *, discrete: bool) -> LossAt:
         bits = wanted.chain / math.log(2) * nats.flatten(1).mean(1)
         if wanted.name == "vlb":
             return bits
-        log_snr = here.log_snr.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).flatten()
-        weight = _weight(wanted, log_snr, rate(schedule, t)) * log_snr.exp()
-        return weight.to(x0) * (found.x0 - x0).square().flatten(1).mean(1) + HYBRID * bits
+        log_snr = pair[0].log_snr.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).flatten()
+        weight = (_weight(wanted, log_snr, rate(schedule, t)) * log_snr.exp()).to(x0.dtype)
+        return sent(weight, x0.device) * (found.x0 - x0).square().flatten(1).mean(1) + HYBRID * bits
 
     return with_bound
+
+
+def _sent(level: Level, device: torch.device, dtype: torch.dtype) -> Level:
+    """A level on its way to a device, which need not have the type that it comes in."""
+    return Level(*(sent(part.to(dtype), device) for part in level))
 
 
 def _weight(wanted: Any, log_snr: Tensor, rate: Tensor) -> Tensor:
@@ -91,10 +105,11 @@ def _simple(
     wanted: Any, schedule: Schedule, denoiser: Any, x0: Tensor, t: Tensor, eps: Tensor, conditions: Conditions
 ) -> Tensor:
     """L_simple: the loss of what is predicted, or that under another weighting of the levels."""
-    level = schedule.training_level(t, x0)
-    loss: Tensor = denoiser.loss(x0, level, eps, **conditions)
+    wide = schedule(schedule.training_time(t).reshape(-1, *[1] * (x0.dim() - 1)))
+    level = Level(*(part.to(x0.dtype) for part in wide))  # where the times are
+    loss: Tensor = denoiser.loss(x0, _sent(level, x0.device, x0.dtype), eps, **conditions)
     if wanted.weighting == "target":
         return loss
-    log_snr = level.log_snr.double().flatten().clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).cpu()
+    log_snr = level.log_snr.to(t.dtype).flatten().clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT)
     ratio = _weight(wanted, log_snr, rate(schedule, t)) / target_weight(wanted.predict, log_snr)
-    return ratio.to(loss) * loss
+    return sent(ratio.to(loss.dtype), loss.device) * loss

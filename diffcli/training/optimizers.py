@@ -8,10 +8,13 @@ from torch import Tensor, nn, optim
 
 from diffcli.ranks.group import ALONE, Group
 from diffcli.system.device import use_bf16
+from diffcli.training.refusal import RefusableAdamW, clear
 
 
 class Optimizer:
     """One step for a network at learning rates scaled by the caller; its state is a flat dict of tensors.
+
+    On an accelerator AdamW is `RefusableAdamW`, with the same state.
 
     name:     "adamw", or "muon": Muon for convolutions and matrices, AdamW for biases, norms and embeddings
     lr:       of AdamW
@@ -25,7 +28,10 @@ class Optimizer:
             k: p for k, p in network.named_parameters() if name == "muon" and p.dim() > 1 and id(p) not in embeddings
         }
         by_adamw = {k: p for k, p in network.named_parameters() if k not in by_muon}
-        adamw = optim.AdamW(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+        self._on_cores = all(weight.device.type == "cpu" for weight in network.parameters())
+        kind = optim.AdamW if self._on_cores else RefusableAdamW
+        adamw: optim.Optimizer = kind(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+        self._device, self._weights = next(network.parameters()).device, list(network.parameters())
         self._parts: list[tuple[optim.Optimizer, float, dict[str, nn.Parameter]]] = [(adamw, lr, by_adamw)]
         if by_muon:
             muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay)
@@ -42,11 +48,22 @@ class Optimizer:
             if isinstance(part, Muon):
                 part.group = group
 
-    def step(self, scale: float) -> None:
-        """Use the gradients up, with every learning rate times `scale`."""
+    def step(self, scale: float, refuse: Tensor | None = None) -> None:
+        """Use the gradients up, with every learning rate times `scale`.
+
+        refuse:  bool [] where the weights are: whether to change nothing instead. An accelerator is not waited for
+        """
+        if self._on_cores and refuse is not None and bool(refuse):
+            self.forget()
+            return
+        if not self._on_cores:
+            refuse = torch.zeros((), dtype=torch.bool, device=self._device) if refuse is None else refuse
+            clear([weight.grad for weight in self._weights if weight.grad is not None], refuse)
         for part, lr, _ in self._parts:
             for group in part.param_groups:
                 group["lr"] = lr * scale
+            if isinstance(part, Muon | RefusableAdamW):
+                part.refuse = None if self._on_cores else refuse
             part.step()
         self.forget()
 
@@ -70,7 +87,9 @@ class Optimizer:
             for name, weight in weights.items():
                 prefix = f"{name}/"
                 part.state[weight] = {
-                    k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)
+                    k.removeprefix(prefix): v.to(weight.device, copy=True)
+                    for k, v in state.items()
+                    if k.startswith(prefix)
                 }
 
     @property
@@ -89,30 +108,35 @@ class Muon(optim.Optimizer):
 
     momentum:  of the average of the gradients, taken in Nesterov's way (Jordan et al. 2024)
     group:     ranks with the same gradients: each makes a part of the matrices orthogonal, and all get the result
+    refuse:    as of `RefusableAdamW`; None is no
     """
 
     group: Group = ALONE
+    refuse: Tensor | None = None
 
     def __init__(self, weights: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
         super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        keep = 1.0 if self.refuse is None else (~self.refuse).to(torch.float32)
         for keys in self.param_groups:
             lr, weights = keys["lr"], [weight for weight in keys["params"] if weight.grad is not None]
-            directions = [self._direction(weight, keys["momentum"]) for weight in weights]
+            directions = [self._direction(weight, keys["momentum"], keep) for weight in weights]
             for weight, update in zip(weights, _orthogonal_by_ranks(directions, self.group), strict=True):
-                weight.mul_(1 - lr * keys["weight_decay"])
+                weight.mul_(1 - lr * keys["weight_decay"] * keep)
                 scale = math.sqrt(max(1, update.shape[0] / update.shape[1]))
+                if self.refuse is not None:
+                    update = update * keep
                 weight.add_(_as_weight(update, weight), alpha=-lr * scale)
 
-    def _direction(self, weight: Tensor, momentum: float) -> Tensor:
-        """The gradient with its momentum, as a matrix."""
+    def _direction(self, weight: Tensor, momentum: float, keep: Tensor | float) -> Tensor:
+        """The gradient with its momentum, as a matrix. keep: 0 where the step is refused, else 1"""
         assert weight.grad is not None
         gradient, state = _as_matrix(weight.grad), self.state[weight]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
-        average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        average = state["momentum_buffer"].lerp_(gradient, (1 - momentum) * keep)
         return gradient.lerp(average, momentum)
 
 

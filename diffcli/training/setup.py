@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from diffcli.core.devices import widest
 from diffcli.data.kinds import Items
 from diffcli.system.device import use_bf16
 from diffcli.training.compiling import compile_networks
@@ -30,7 +31,9 @@ def new_trainer(recipe: Training, items: Items, model: nn.Module) -> Trainer:
     keys = recipe.optimizer
     rates = {"lr": keys.lr, "muon_lr": keys.own().get("muon_lr", 0.0), "weight_decay": keys.weight_decay}
     optimizer = Optimizer(model, name=keys.name, **rates)
-    objective = family_of(recipe).objective(recipe, items)
+    objective, device = family_of(recipe).objective(recipe, items), next(model.parameters()).device
+    if objective.state is not None:
+        objective.state.to(device, widest(device))
     if recipe.compile:
         compile_networks(model)
     return Trainer(model, optimizer, objective, Plan(recipe.steps), micro=recipe.micro_batch)

@@ -1,6 +1,5 @@
-"""Inversion, interpolation and inpainting, and noise that belongs to its image."""
+"""Inversion, interpolation and inpainting."""
 
-import hashlib
 import math
 from collections.abc import Iterator
 
@@ -17,7 +16,6 @@ from diffcli.core.diffusion.editing import inpainting, invert, slerp
 from diffcli.core.diffusion.exact import Gaussian
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import SCHEDULES, VP
-from diffcli.core.randomness import image_noise, keyed, walk_noise
 
 
 @check("inversion is DDIM's step with its levels exchanged", "Song et al. 2021 (DDIM), section 4.3, eq. 14")
@@ -124,51 +122,3 @@ def inpainting_keeps_and_paints() -> Iterator[Finding]:
     yield near("the known part", 1.5, end.x[:, 0])
     yield near("mean of the painted part", 0.8 * 1.5, end.x[:, 1].mean(), abs=0.13)
     yield near("its spread", 0.6, end.x[:, 1].std(), abs=0.08)
-
-
-@check("each of seed, stream, image and step has noise of its own", "the promise of `sample`")
-def noise_by_key() -> Iterator[Finding]:
-    for shape in ((2,), (1, 8, 8)):
-        base = image_noise(1, "walk", [1, 5000], shape, 23)
-        others = {
-            "another seed": image_noise(2, "walk", [1, 5000], shape, 23),
-            "another stream": image_noise(1, "start", [1, 5000], shape, 23),
-            "other images": image_noise(1, "walk", [2, 6000], shape, 23),
-            "the images of another block": image_noise(1, "walk", [1 + 1024, 5000 + 1024], shape, 23),
-            "another step": image_noise(1, "walk", [1, 5000], shape, 24),
-            "digits moved from step to image": image_noise(1, "walk", [12, 50002], shape, 3),
-        }
-        for name, other in others.items():
-            yield near(f"{shape}, {name}, numbers alike", 0, (base == other).sum().double())
-        like = torch.zeros(2, *shape)
-        yield near(f"{shape}, a walk's noise is its images'", base, walk_noise(1, [1, 5000], like)(23))
-    for key, index in [(b"5/walk", ()), *((f"5/walk/{i}/23".encode(), (i, 23)) for i in range(12))]:
-        digest = hashlib.blake2b(key, digest_size=8).digest()
-        number = sum(byte << (8 * place) for place, byte in enumerate(digest)) & ((1 << 63) - 1)
-        wanted = torch.randn(4, generator=torch.Generator().manual_seed(number))
-        yield near(f"by hand, {key!r}", wanted, torch.randn(4, generator=keyed(5, "walk", *index)))
-    values = image_noise(3, "start", range(100), (1, 8, 8)).double().flatten()
-    n = len(values)  # standard errors of the moments of a standard normal
-    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
-        yield near(f"moment {power}", moment, (values**power).mean(), abs=5 * math.sqrt(variance / n))
-
-
-@check("image i of a seed has its own noise, whatever is drawn with it", "the promise of `sample`")
-def noise_by_image() -> Iterator[Finding]:
-    for shape in ((2,), (1, 8, 8)):
-        for step in (0, 5):
-            together = (
-                image_noise(7, "walk", range(2050), shape, step)
-                if shape == (2,)
-                else image_noise(7, "walk", range(9), shape, step)
-            )
-            for images in ([3], [8, 1], range(2, 7)):
-                alone = image_noise(7, "walk", images, shape, step)
-                yield near(f"{shape}, step {step}, images {list(images)}", together[list(images)], alone)
-    several = image_noise(1, "start", range(5000), (2,)).double()
-    yield near("mean", at(0.0), several.mean(0), abs=0.06)
-    yield near("spread", at(1.0), several.std(0), abs=0.05)
-    yield near("independent of the next image", 0, (several[1:] * several[:-1]).mean(), abs=0.05)
-    yield near(
-        "independent of the next step", 0, (several * image_noise(1, "start", range(5000), (2,), 1)).mean(), abs=0.05
-    )

@@ -127,7 +127,7 @@ def log_snr_schedule() -> Iterator[Finding]:
 )
 def drawn_by_losses() -> Iterator[Finding]:
     history = LossHistory(bins=4, kept=2, floor=0.0)
-    yield near("even before all bins are full", 1, history.draw(8)[1])
+    yield near("even before all bins are full", 1, history.draw(stratified(8))[1])
     losses = [(1.0, 1.0), (2.0, 0.0), (3.0, 3.0), (4.0, 3.0)]
     for k in range(3):  # the first of three is forgotten
         history.record((torch.arange(4) + 0.5) / 4, torch.tensor([99.0] * 4 if k == 0 else [v[k - 1] for v in losses]))
@@ -137,8 +137,7 @@ def drawn_by_losses() -> Iterator[Finding]:
             history.seen[0] = 1
     size = torch.tensor([math.sqrt((a * a + b * b) / 2) for a, b in losses], dtype=torch.float64)
     yield near("density", size / size.mean(), history.density, rel=1e-12)
-    generator = torch.Generator().manual_seed(1)
-    t, density = history.draw(200_000, generator)
+    t, density = history.draw(stratified(200_000, torch.Generator().manual_seed(1)))
     shares = torch.bincount((t * 4).ceil().long() - 1, minlength=4) / len(t)
     yield near("shares of the draws", size / size.sum(), shares, abs=1e-4)
     for name, values, integral in (("t", t, 0.5), ("t²", t**2, 1 / 3), ("one", t * 0 + 1, 1.0)):
@@ -149,6 +148,28 @@ def drawn_by_losses() -> Iterator[Finding]:
     full.record((torch.arange(4) + 0.5) / 4, torch.tensor([0.0, 0.0, 0.0, 1.0]))
     yield near("a floor for all", torch.tensor([0.2, 0.2, 0.2, 3.4], dtype=torch.float64), full.density, rel=1e-12)
     yield near("even times cover the range", (torch.arange(5) + 1) / 5, stratified(5).sort().values, abs=0.2)
+
+
+@check(
+    "a batch of losses is remembered as if they came one by one: the last of each bin, none that is no number",
+    "by hand",
+)
+def remembered_losses() -> Iterator[Finding]:
+    generator = torch.Generator().manual_seed(4)
+    history, rows = LossHistory(bins=5, kept=3), [[0.0] * 3 for _ in range(5)]
+    counts = [0] * 5
+    for step, size in enumerate((1, 2, 40, 7, 0, 13)):
+        t = torch.rand(size, generator=generator, dtype=torch.float64) ** 2  # many in the first bins
+        losses = torch.randn(size, generator=generator).exp()
+        losses[::4] = (math.nan, math.inf, 0.5)[step % 3]
+        history.record(t, losses)
+        for time, loss in zip(t.tolist(), losses.tolist(), strict=True):
+            place = max(1, math.ceil(time * 5)) - 1
+            if math.isfinite(loss):
+                rows[place][counts[place] % 3] = loss
+                counts[place] += 1
+        yield near(f"losses after batch {step + 1}", torch.tensor(rows, dtype=torch.float64), history.losses)
+        yield near(f"how many, after batch {step + 1}", torch.tensor(counts), history.seen)
 
 
 @check("what the histogram makes of a noisy number is Bayes' rule over its values", "Bayes 1763")

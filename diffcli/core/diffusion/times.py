@@ -37,31 +37,36 @@ class LossHistory(nn.Module):
     @property
     def density(self) -> Tensor:
         """Of times, bin by bin, with mean 1; at least `floor`."""
-        bins, kept = self.losses.shape
         size = self.losses.square().mean(1).sqrt()
-        if bool((self.seen < kept).any()) or not bool(size.sum() > 0):
-            return torch.ones(bins, dtype=torch.float64)
-        return (1 - self.floor) * size / size.mean() + self.floor
+        known = (self.seen >= self.losses.shape[1]).all() & (size.sum() > 0)
+        return torch.where(known, (1 - self.floor) * size / size.mean() + self.floor, 1.0)
 
-    def draw(self, count: int, source: Source | None = None) -> tuple[Tensor, Tensor]:
-        """Times in (0, 1] and the density of each, both [count]: a loss divided by the density keeps its mean."""
-        density = self.density.cpu()
+    def draw(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Times in (0, 1] and the density of each: a loss divided by the density keeps its mean.
+
+        places:  what the times would be if they were even, in (0, 1], where the history is; all are like it
+        """
+        density = self.density
         ends = density.cumsum(0) / density.sum()
-        share = stratified(count, source)
-        place = torch.searchsorted(ends, share.clamp(max=ends[-1].item()))
-        within = (share - (ends - density / density.sum())[place]) / (density / density.sum())[place]
+        place = torch.searchsorted(ends, torch.minimum(places, ends[-1]))
+        within = (places - (ends - density / density.sum())[place]) / (density / density.sum())[place]
         return ((place + within.clamp(1e-9, 1)) / len(density)).clamp(max=1), density[place]
 
     @torch.no_grad()
     def record(self, t: Tensor, losses: Tensor) -> None:
-        """Remember the loss at each time, [B] both; losses that are not finite are left out."""
+        """Remember the loss at each time, [B] both, where the history is; losses that are not finite are left out.
+
+        It is as if they came one by one. Nothing here is waited for, so what is left out has a bin of its own.
+        """
         bins, kept = self.losses.shape
-        known = losses.isfinite()
-        place = (t[known] * bins).ceil().long().clamp(1, bins).sub(1)
-        order = place.argsort(stable=True)  # bin by bin, in each as they come
-        place, loss = place[order], losses[known][order].to(self.losses)
-        counts = place.bincount(minlength=bins)
-        turn = torch.arange(len(place)) - (counts.cumsum(0) - counts)[place]  # of its bin, from 0
-        last = turn >= counts[place] - kept  # of more than fit the last stay
-        self.losses[place[last], ((self.seen[place] + turn) % kept)[last]] = loss[last]
-        self.seen += counts
+        place = torch.where(losses.isfinite(), (t * bins).ceil().long().clamp(1, bins) - 1, bins)
+        place, order = place.sort(stable=True)  # bin by bin, in each as they come
+        counts = torch.zeros(bins + 1, dtype=torch.int64, device=t.device).index_add_(0, place, torch.ones_like(place))
+        turn = torch.arange(len(place), device=t.device) - (counts.cumsum(0) - counts)[place]  # of its bin, from 0
+        row = place.clamp(max=bins - 1)
+        stays = (place < bins) & (turn >= counts[place] - kept)  # of more than fit the last
+        cell = torch.where(stays, row * kept + (self.seen[row] + turn) % kept, bins * kept)
+        held = torch.cat([self.losses.flatten(), self.losses.new_zeros(1)])
+        held[cell] = losses[order].to(held.dtype)
+        self.losses.copy_(held[:-1].view_as(self.losses))
+        self.seen += counts[:-1]
