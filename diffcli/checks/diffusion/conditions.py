@@ -14,6 +14,7 @@ from diffcli.core.diffusion.guidance import dropped, guided
 from diffcli.core.diffusion.job import Job
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.diffusion.schedules import VP
+from diffcli.core.draws import BatchDraws
 from diffcli.core.levels import Level
 from diffcli.core.randomness import keyed
 
@@ -32,20 +33,22 @@ def dropped_conditions() -> Iterator[Finding]:
         "mask": torch.ones(COUNT),
     }
     nulls = {"label": 10, "picture": -3.0}
-    found = dropped(told, nulls, 0.3, keyed(0, "dropped"))
-    yield near("mask, always given", told["mask"], found["mask"])
-    lost = found["label"] == 10
-    gone = (found["picture"] == -3).flatten(1)
-    yield near("a picture is lost as a whole", 0, (gone.any(1) != gone.all(1)).sum())
-    yield near("labels that stay", told["label"][~lost], found["label"][~lost])
-    yield near("pictures that stay", told["picture"][~gone.all(1)], found["picture"][~gone.all(1)])
-    error = math.sqrt(0.3 * 0.7 / COUNT)
-    yield near("share of labels", 0.3, lost.double().mean(), abs=4.5 * error)
-    yield near("share of pictures", 0.3, gone.all(1).double().mean(), abs=4.5 * error)
-    both = (lost & gone.all(1)).double().mean()
-    yield near("share of both, each by itself", 0.09, both, abs=4.5 * math.sqrt(0.09 * 0.91 / COUNT))
-    for share, wanted in ((0.0, 0), (1.0, COUNT)):
-        yield near(f"share {share}", wanted, (dropped(told, nulls, share, keyed(0, "all"))["label"] == 10).sum())
+    for name, source in (("by item", BatchDraws(0, 3, 0, COUNT, COUNT)), ("by step", keyed(0, "dropped"))):
+        found = dropped(told, nulls, 0.3, source)
+        yield near(f"{name}: mask, always given", told["mask"], found["mask"])
+        lost = found["label"] == 10
+        gone = (found["picture"] == -3).flatten(1)
+        yield near(f"{name}: a picture is lost as a whole", 0, (gone.any(1) != gone.all(1)).sum())
+        yield near(f"{name}: labels that stay", told["label"][~lost], found["label"][~lost])
+        yield near(f"{name}: pictures that stay", told["picture"][~gone.all(1)], found["picture"][~gone.all(1)])
+        error = math.sqrt(0.3 * 0.7 / COUNT)
+        yield near(f"{name}: share of labels", 0.3, lost.double().mean(), abs=4.5 * error)
+        yield near(f"{name}: share of pictures", 0.3, gone.all(1).double().mean(), abs=4.5 * error)
+        both = (lost & gone.all(1)).double().mean()
+        yield near(f"{name}: both, each by itself", 0.09, both, abs=4.5 * math.sqrt(0.09 * 0.91 / COUNT))
+        for share, wanted in ((0.0, 0), (1.0, COUNT)):
+            none = dropped(told, nulls, share, source)["label"] == 10
+            yield near(f"{name}: share {share}", wanted, none.sum())
 
 
 def _summed(x: Tensor, level: Level, **cond: Any) -> Prediction:

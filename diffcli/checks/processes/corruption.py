@@ -12,6 +12,7 @@ from diffcli.checks.check import Finding, check, near
 from diffcli.checks.diffusion.schedules import at
 from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
 from diffcli.core.diffusion.exact import Mixture, covariance_spectrum, linear_loss
+from diffcli.core.draws import BatchDraws
 from diffcli.core.levels import Level
 from diffcli.core.processes import corruption as c
 from diffcli.core.processes.corruption import moments
@@ -101,8 +102,8 @@ def best_affine_of_noise() -> Iterator[Finding]:
 def corrupted_moments() -> Iterator[Finding]:
     draws, x = 40_000, torch.tensor([-1.0, -0.3, 0.6, 1.0], dtype=torch.float64)
     for (name, kind), amount in itertools.product(c.CORRUPTIONS.items(), (0.3, 0.8)):
-        generator = torch.Generator().manual_seed(7)
-        y = kind.apply(x.expand(draws, -1), torch.full((draws,), amount, dtype=torch.float64), generator)
+        source = BatchDraws(7, 0, 0, draws, draws)
+        y = kind.apply(x.expand(draws, -1), torch.full((draws,), amount, dtype=torch.float64), source)
         if name == "gaussian":
             mean, variance = x, torch.full_like(x, amount**2)
         else:
@@ -133,7 +134,7 @@ def amounts() -> Iterator[Finding]:
     lost = c.Replacing(1.0).apply(x, torch.tensor([0.1, 0.5, 0.9]), torch.Generator().manual_seed(1))
     yield near("share of each", listed([0.1, 0.5, 0.9]), (lost == 1).double().flatten(1).mean(1), abs=5 * 0.5 / 100)
     for name, kind in c.CORRUPTIONS.items():
-        drawn = c.draw_amounts(kind, 1000, torch.Generator().manual_seed(2), 0.1, 0.9).sort().values
+        drawn = c.draw_amounts(kind, 1000, BatchDraws(2, 0, 0, 1000, 1000), 0.1, 0.9).sort().values
         steps = (drawn.log() if name == "gaussian" else drawn).diff()
         span = (math.log(9) if name == "gaussian" else 0.8) / 1000
         yield near(f"even steps, {name}", span, steps, rel=1e-6)
