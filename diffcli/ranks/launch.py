@@ -165,24 +165,22 @@ def team(count: int, *, threads: int = 1, early: str = "torch") -> Iterator[Team
             _led.clear()
             found.dismiss()
         return
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(count)
-        port = listening.getsockname()[1]
-        children: dict[int, subprocess.Popen[bytes]] = {}
-        errors: dict[int, IO[bytes]] = {}
-        for rank in range(1, count):
-            errors[rank] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `dismiss`
-            children[rank] = _started(Place(rank, count, rank), port, threads, early, errors[rank])
-        from torch.distributed import TCPStore  # type: ignore[attr-defined]
-
-        store = TCPStore(
-            "127.0.0.1", port, None, is_master=True, timeout=FOREVER, wait_for_workers=False,
-            master_listen_fd=listening.detach(),
-        )  # fmt: skip
-    found = Team(_namespace(store, Place()), count, children, errors)
-    patience = 0.0  # an error or an interrupt is told at once
+    found, patience = Team(None, count), 0.0  # an error or an interrupt is told at once
     try:
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(count)
+            port = listening.getsockname()[1]
+            for rank in range(1, count):
+                found.errors[rank] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `dismiss`
+                found.children[rank] = _started(Place(rank, count, rank), port, threads, early, found.errors[rank])
+            from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+            store = TCPStore(
+                "127.0.0.1", port, None, is_master=True, timeout=FOREVER, wait_for_workers=False,
+                master_listen_fd=listening.detach(),
+            )  # fmt: skip
+        found.store = _namespace(store, Place())
         yield found
         patience = PARTING
     finally:
@@ -196,7 +194,7 @@ def _started(who: Place, port: int, threads: int, early: str, errors: IO[bytes])
         "MASTER_PORT": port, "OMP_NUM_THREADS": threads,
     }  # fmt: skip
     return subprocess.Popen(
-        [sys.executable, "-m", "diffcli.ranks.launch", early],
+        [sys.executable, "-m", "diffcli.ranks.launch", early, str(os.getpid())],
         env=os.environ | {name: str(value) for name, value in told.items()},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
     )  # fmt: skip
@@ -228,10 +226,7 @@ def _namespace(store: Any, here: Place) -> Any:
 def follow() -> int:
     """Do what rank 0 hands on until it dismisses this process; the exit code."""
     here = place()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 is told, too, and decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if "TORCHELASTIC_RUN_ID" not in os.environ else signal.SIG_DFL)
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        _end_with_parent()
+    _end_with_rank_0(os.getppid())
     store = _joined(here)
     for number in itertools.count():
         try:
@@ -274,13 +269,18 @@ def _ending(code: int, errors: IO[bytes]) -> str:
     return f"ended with exit code {code}" + (f": {words[-1]}" if words else "")
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel to end this process with the one that started it."""
-    if sys.platform == "linux":
+def _end_with_rank_0(parent: int) -> None:
+    """Leave it to rank 0 what Ctrl-C means; and end with whoever started this process, unless that is torchrun."""
+    torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 is told, too, and decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL if torchrun else signal.SIG_IGN)
+    if sys.platform == "linux" and not torchrun:
         import ctypes
 
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it has ended already
+        sys.exit(0)
 
 
 def one_line(error: BaseException) -> str:
@@ -291,6 +291,7 @@ def one_line(error: BaseException) -> str:
 if __name__ == "__main__":
     import importlib
 
+    _end_with_rank_0(int(sys.argv[2]))  # before what takes time
     importlib.import_module(sys.argv[1])
     from diffcli.ranks import launch  # what is pickled belongs to this module, not to __main__
 
