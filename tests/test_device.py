@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 import torch
 
+from diffcli.core.devices import sent
 from diffcli.core.draws import BatchDraws
 from diffcli.data.kinds import IMAGES, POINTS, Items
 from diffcli.errors import EnvironmentProblem, UsageProblem
 from diffcli.system import device as devices
 from diffcli.system import limits
-from diffcli.system.device import free_memory, out_of_memory, own_device, pick, sent, use_bf16
+from diffcli.system.device import free_memory, out_of_memory, own_device, pick, use_bf16
 from diffcli.training.families import family_of
 from diffcli.training.recipes import Training, override
 from diffcli.training.recipes import dae as of_dae

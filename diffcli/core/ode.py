@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from diffcli.core.devices import widest
+
 
 class TooSmallSteps(ArithmeticError):
     """A solver cannot go on within its tolerance."""
@@ -71,13 +73,13 @@ def dormand_prince_each(
 
     No item depends on the others, to the bit. Those that have arrived wait for the rest.
 
-    slope:  at times [B, 1, ..., 1], float64
+    slope:  at times [B, 1, ..., 1], float64 where the device has it
     first:  the slope at the start, like x
 
     Raises TooSmallSteps where the steps of an item become too small to go on.
     """
     way = 1.0 if end > start else -1.0
-    left = torch.full((len(x), *[1] * (x.dim() - 1)), abs(end - start), dtype=torch.float64, device=x.device)
+    left = torch.full((len(x), *[1] * (x.dim() - 1)), abs(end - start), dtype=widest(x.device), device=x.device)
     scale = atol + rtol * x.abs()
     step = 0.01 * _norms(x / scale) / _norms(first / scale)
     step = torch.where(step.isfinite() & (step > 0), step, UNKNOWN)
@@ -95,7 +97,7 @@ def dormand_prince_each(
         x, first = torch.where(taken, ahead, x), torch.where(taken, slopes[-1], first)
         left = torch.where(taken, left - step, left)
         changes = [_change(e) for e in error.flatten().tolist()]  # torch's powers round by the size of the batch
-        step = step * torch.tensor(changes, dtype=torch.float64).to(step.device).reshape(step.shape)
+        step = step * torch.tensor(changes, dtype=step.dtype).to(step.device).reshape(step.shape)
     return x
 
 
@@ -115,10 +117,10 @@ def _advanced(value: Tensor, step: float | Tensor, weights: tuple[float, ...], s
 
 def _norm(parts: State, scale: State) -> float:
     """Root mean square of all numbers in units of their scale."""
-    squares = [(part / s).double().square().flatten() for part, s in zip(parts, scale, strict=True)]
+    squares = [(part / s).to(widest(part.device)).square().flatten() for part, s in zip(parts, scale, strict=True)]
     return torch.cat(squares).mean().sqrt().item()
 
 
 def _norms(x: Tensor) -> Tensor:
-    """Root mean square of each item's numbers, float64, [B, 1, ..., 1]."""
-    return x.double().square().reshape(len(x), -1).mean(1).sqrt().reshape(-1, *[1] * (x.dim() - 1))
+    """Root mean square of each item's numbers, as exact as the device has it, [B, 1, ..., 1]."""
+    return x.to(widest(x.device)).square().reshape(len(x), -1).mean(1).sqrt().reshape(-1, *[1] * (x.dim() - 1))

@@ -52,7 +52,7 @@ class Augment:
 
     def __call__(self, pixels: "Tensor", first: int) -> "Tensor":
         """The images [B, C, H, W], uint8, that are numbers first, first + 1, ... of the stream."""
-        from diffcli.system.device import sent
+        from diffcli.core.devices import sent
 
         for name in self.names:
             augmentation = AUGMENTATIONS[name]

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils import data
 
+from diffcli.core.devices import sent
 from diffcli.core.randomness import keyed
 from diffcli.data.augmentation import Augment
 from diffcli.data.dataset import Dataset, Storage, to_unit
 from diffcli.errors import Problem
-from diffcli.system.device import free_memory, sent
+from diffcli.system.device import free_memory
 
 CPU = torch.device("cpu")
 WORKERS = 2  # processes that read or change images, beside a processor that trains

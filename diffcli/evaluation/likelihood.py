@@ -81,7 +81,7 @@ class FlowLikelihood:
         steps = flowed(self.denoise, x, self.schedule, 0.0, trace, rtol=self.rtol, atol=self.atol, **told)
         for step in steps:
             yield FollowedFlow(cost, step.evaluations, step.refused, min(step.t, 0.999))
-        log_p = log_prior(step.x.cpu(), self.schedule) + step.divergence.double().cpu()
+        log_p = log_prior(step.x.cpu(), self.schedule) + step.divergence.cpu().double()
         yield FollowedFlow(cost - log_p, step.evaluations, step.refused, 1.0)
 
     def _noised(self, x0: Tensor, numbers: range, told: Conditions) -> tuple[Tensor, Tensor]:
@@ -94,9 +94,9 @@ class FlowLikelihood:
             of_noise = -(eps.square() / 2 + sigma.log() + math.log(2 * math.pi) / 2).flatten(1).sum(1)
             with torch.no_grad():
                 prediction = self.denoise(x, self.level, **told)
-            share = None if prediction.variance_fraction is None else prediction.variance_fraction.double().cpu()
+            share = None if prediction.variance_fraction is None else prediction.variance_fraction.cpu().double()
             variance = bound.reverse_variance(self.decoder, self.level, CLEAN, fraction=share)
-            decoded = bound.decoder(x0.double(), prediction.x0.double().cpu(), variance, discrete=True)
+            decoded = bound.decoder(x0.double(), prediction.x0.cpu().double(), variance, discrete=True)
             return x, of_noise + decoded.flatten(1).sum(1)
         shift = torch.zeros_like(x0, dtype=torch.float64)
         if self.dequantisation == "uniform":

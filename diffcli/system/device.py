@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from diffcli.errors import EnvironmentProblem, UsageProblem
 from diffcli.system import limits
@@ -57,14 +56,6 @@ def own_device(device: torch.device, local: int) -> torch.device:
     if local >= (there := torch.cuda.device_count()):
         raise EnvironmentProblem(f"process {local} has no GPU: there are {there} here", f"use --devices {there}")
     return torch.device("cuda", local)
-
-
-def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device; on its way to a GPU while the caller goes on."""
-    if device.type != "cuda" or tensor.device.type != "cpu":
-        return tensor.to(device)
-    pinned = tensor if tensor.is_pinned() else tensor.pin_memory()  # a copy from other memory is waited for
-    return pinned.to(device, non_blocking=True)
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from diffcli.core.devices import sent
 from diffcli.core.diffusion.exact import linear_loss
 from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.diffusion.schedules import Schedule
@@ -17,7 +18,7 @@ from diffcli.core.levels import Level
 from diffcli.core.randomness import image_noise, keyed
 from diffcli.ranks.averaging import Averaging
 from diffcli.ranks.group import ALONE, Group
-from diffcli.system.device import empty_cache, out_of_memory, sent
+from diffcli.system.device import empty_cache, out_of_memory
 from diffcli.training.optimizers import Optimizer
 from diffcli.training.progress import LOOK_EVERY, Progress, check, read
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diffcli import specs
-from diffcli.core.devices import widest
+from diffcli.core.devices import sent, widest
 from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.denoiser import LOG_SNR_LIMIT
 from diffcli.core.diffusion.grids import levels
@@ -21,7 +21,6 @@ from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
 from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.levels import Level
 from diffcli.data.kinds import Items
-from diffcli.system.device import sent
 from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.diffusion import Recipe
 

@@ -51,7 +51,7 @@ class RefusableAdamW(optim.Optimizer):
         steps, means, squares = (
             [self.state[weight][name] for weight in weights] for name in ("step", "exp_avg", "exp_avg_sq")
         )
-        torch._foreach_add_(steps, keep)
+        torch._foreach_add_(steps, [keep] * len(steps))
         torch._foreach_mul_(weights, 1 - lr * weight_decay * keep)
         for moments, beta in ((means, betas[0]), (squares, betas[1])):
             torch._foreach_mul_(moments, 1 - (1 - beta) * keep)

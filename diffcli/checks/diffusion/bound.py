@@ -167,6 +167,29 @@ def steps_of_a_batch() -> Iterator[Finding]:
             yield near(f"{kind}, step {i}", wanted, got[i], rel=1e-9)
 
 
+@check("costs that are chosen of both kinds are those of items told apart, and so are their slopes", "two ways")
+def steps_chosen_of_both() -> Iterator[Finding]:
+    generator, chain = torch.Generator().manual_seed(3), bound.stacked(grids.levels(SCHEDULES["log-snr"](), 6))
+    places = torch.tensor([5, 0, 3, 5, 4, 1])  # two of them the step to the data
+    x0 = (torch.randint(0, 256, (6, 4), generator=generator).double() * STEP - 1).clamp(-1, 1)
+    x0[0, :2] = torch.tensor([-1.0, 1.0])  # the outer bins
+    t, s = (Level(*(part[places + i].unsqueeze(1) for part in chain)) for i in (0, 1))
+    for kind, discrete in itertools.product(("small", "large", "learned"), (True, False)):
+        found = []
+        for chosen in (False, True):
+            guess = (x0 + 0.3 * torch.randn(6, 4, generator=torch.Generator().manual_seed(4)).double()).requires_grad_()
+            share = torch.rand(6, 4, generator=torch.Generator().manual_seed(5)).double().requires_grad_()
+            variance = bound.reverse_variance(kind, t, s, fraction=share)
+            if chosen:
+                nats = bound.chosen_terms(x0, guess, t, s, variance, discrete=discrete)
+            else:
+                nats = bound.terms(kind, x0, guess, t, s, discrete=discrete, fraction=share)
+            slopes = torch.autograd.grad(nats.sum(), (guess, share), allow_unused=True)
+            found.append([nats, *(torch.zeros(6, 4) if slope is None else slope for slope in slopes)])
+        for name, truth, got in zip(("nats", "slope of the estimate", "slope of the share"), *found, strict=True):
+            yield near(f"{kind}, {'bins' if discrete else 'density'}: {name}", truth, got, rel=1e-9, abs=1e-12)
+
+
 @check("the decoder's 256 bins share out all of a Gaussian, and each has its part of it", "Ho et al. 2020, eq. 13")
 def decoder_bins() -> Iterator[Finding]:
     values = torch.arange(256, dtype=torch.float64) * STEP - 1

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from diffcli.core.devices import anywhere
 from diffcli.core.diffusion.walks import interpolated
 from diffcli.core.levels import Level, bridge
 from diffcli.core.processes.laws.gaussian import kl
@@ -70,6 +71,8 @@ def terms(
 ) -> Tensor:
     """The cost in nats, number by number, of steps that each item has for itself: levels [B, 1, ..., 1], like x0."""
     variance = reverse_variance(kind, t, s, fraction=fraction)
+    if x0.device.type != "cpu":  # which would be waited for to tell the items apart
+        return chosen_terms(x0, estimate, t, s, variance, discrete=discrete)
     last = (s.sigma == 0).flatten()
     nats = torch.empty_like(x0)
     here, after = (Level(level.alpha[~last], level.sigma[~last]) for level in (t, s))
@@ -79,14 +82,25 @@ def terms(
     return nats
 
 
+def chosen_terms(x0: Tensor, estimate: Tensor, t: Level, s: Level, variance: Tensor, *, discrete: bool) -> Tensor:
+    """`terms` of these variances: both costs of every item, of which one is chosen.
+
+    Where the last step is chosen the other one goes to a level on the way, which leaves no nan in a gradient.
+    """
+    last = s.sigma == 0
+    halfway = Level(torch.where(last, t.alpha, s.alpha), torch.where(last, t.sigma / 2, s.sigma))
+    nats = transition(x0, estimate, t, halfway, variance)
+    return torch.where(last, decoder(x0, estimate, variance, discrete=discrete), nats)
+
+
 def log_bin(x0: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Log of the share of N(mean, std²) that falls into the bin of each value, the outer bins open to infinity."""
     upper = torch.where(x0 > 1 - STEP / 2, math.inf, (x0 + STEP / 2 - mean) / std)
     lower = torch.where(x0 < -1 + STEP / 2, -math.inf, (x0 - STEP / 2 - mean) / std)
     right = lower > 0  # the upper tail is the lower one mirrored, where differences of Phi do not cancel
     upper, lower = torch.where(right, -lower, upper), torch.where(right, -upper, lower)
-    top = torch.special.log_ndtr(upper)
-    below = (torch.special.log_ndtr(lower) - top).clamp(max=-1e-7)
+    top = anywhere(torch.special.log_ndtr, upper)
+    below = (anywhere(torch.special.log_ndtr, lower) - top).clamp(max=-1e-7)
     return top + (-torch.expm1(below)).log()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
+from diffcli.core.devices import anywhere, sent
 from diffcli.core.diffusion.tables import cosine_betas, linear_betas, scaled_linear_betas
 from diffcli.core.diffusion.times import stratified
 from diffcli.core.levels import Level
@@ -99,8 +100,8 @@ class BetaTable(Schedule):
     def _interpolate(self, t: Tensor) -> Tensor:
         position = t * len(self.betas)
         index = position.detach().floor().long().clamp(0, len(self.betas) - 1)
-        table = self.log_alpha2.to(t.device)
-        return (table[index] + (position - index) * (table[index + 1] - table[index])).to(t.dtype)
+        table = sent(self.log_alpha2.to(t.dtype), t.device)
+        return table[index] + (position - index) * (table[index + 1] - table[index])
 
 
 class Flow(Schedule):
@@ -196,7 +197,7 @@ class EDM(VE):
 
     def training_time(self, t: Tensor) -> Tensor:
         """The time at which log sigma has the share t of N(-1.2, 1.2²) below it (Karras et al. 2022, table 1)."""
-        sigma = (1.2 * torch.special.ndtri(t) - 1.2).exp().clamp(self.sigma_min, self.sigma_max)
+        sigma = (1.2 * anywhere(torch.special.ndtri, t) - 1.2).exp().clamp(self.sigma_min, self.sigma_max)
         low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
         return (sigma ** (1 / self.rho) - low) / (high - low)
 

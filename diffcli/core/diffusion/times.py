@@ -61,8 +61,9 @@ class LossHistory(nn.Module):
         bins, kept = self.losses.shape
         place = torch.where(losses.isfinite(), (t * bins).ceil().long().clamp(1, bins) - 1, bins)
         place, order = place.sort(stable=True)  # bin by bin, in each as they come
-        counts = torch.zeros(bins + 1, dtype=torch.int64, device=t.device).index_add_(0, place, torch.ones_like(place))
-        turn = torch.arange(len(place), device=t.device) - (counts.cumsum(0) - counts)[place]  # of its bin, from 0
+        begin = torch.searchsorted(place, torch.arange(bins + 2, device=t.device))
+        counts = begin.diff()
+        turn = torch.arange(len(place), device=t.device) - begin[place]  # of its bin, from 0
         row = place.clamp(max=bins - 1)
         stays = (place < bins) & (turn >= counts[place] - kept)  # of more than fit the last
         cell = torch.where(stays, row * kept + (self.seen[row] + turn) % kept, bins * kept)

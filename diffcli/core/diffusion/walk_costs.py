@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from diffcli.core.devices import exact_on
 from diffcli.core.levels import Level
 
 Encode = Callable[[Tensor], Tensor]
@@ -83,7 +84,7 @@ def curves(levels: Sequence[Level], xs: Sequence[Tensor], estimates: Sequence[Te
 
 def length(gap: Tensor) -> Tensor:
     """The Euclidean norm of each item of a gap [B, ...], [B] float64: the measure of GITS's table."""
-    return gap.double().flatten(1).norm(dim=1)
+    return gap.to(exact_on(gap.device)).double().flatten(1).norm(dim=1)
 
 
 def in_features(encode: Encode, clean: Tensor) -> Measure:

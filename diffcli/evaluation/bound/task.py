@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from diffcli.core.devices import exact_on
 from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
 from diffcli.core.diffusion.exact_pixels import PixelHistogram
@@ -102,20 +103,24 @@ class Task:
 
     @torch.inference_mode()
     def rows(self, places: range | None = None) -> Iterator[Row]:
-        """The evaluations at these levels, or all; a batch keeps to one level unless the model is batched."""
-        count = len(self.x0)
+        """The evaluations at these levels, or all; a batch keeps to one level unless the model is batched.
+
+        Their tensors are where there is float64: on the device, or on the CPU.
+        """
+        count, where = len(self.x0), exact_on(self.device)
         walk = bound.stacked([*self.levels, CLEAN])
         column = (-1, *[1] * (self.x0.dim() - 1))
         for place, number in self._chosen(range(len(self.levels)) if places is None else places):
             item = number % count
-            here, after = (
-                Level(*(part[i].reshape(column).to(self.device) for part in walk)) for i in (place, place + 1)
-            )
-            x0 = self.x0[item].to(self.device)
-            noised = here.noised(x0.double(), self.noise[number].to(self.device).double()).to(x0.dtype)
-            level = Level(*(part.to(x0.dtype) for part in here)) if self.batched else self.levels[int(place[0])]
+            here, after = (Level(*(part[i].reshape(column).to(where) for part in walk)) for i in (place, place + 1))
+            x0 = self.x0[item].to(where)
+            noised = here.noised(x0.double(), self.noise[number].to(where).double()).to(x0.dtype)
+            of_each = Level(*(part.to(x0.dtype).to(self.device) for part in here))
+            level = of_each if self.batched else self.levels[int(place[0])]
             told = {name: values[item].to(self.device) for name, values in self.conditions.items()}
-            yield Row(item, place, x0, noised, here, after, self.denoise(noised, level, **told))
+            found = self.denoise(noised.to(self.device), level, **told)
+            share = None if found.variance_fraction is None else found.variance_fraction.to(where)
+            yield Row(item, place, x0, noised, here, after, Prediction(found.x0.to(where), found.eps.to(where), share))
 
     def _chosen(self, places: range) -> Iterator[tuple[Tensor, Tensor]]:
         """Places of levels and numbers of (sample, item) pairs, a batch at a time."""

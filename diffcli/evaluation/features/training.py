@@ -90,7 +90,7 @@ def scaled(network: JudgeNetwork, dataset: Dataset, places: Tensor) -> None:
     total = 0.0
     for part in places.split(500):
         images = resized(dataset.take(part)[0], sides).to(device, memory_format=torch.channels_last)
-        total += network.features(images).double().square().mean(1).sum().item()
+        total += network.features(images).cpu().double().square().mean(1).sum().item()
     size = math.sqrt(total / len(places))
     if size > 0:
         for weight in network.look[-2].parameters():

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from diffcli.core.devices import sent
 from diffcli.core.diffusion.denoising_autoencoder import Autoencoder
 from diffcli.core.diffusion.guidance import Conditions
-from diffcli.core.draws import BatchDraws, Source
+from diffcli.core.draws import Source
 from diffcli.core.models.unet import UNet
 from diffcli.core.processes.corruption import CORRUPTIONS, LARGEST_LINEAR, best_affine, draw_amounts, moments
 from diffcli.core.randomness import keyed
@@ -38,10 +39,9 @@ def objective(recipe: DaeRecipe, items: Items) -> Objective:
     def loss(model: Autoencoder, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
         device = next(model.parameters()).device
         amount = draw_amounts(corruption, len(x0), source, recipe.corruption.low, recipe.corruption.high).float()
-        if isinstance(source, BatchDraws):  # a generator's numbers are on the CPU
-            x0, amount = x0.to(device), amount.to(device)
+        amount = sent(amount, x0.device)
         y = corruption.apply(x0, amount, source)
-        return Losses(model.loss(x0.to(device), y.to(device), amount.to(device)))
+        return Losses(model.loss(*(sent(part, device) for part in (x0, y, amount))))
 
     return Objective(loss)
 

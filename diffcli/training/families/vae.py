@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from diffcli.core.devices import sent
 from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.models import vae
@@ -37,11 +38,11 @@ def objective(recipe: VaeRecipe, items: Items) -> Objective:
 
     def loss(model: vae.VAE, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
         device = next(model.parameters()).device
-        x = x0.to(device)
+        x = sent(x0, device)
         if recipe.pixels.name == "dynamic":
             x = bits(x, source)
-        noise = drawn_normal(source, "latent", (len(x), model.latent)).to(device)
-        found = variational.terms(model.encode(x), model.log_likelihood(x), noise)
+        noise = drawn_normal(source, "latent", (len(x), model.latent))
+        found = variational.terms(model.encode(x), model.log_likelihood(x), sent(noise, device))
         return Losses(variational.objective(found, recipe.objective.beta, recipe.objective.free_bits))
 
     return Objective(loss)
