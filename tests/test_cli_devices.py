@@ -202,9 +202,6 @@ def test_torchruns_processes_draw_the_images_of_one(cli: Cli, tmp_path: Path) ->
     assert done.stdout.count('"array"') == 1
     assert cli(*SAMPLE, "--array", "one.npy", "--quiet").code == 0
     assert np.array_equal(np.load("two.npy"), np.load("one.npy"))
-    refused = [*TORCHRUN, "sample", "shapes-1", "--devices", "3"]
-    done = subprocess.run(refused, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert "error: torchrun has started 2 processes, not 3" in done.stderr
 
 
 @pytest.mark.usefixtures("run")
