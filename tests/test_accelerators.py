@@ -1,4 +1,4 @@
-"""Training on an accelerator: without float64, without waiting for it, and to what the CPU comes to."""
+"""Training and drawing on an accelerator: without float64, without waiting for it, to what the CPU comes to."""
 
 import math
 from collections.abc import Iterator
@@ -10,6 +10,11 @@ from device_modes import LACKING, Fault, There, accelerator, device
 from torch import Tensor
 
 from diffcli.core.devices import anywhere, exact_on, sent, widest
+from diffcli.core.diffusion.grids import levels
+from diffcli.core.diffusion.guidance import clipped, guided
+from diffcli.core.diffusion.job import Job
+from diffcli.core.diffusion.samplers import SAMPLERS
+from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise, uniform, walk_noise
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES, POINTS, Items
@@ -240,3 +245,25 @@ def test_a_plan_that_goes_on_elsewhere_takes_its_optimizer_with_it() -> None:
         _, other, _ = begun("tiny", device(), 3)
         other.optimizer.load(trainer.optimizer.state())
         assert all(value.device == device() for value in other.optimizer.state().values())
+
+
+# Drawing
+
+
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "heun", "dpmpp-3m", "unipc", "predictor-corrector"])
+def test_a_walk_does_not_wait_for_the_device(name: str) -> None:
+    walk = levels(SCHEDULES["cosine"](), 4)
+    told = {"label": torch.arange(3)}
+    found = []
+    for where in (CPU, device()):
+        with accelerator() as stand:
+            recipe = override(FAMILIES["diffusion"].recipes["tiny"], SMALL | {"precision": "fp32"})
+            network = build(recipe, Items(IMAGES, (1, 8, 8), ("a", "b", "c")), where).eval().requires_grad_(False)
+            job = Job(network, walk, SAMPLERS[name], (1, 8, 8), 3, told, where, lambda made: clipped(guided(made, 2.0)))
+            steps = job.walk(range(3))
+            next(steps)
+            stand.stalls.clear()
+            *_, last = steps
+            assert stand.stalls == []
+            found.append(last.x.cpu())
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)

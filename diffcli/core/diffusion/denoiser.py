@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from diffcli.core.devices import sent
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Level
 
@@ -122,7 +123,7 @@ def evaluated(
     network: nn.Module, x: Tensor, level: Level, *, learned: bool, **cond: Any
 ) -> tuple[Tensor, Tensor | None]:
     """What a network says of x at a level of unit length: its output, and the fraction of the variance if learned."""
-    log_snr = level.log_snr.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).float().flatten().to(x.device)
+    log_snr = sent(level.log_snr.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT).float().flatten(), x.device)
     known = getattr(network, "nulls", cond)  # the conditions that it takes
     output = network(x, log_snr.expand(len(x)), **{name: value for name, value in cond.items() if name in known})
     if not learned:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffcli.core.devices import sent
 from diffcli.core.diffusion.denoiser import Denoise, Prediction
 from diffcli.core.draws import Source, drawn_uniform
 from diffcli.core.levels import Level
@@ -65,7 +66,9 @@ def guided(
         if rescale > 0:
             x0 = x0 * (1 - rescale + rescale * _spread(given.x0) / _spread(x0))
             eps = (x - level.alpha * x0) / level.sigma
-        x0, eps = (torch.where(inside.to(x.device), a, b) for a, b in zip((x0, eps), given[:2], strict=True))
+        if inside.device.type != "cpu" or not inside.all():
+            here = sent(inside, x.device)
+            x0, eps = (torch.where(here, a, b) for a, b in zip((x0, eps), given[:2], strict=True))
         return Prediction(x0, eps, given.variance_fraction)
 
     return mixed

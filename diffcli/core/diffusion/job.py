@@ -20,9 +20,11 @@ LONG = 1000  # steps of single items, from which on a job is cut into at least P
 PARTS, FEWEST = 4, 10
 
 
-def start_noise(seed: int, items: Sequence[int], shape: Sequence[int], level: Level) -> Tensor:
-    """Where the walks of these items begin: noise of the spread that unit data have at the level, on the CPU."""
-    return torch.hypot(*level).item() * image_noise(seed, "start", items, shape)
+def start_noise(
+    seed: int, items: Sequence[int], shape: Sequence[int], level: Level, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Where the walks of these items begin: noise of the spread that unit data have at the level."""
+    return torch.hypot(*level).item() * image_noise(seed, "start", items, shape, device=device)
 
 
 class Drawing(NamedTuple):
@@ -95,8 +97,10 @@ class Job:
 
     def walk(self, items: Sequence[int]) -> Iterator[Step]:
         """The steps of these items, by number, each with its own start and noise whatever else is drawn with it."""
-        x = self.begin(items) if self.begin else start_noise(self.seed, items, self.shape, self.levels[0])
-        x = x.to(self.device)
+        if self.begin:
+            x = self.begin(items).to(self.device)
+        else:
+            x = start_noise(self.seed, items, self.shape, self.levels[0], self.device)
         told = {name: values[list(items)].to(self.device) for name, values in self.conditions.items()}
         noise = walk_noise(self.seed, items, x)
         return self.sampler(self.steered(self.network), x, self.levels, noise=noise, **told)

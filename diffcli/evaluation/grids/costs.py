@@ -26,7 +26,7 @@ def batches(prepared: Prepared) -> list[range]:
 def begun(prepared: Prepared, items: range) -> Tensor:
     """Where the walks of these items begin, [B, ...]."""
     job = prepared.job
-    return start_noise(job.seed, items, job.shape, job.levels[0]).to(job.device)
+    return start_noise(job.seed, items, job.shape, job.levels[0], job.device)
 
 
 @torch.no_grad()
