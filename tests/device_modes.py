@@ -118,7 +118,7 @@ class Stand(TorchDispatchMode):
         if name == "copy_" and not isinstance(args[0], There) or (wanted or NAME) != NAME:
             return args[0] if name == "copy_" else result
         result = pytree.tree_map_only(Tensor, lambda raw: self._placed(raw, func), result)
-        return return_and_correct_aliasing(func, args, kwargs | _without_device(kwargs), result) if there else result
+        return return_and_correct_aliasing(func, args, kwargs, result) if there else result
 
     def _placed(self, raw: Tensor, func: Any) -> There:
         if raw.dtype == torch.float64:
@@ -145,10 +145,6 @@ class Stand(TorchDispatchMode):
             raise Fault(f"{func} has tensors of both devices, at {_line()}")
 
 
-def _without_device(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {}
-
-
 def _indices(args: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.arg_tree_leaves(*args[1:2]) if isinstance(leaf, Tensor)]
 
@@ -171,7 +167,8 @@ def device() -> torch.device:
 def accelerator(*, lacking: frozenset[str] = frozenset()) -> Iterator[Stand]:
     """The device as the one that diffcli picks, without float64, sent to as to a GPU. lacking: operations"""
     where = device()
-    with pytest.MonkeyPatch.context() as patch, Stand(lacking) as stand:
+    here = torch.autograd.set_multithreading_enabled(False)  # torch counts its devices at the first gradient of all
+    with here, pytest.MonkeyPatch.context() as patch, Stand(lacking) as stand:
         patch.setattr(system_device, "pick", lambda name="auto": torch.device("cpu") if name == "cpu" else where)
         patch.setattr(core_devices, "NO_FLOAT64", {"mps", NAME})
         patch.setattr(core_devices, "PINNED", {"cuda", NAME})
