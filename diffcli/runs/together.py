@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,9 @@ from diffcli.runs.listing import checkpoints
 from diffcli.runs.session import Session
 from diffcli.system.cores import busy_cores
 from diffcli.system.device import out_of_memory, own_device
+from diffcli.training.families import FAMILIES
 from diffcli.training.fit import BY_STEP
+from diffcli.training.recipes import from_dict, to_dict
 
 BUSY = 0.25  # of a core: then threads that wait for each other lose more than a probe of seconds shows
 WORTH_WHEN_BUSY = 1.5  # how much longer the ranks' step may be where others work, too
@@ -29,20 +32,32 @@ WORTH_WHEN_BUSY = 1.5  # how much longer the ranks' step may be where others wor
 class Following:
     """What a follower does: the same training as rank 0, without writing.
 
-    impl:     files of plug-ins
-    threads:  to compute with
+    assignment:  without its recipe
+    recipe:      as plain values, since a plug-in's keys are of a class that cannot be pickled; None of a resume
+    impl:        files of plug-ins
+    threads:     to compute with
     """
 
     assignment: Assignment
+    recipe: dict[str, Any] | None
     impl: tuple[Path, ...]
     threads: int
+
+    @classmethod
+    def of(cls, wanted: Assignment, threads: int) -> "Following":
+        """What followers of this assignment do, with the plug-ins that are loaded here."""
+        recipe = None if wanted.recipe is None else to_dict(wanted.recipe)
+        impl = tuple(plugin.path for plugin in plugins.loaded())
+        return cls(dataclasses.replace(wanted, recipe=None), recipe, impl, threads)
 
     def __call__(self, follower: Follower) -> None:
         plugins.load(self.impl)
         torch.set_num_threads(self.threads)
         device = own_device(self.assignment.setting.device, follower.place.local)
-        setting = dataclasses.replace(self.assignment.setting, device=device)
-        with opened(dataclasses.replace(self.assignment, setting=setting, follows=True)) as session:
+        wanted = self.assignment
+        recipe = None if self.recipe is None else from_dict(FAMILIES[wanted.family].recipe(), self.recipe)
+        setting = dataclasses.replace(wanted.setting, device=device)
+        with opened(dataclasses.replace(wanted, setting=setting, recipe=recipe, follows=True)) as session:
             group = join(follower.place, follower.store, device)
             try:
                 session.check_like(group)
@@ -87,7 +102,7 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
             "fewer --devices, or a larger --batch",
         )
     own, threads = torch.get_num_threads(), threads_each(team.count)
-    team.hand(Following(wanted, tuple(plugin.path for plugin in plugins.loaded()), threads))
+    team.hand(Following.of(wanted, threads))
     group = join(dataclasses.replace(place(), count=team.count), team.store, session.device, team)
     try:
         torch.set_num_threads(threads)
