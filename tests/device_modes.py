@@ -91,10 +91,12 @@ class Stand(TorchDispatchMode):
 
     lacking:  operations that it does not have
     stalls:   where it was waited for, as "operation at file:line"
+    faults:   on the way back to the gradients, where torch ends the process if it meets an exception
     """
 
     lacking: frozenset[str] = frozenset()
     stalls: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -122,8 +124,13 @@ class Stand(TorchDispatchMode):
 
     def _placed(self, raw: Tensor, func: Any) -> There:
         if raw.dtype == torch.float64:
-            raise Fault(f"{func} makes a float64, at {_line()}")
+            self._refuse(f"{func} makes a float64, at {_line()}")
         return There(raw)
+
+    def _refuse(self, reason: str) -> None:
+        if torch._C._current_graph_task_id() < 0:  # type: ignore[attr-defined]
+            raise Fault(reason)
+        self.faults.append(reason)
 
     def _check(
         self, func: Any, name: str, tensors: list[Tensor], args: Any, kwargs: dict[str, Any], wanted: str | None
@@ -142,7 +149,7 @@ class Stand(TorchDispatchMode):
             self.stalls.append(f"{name} at {_line()}")
         alone = all(tensor.dim() == 0 for tensor in here) and torch.Tag.pointwise in func.tags
         if here and not alone:
-            raise Fault(f"{func} has tensors of both devices, at {_line()}")
+            self._refuse(f"{func} has tensors of both devices, at {_line()}")
 
 
 def _indices(args: Any) -> list[Tensor]:
@@ -174,3 +181,5 @@ def accelerator(*, lacking: frozenset[str] = frozenset()) -> Iterator[Stand]:
         patch.setattr(core_devices, "PINNED", {"cuda", NAME})
         patch.setattr(Tensor, "pin_memory", lambda tensor: tensor)
         yield stand
+        if stand.faults:
+            raise Fault(stand.faults[0])

@@ -1,7 +1,7 @@
 """Training and drawing on an accelerator: without float64, without waiting for it, to what the CPU comes to."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -75,6 +75,27 @@ def test_float64_is_refused_and_so_are_tensors_of_two_devices() -> None:
                 mix()
     with pytest.raises(Fault, match="outside"):
         x + 1
+
+
+def test_the_way_back_to_the_gradients_is_watched_as_well() -> None:
+    def passed_back(change: Callable[[Tensor], Tensor]) -> None:
+        x = torch.ones(3, device=device()).requires_grad_()
+        total = (2 * x).sum()
+        total.register_hook(change)
+        total.backward()
+        assert x.grad is not None
+
+    with accelerator() as stand:
+        passed_back(lambda gradient: gradient * 2)
+        assert stand.stalls == []
+        passed_back(lambda gradient: gradient * float(gradient))
+        assert len(stand.stalls) == 1
+    for change, words in (
+        (lambda g: g.double().float(), "float64"),
+        (lambda g: (g + torch.ones(1))[0], "both devices"),
+    ):
+        with pytest.raises(Fault, match=words), accelerator():
+            passed_back(change)
 
 
 def test_operations_that_a_device_lacks_are_the_cpus() -> None:
