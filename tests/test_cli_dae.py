@@ -189,7 +189,7 @@ def test_ctrl_c_saves_and_a_resume_goes_on(
         result = cli("dae", "train", "--recipe", "tiny", "--steps", 12, "--dataset", pictures, "--out", "mine")
     assert result.code == 130
     assert "diffcli dae train --resume mine" in result.err
-    assert steps_kept(tmp_path / "mine") == [8]
+    assert steps_kept(tmp_path / "mine") == [9]
     assert cli("dae", "train", "--resume", "mine", "--json", "--quiet").document["steps"] == 12
 
 
