@@ -29,11 +29,11 @@ from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import Items
 from diffcli.runs.session import fit_by
-from diffcli.training.fit import Plan
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 from diffcli.training.recipes.networks import UNetKeys
 from diffcli.training.recipes.optimizers import AdamWKeys
 from diffcli.training.setup import build, new_trainer
+from diffcli.training.trainer import Plan
 
 LENGTH = 1000  # steps of the DDPM chain
 SHORT = 50  # steps of DDIM

@@ -20,10 +20,10 @@ from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.runs.session import fit_by
 from diffcli.system.device import pick, use_bf16
-from diffcli.training.fit import Plan
 from diffcli.training.recipes.diffusion import Recipe
 from diffcli.training.recipes.networks import UNetKeys
 from diffcli.training.setup import build, new_trainer
+from diffcli.training.trainer import Plan
 
 IMAGES_THERE = 512  # of noise, to train on: what they show costs nothing
 AT_ONCE = 64  # samples in a batch

@@ -65,8 +65,8 @@ def trained(turn: Turn, group: Any) -> float:
     from diffcli.runs.assignment import Assignment, opened
     from diffcli.runs.session import Setting, fit_by
     from diffcli.training import recipes
-    from diffcli.training.fit import Plan
     from diffcli.training.recipes.diffusion import RECIPES
+    from diffcli.training.trainer import Plan
 
     if turn.network:
         group = slowed(group, *turn.network)

@@ -92,7 +92,7 @@ def options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; of every command."),
 ) -> None:
     if version:
-        from importlib.metadata import version as installed
+        from diffcli.system.text import installed
 
         print(installed("diffcli"))
         raise typer.Exit

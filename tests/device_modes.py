@@ -25,6 +25,7 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 from diffcli.core import devices as core_devices
 from diffcli.system import device as system_device
+from diffcli.training import recording
 
 NAME = "standin"
 AS_MANY_AS_THERE_ARE = {"nonzero", "masked_select", "bincount", "unique", "repeat_interleave"}
@@ -97,6 +98,7 @@ class Stand(TorchDispatchMode):
     lacking: frozenset[str] = frozenset()
     stalls: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    tape: "Tape | None" = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -116,7 +118,11 @@ class Stand(TorchDispatchMode):
         if wanted is not None:
             kwargs["device"] = torch.device("cpu")
         raw_args, raw_kwargs = pytree.tree_map_only(There, lambda tensor: tensor.raw, (args, kwargs))
+        if self.tape is not None:
+            self.tape.before(raw_args, raw_kwargs)
         result = func(*raw_args, **raw_kwargs)
+        if self.tape is not None:
+            self.tape.after(func, raw_args, raw_kwargs, result)
         if name == "copy_" and not isinstance(args[0], There) or (wanted or NAME) != NAME:
             return args[0] if name == "copy_" else result
         result = pytree.tree_map_only(Tensor, lambda raw: self._placed(raw, func), result)
@@ -152,6 +158,64 @@ class Stand(TorchDispatchMode):
             self._refuse(f"{func} has tensors of both devices, at {_line()}")
 
 
+class Tape:
+    """What was done with the device's tensors, to be done again in the same memory, as a GPU does with a graph."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, Any, Any, Any]] = []
+        self.made: set[int] = set()
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def before(self, args: Any, kwargs: Any) -> None:
+        """Keep what was there before, to be put back: a graph does nothing while it is recorded."""
+        for tensor in _tensors((args, kwargs)):
+            place = tensor.untyped_storage().data_ptr()
+            if place not in self.made and place not in self.kept:
+                whole = torch.as_strided(tensor, (tensor.untyped_storage().nbytes() // tensor.element_size(),), (1,), 0)
+                self.kept[place] = whole, whole.clone()
+
+    def after(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        self.done.append((func, args, kwargs, result))
+        self.made |= {t.untyped_storage().data_ptr() for t in _tensors(result)} - set(self.kept)
+
+    def restore(self) -> None:
+        for whole, before in self.kept.values():
+            whole.copy_(before)
+
+    def play(self) -> None:
+        """Once more, into the memory of the first time."""
+        for func, args, kwargs, result in self.done:
+            again = func(*args, **kwargs)
+            for old, new in zip(_tensors(result), _tensors(again), strict=True):
+                if old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor) and leaf.numel()]
+
+
+def recorder(act: Any) -> Any:
+    """As `cuda_graph`, of this device."""
+    stand = _stands[-1]
+    stand.tape = tape = Tape()
+    try:
+        result = act()
+    finally:
+        stand.tape = None
+        tape.restore()
+
+    def play() -> Any:
+        with torch.no_grad():
+            tape.play()
+        return result
+
+    return play
+
+
+_stands: list[Stand] = []
+
+
 def _indices(args: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.arg_tree_leaves(*args[1:2]) if isinstance(leaf, Tensor)]
 
@@ -171,8 +235,12 @@ def device() -> torch.device:
 
 
 @contextlib.contextmanager
-def accelerator(*, lacking: frozenset[str] = frozenset()) -> Iterator[Stand]:
-    """The device as the one that diffcli picks, without float64, sent to as to a GPU. lacking: operations"""
+def accelerator(*, lacking: frozenset[str] = frozenset(), records: bool = False) -> Iterator[Stand]:
+    """The device as the one that diffcli picks, without float64, sent to as to a GPU.
+
+    lacking:  operations that it does not have
+    records:  whether steps of a training are played back
+    """
     where = device()
     here = torch.autograd.set_multithreading_enabled(False)  # torch counts its devices at the first gradient of all
     with here, pytest.MonkeyPatch.context() as patch, Stand(lacking) as stand:
@@ -180,6 +248,8 @@ def accelerator(*, lacking: frozenset[str] = frozenset()) -> Iterator[Stand]:
         patch.setattr(core_devices, "NO_FLOAT64", {"mps", NAME})
         patch.setattr(core_devices, "PINNED", {"cuda", NAME})
         patch.setattr(Tensor, "pin_memory", lambda tensor: tensor)
+        patch.setattr(recording, "RECORDERS", {NAME: recorder} if records else {})
+        patch.setattr(f"{__name__}._stands", [stand])
         yield stand
         if stand.faults:
             raise Fault(stand.faults[0])

@@ -17,6 +17,7 @@ at with --quick).
 """
 
 import argparse
+import functools
 import importlib
 import multiprocessing as mp
 import random
@@ -165,6 +166,7 @@ def observed(package: Path) -> Plan:
             failures.append(f"{module}: {type(problem).__name__}: {problem}")
     checks = [Planned(IMPORT, "", 0.0, "", frozenset(here))]
     for check in registered().values():
+        forget()
         here.clear()
         report = check.run()
         failure = "" if report.passed else report.error or str(report.worst)
@@ -172,6 +174,15 @@ def observed(package: Path) -> Plan:
         checks.append(Planned(check.name, check.findings.__module__, report.seconds, failure, frozenset(here)))
     sys.settrace(None)
     return Plan([check for check in checks if not check.failure], failures)
+
+
+def forget() -> None:
+    """Empty the caches of the package's functions: who finds a result there is not seen to call what made it."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("diffcli."):
+            for value in vars(module).values():
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
 
 
 def registered():  # type: ignore[no-untyped-def]  # noqa: ANN201

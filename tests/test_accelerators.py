@@ -19,11 +19,13 @@ from diffcli.core.randomness import image_noise, uniform, walk_noise
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES, POINTS, Items
 from diffcli.runs.session import fit_by
+from diffcli.training import objectives, recording
 from diffcli.training.families import FAMILIES
-from diffcli.training.fit import Trainer, fit
+from diffcli.training.fit import fit
 from diffcli.training.progress import LOOK_EVERY, Diverged, Progress
 from diffcli.training.recipes import Training, override
 from diffcli.training.setup import build, new_trainer
+from diffcli.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = {"network.widths": (4,), "network.blocks": 1}
@@ -197,6 +199,62 @@ def test_steps_do_not_wait_for_the_device_and_come_to_what_the_cpu_comes_to(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     for a, b in zip(found, weights(on_cpu), strict=True):
         torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_steps_that_are_played_back_come_to_what_the_cpu_comes_to(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffcli.training.optimizers.use_bf16", lambda *_: False)
+    monkeypatch.setattr(recording, "WARM", 2)
+    with accelerator(records=True) as stand:
+        trainer, steps = trained(name, device(), 7)
+        acts = []
+        act = recording.Recorder._act
+        monkeypatch.setattr(recording.Recorder, "_act", lambda self: acts.append(trainer.step) or act(self))
+        for progress in steps:
+            if progress.step == 3:
+                stand.stalls.clear()
+            assert progress.step < 4 or progress.step == 7 or stand.stalls == []
+        assert acts == [2], "it is recorded once"
+        found, losses = weights(trainer), [progress.loss]
+    on_cpu, steps = trained(name, CPU, 7)
+    losses += [[*steps][-1].loss]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    for a, b in zip(found, weights(on_cpu), strict=True):
+        torch.testing.assert_close(a, b, rtol=5e-3, atol=5e-4)
+
+
+def test_what_cannot_be_recorded_is_done_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(act: Any) -> Any:
+        act()
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    with accelerator(records=True):
+        monkeypatch.setattr(recording, "RECORDERS", {device().type: refuses})
+        trainer, steps = trained("tiny", device(), 6)
+        assert [progress.step for progress in steps] == [1, 2, 3, 4, 5, 6]
+        assert all(parameter.grad is None for parameter in trainer.model.parameters())
+
+
+def planted(monkeypatch: pytest.MonkeyPatch, mistake: Any) -> None:
+    """A mistake in the loss: what is made of the noise."""
+    draw = objectives.drawn_normal
+    monkeypatch.setattr(objectives, "drawn_normal", lambda *args: mistake(draw(*args)))
+
+
+def test_a_look_at_a_number_in_the_loss_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(monkeypatch, lambda eps: eps * (1.0 if eps.abs().max().item() < 9 else 0.0))
+    with accelerator() as stand:
+        _, steps = trained("tiny", device(), 3)
+        next(steps)
+        stand.stalls.clear()
+        next(steps)
+        assert [stall.split(" at ")[0] for stall in stand.stalls] == ["_local_scalar_dense"]
+
+
+def test_a_float64_in_the_loss_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(monkeypatch, lambda eps: eps.double().float())
+    with accelerator(), pytest.raises(Fault, match="float64"):
+        next(trained("tiny", device(), 3)[1])
 
 
 @pytest.mark.parametrize("name", ["likelihood", "by losses, edm"])

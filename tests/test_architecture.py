@@ -39,7 +39,7 @@ FLOORS: dict[str, set[str]] = {
         "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "plugins",
         "ranks", "runs", "sampling", "specs", "system", "training",
     },
-    "cli": {"commands", "errors", "plugins", "ranks"},
+    "cli": {"commands", "errors", "plugins", "ranks", "system"},
     "__main__": {"cli"},
 }  # fmt: skip
 MOST_ROOMS = 20

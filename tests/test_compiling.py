@@ -14,12 +14,12 @@ from diffcli.errors import EnvironmentProblem
 from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.training import compiling, setup
 from diffcli.training.compiling import compile_networks, networks
-from diffcli.training.fit import average
 from diffcli.training.recipes import Training, override
 from diffcli.training.recipes import dae as of_dae
 from diffcli.training.recipes import diffusion as of_diffusion
 from diffcli.training.recipes import vae as of_vae
 from diffcli.training.setup import build, new_trainer
+from diffcli.training.step import average
 
 ITEMS = Items(IMAGES, (1, 8, 8), ("a", "b"))
 CPU = torch.device("cpu")

@@ -28,7 +28,7 @@ from diffcli.runs.session import Session
 from diffcli.specs import schedule
 from diffcli.training import recipes
 from diffcli.training.families import FAMILIES
-from diffcli.training.fit import Trainer
+from diffcli.training.trainer import Trainer
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OLD_RECIPES: dict[str, dict[str, dict[str, Any]]] = json.loads((FIXTURES / "old-recipes.json").read_text())

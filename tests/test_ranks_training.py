@@ -25,9 +25,9 @@ from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.listing import checkpoints
 from diffcli.runs.session import Session, Setting
 from diffcli.training import optimizers, recipes
-from diffcli.training.fit import Losses, Plan
 from diffcli.training.recipes import Training
 from diffcli.training.recipes.diffusion import RECIPES
+from diffcli.training.trainer import Losses, Plan
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 

@@ -14,12 +14,15 @@ from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise, keyed
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.training.clock import Clock, looks
-from diffcli.training.fit import Objective, Plan, Trainer, Validation, average, fit
+from diffcli.training.fit import fit
 from diffcli.training.objectives import objective
 from diffcli.training.optimizers import Muon, Optimizer
 from diffcli.training.progress import Diverged, Progress, check, read
 from diffcli.training.recipes.diffusion import Recipe, SimpleKeys
 from diffcli.training.refusal import RefusableAdamW, clear
+from diffcli.training.step import average
+from diffcli.training.trainer import Objective, Plan, Trainer
+from diffcli.training.validation import Validation
 
 FIT: dict[str, Any] = {"seed": 0, "batch": 8, "warmup": 2, "clip": 1.0, "ema": 0.9}
 

@@ -19,6 +19,8 @@ class BatchDraws:
     count:  items that are
     whole:  size of the batch
     device: that the numbers are on
+    at:     numbers [count] and places [count] of the items as tensors on the device, where they change while the rest
+            stays: of a step that is played back
     """
 
     seed: int
@@ -27,10 +29,13 @@ class BatchDraws:
     count: int
     whole: int
     device: torch.device | str = "cpu"
+    at: tuple[Tensor, Tensor] | None = None
 
     @property
-    def numbers(self) -> range:
+    def numbers(self) -> range | Tensor:
         """Of the items here, in the whole training."""
+        if self.at is not None:
+            return self.at[0]
         begin = self.step * self.whole + self.first
         return range(begin, begin + self.count)
 
@@ -61,6 +66,8 @@ def drawn_places(source: Source | None, count: int) -> Tensor:
     if not isinstance(source, BatchDraws):
         shift = torch.rand((), generator=source, dtype=torch.float64)
         return (shift + torch.arange(count, dtype=torch.float64) / count) % 1
+    if source.at is not None:
+        return source.at[1]
     shift = uniform(source.seed, "train shift", [source.step])[0].double()
     here = torch.arange(source.first, source.first + count, dtype=torch.float64)
     return (shift + here / source.whole) % 1

@@ -15,8 +15,8 @@ from diffcli.runs import loading
 from diffcli.runs.listing import family_name
 from diffcli.runs.session import Session, Setting
 from diffcli.system.files import check_free
-from diffcli.training.fit import Plan
 from diffcli.training.recipes import Training, override
+from diffcli.training.trainer import Plan
 
 
 @dataclass(frozen=True)

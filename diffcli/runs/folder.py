@@ -6,7 +6,6 @@ import math
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from diffcli.plugins import Plugin
 from diffcli.runs.checkpoint import write_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints
 from diffcli.system.files import cannot_write, check_free, numbered, write_atomically
-from diffcli.system.text import finite
+from diffcli.system.text import finite, installed
 from diffcli.training import recipes
-from diffcli.training.fit import Trainer
 from diffcli.training.recipes import Training
+from diffcli.training.trainer import Trainer
 
 KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
 
@@ -69,7 +68,7 @@ def describe(folder: Path, recipe: Training, facts: dict[str, Any]) -> None:
     write_atomically(folder / "recipe.toml", recipes.to_toml(recipe).encode())
     about = {
         "argv": sys.argv[1:],
-        "versions": {name: version(name) for name in ("diffcli", "torch", "numpy")}
+        "versions": {name: installed(name) for name in ("diffcli", "torch", "numpy")}
         | {"python": sys.version.split()[0]},
         "threads": torch.get_num_threads(),
         **facts,

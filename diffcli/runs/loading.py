@@ -14,9 +14,9 @@ from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints, family_name
 from diffcli.system.files import is_dir, is_file
 from diffcli.training.families import FAMILIES
-from diffcli.training.fit import BY_ITEM, BY_STEP, Plan, Trainer
 from diffcli.training.recipes import from_dict
 from diffcli.training.setup import build
+from diffcli.training.trainer import BY_ITEM, BY_STEP, Plan, Trainer
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,12 @@ from diffcli.system.device import computing_threads, use_bf16
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
-from diffcli.training.fit import BY_ITEM, Plan, Trainer, fit
-from diffcli.training.progress import Diverged, Progress
+from diffcli.training.fit import fit
+from diffcli.training.progress import Diverged, Progress, read
 from diffcli.training.recipes import Training
+from diffcli.training.recording import RECORDERS, WARM
 from diffcli.training.setup import build, new_trainer
+from diffcli.training.trainer import BY_ITEM, Plan, Trainer
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
 RECENT = 50  # steps that the shown loss is the mean of
@@ -122,8 +124,12 @@ class Session:
         """
         trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model))
         trial.join(self.group)
-        trial.plan = Plan(self.group.told(steps) + 1)
-        marks = [time.monotonic() for _ in self._fit(trial)]
+        played = WARM if self.device.type in RECORDERS else 0
+        trial.plan = Plan(self.group.told(steps) + 1 + played)
+        marks = []
+        for progress in self._fit(trial):
+            read([progress])  # only then an accelerator has come to the end of the step
+            marks.append(time.monotonic())
         self.trainer.micro = trial.micro
         seconds: float = self.group.told(min(b - a for a, b in zip(marks, marks[1:], strict=False)))
         return seconds
@@ -272,5 +278,5 @@ def fit_by(
     keys = recipe.optimizer
     return fit(
         trainer, batches, seed=recipe.seed, batch=recipe.batch, warmup=keys.warmup, clip=keys.clip, ema=keys.ema,
-        stop=stop,
+        stop=stop, record=not recipe.impl,
     )  # fmt: skip

@@ -21,8 +21,8 @@ from diffcli.runs.session import Session
 from diffcli.system.cores import busy_cores
 from diffcli.system.device import out_of_memory, own_device
 from diffcli.training.families import FAMILIES
-from diffcli.training.fit import BY_STEP
 from diffcli.training.recipes import from_dict, to_dict
+from diffcli.training.trainer import BY_STEP
 
 BUSY = 0.25  # of a core: then threads that wait for each other lose more than a probe of seconds shows
 WORTH_WHEN_BUSY = 1.5  # how much longer the ranks' step may be where others work, too

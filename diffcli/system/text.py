@@ -46,3 +46,13 @@ def printable(text: str) -> str:
 def flag(option: str) -> str:
     """churn_min -> --churn-min"""
     return f"--{option.replace('_', '-')}"
+
+
+def installed(package: str) -> str:
+    """The version of an installed package; of one that runs from its folder alone nobody knows."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

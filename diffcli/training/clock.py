@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from diffcli.training.fit import Plan
+from diffcli.training.trainer import Plan
 
 SAVE_EVERY = 30.0  # seconds
 FIRST_SAVE = 8.0  # seconds; the first seconds are slower than the rest, so the first plan is soon revised

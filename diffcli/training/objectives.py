@@ -21,8 +21,8 @@ from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
 from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.levels import Level
 from diffcli.data.kinds import Items
-from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.diffusion import Recipe
+from diffcli.training.trainer import Losses, Objective
 
 HYBRID = 0.001  # the bound's share in `hybrid` (Nichol & Dhariwal 2021, section 3.1)
 

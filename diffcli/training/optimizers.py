@@ -48,8 +48,8 @@ class Optimizer:
             if isinstance(part, Muon):
                 part.group = group
 
-    def step(self, scale: float, refuse: Tensor | None = None) -> None:
-        """Use the gradients up, with every learning rate times `scale`.
+    def step(self, scale: float | Tensor, refuse: Tensor | None = None) -> None:
+        """Use the gradients up, with every learning rate times `scale`, which may be a number of an accelerator.
 
         refuse:  bool [] where the weights are: whether to change nothing instead. An accelerator is not waited for
         """
@@ -125,10 +125,10 @@ class Muon(optim.Optimizer):
             directions = [self._direction(weight, keys["momentum"], keep) for weight in weights]
             for weight, update in zip(weights, _orthogonal_by_ranks(directions, self.group), strict=True):
                 weight.mul_(1 - lr * keys["weight_decay"] * keep)
-                scale = math.sqrt(max(1, update.shape[0] / update.shape[1]))
+                length = lr * math.sqrt(max(1, update.shape[0] / update.shape[1]))
                 if self.refuse is not None:
-                    update = update * keep
-                weight.add_(_as_weight(update, weight), alpha=-lr * scale)
+                    update, length = update * (length * keep), 1.0
+                weight.add_(_as_weight(update, weight), alpha=-length)
 
     def _direction(self, weight: Tensor, momentum: float, keep: Tensor | float) -> Tensor:
         """The gradient with its momentum, as a matrix. keep: 0 where the step is refused, else 1"""

@@ -10,9 +10,9 @@ from diffcli.data.kinds import Items
 from diffcli.system.device import use_bf16
 from diffcli.training.compiling import compile_networks
 from diffcli.training.families import family_of
-from diffcli.training.fit import Plan, Trainer
 from diffcli.training.optimizers import Optimizer
 from diffcli.training.recipes import Training
+from diffcli.training.trainer import Plan, Trainer
 
 
 def build(recipe: Training, items: Items, device: torch.device) -> Any:

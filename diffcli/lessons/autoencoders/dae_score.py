@@ -21,8 +21,9 @@ from diffcli.core.randomness import keyed
 from diffcli.errors import UsageProblem
 from diffcli.lessons.autoencoders.dae_pictures import LearnedScore
 from diffcli.metrics.fields import compare
-from diffcli.training.fit import Losses, Objective, Plan, Trainer, fit
+from diffcli.training.fit import fit
 from diffcli.training.optimizers import Optimizer
+from diffcli.training.trainer import Losses, Objective, Plan, Trainer
 
 LOW, HIGH = 0.05, 1.0  # of the sigmas trained on and measured
 SMALL, LARGE = 0.01, 5.0  # of the sigma of the field that is drawn

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import Items
-from diffcli.training.fit import Objective
 from diffcli.training.recipes import Training
+from diffcli.training.trainer import Objective
 
 
 class Look(NamedTuple):

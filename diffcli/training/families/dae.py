@@ -16,8 +16,8 @@ from diffcli.errors import UsageProblem
 from diffcli.metrics.quality import psnr
 from diffcli.pictures.grid import grid
 from diffcli.training.families.base import Family, Look
-from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.dae import RECIPES, DaeRecipe
+from diffcli.training.trainer import Losses, Objective
 
 COLUMNS = 10  # of a preview: images, corrupted, denoised
 AMOUNT = 0.5  # that previews are at

@@ -17,9 +17,9 @@ from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, line
 from diffcli.pictures.samples import preview
 from diffcli.training.families.base import Family, Look
-from diffcli.training.fit import Validation
 from diffcli.training.objectives import objective
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
+from diffcli.training.validation import Validation
 
 STEPS = 20
 COVARIANCE_IMAGES = 10_000

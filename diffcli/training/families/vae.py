@@ -16,8 +16,8 @@ from diffcli.data.kinds import Items
 from diffcli.errors import UsageProblem
 from diffcli.pictures.grid import grid
 from diffcli.training.families.base import Family, Look
-from diffcli.training.fit import Losses, Objective
 from diffcli.training.recipes.vae import RECIPES, VaeRecipe
+from diffcli.training.trainer import Losses, Objective
 
 COLUMNS, SAMPLE_ROWS = 10, 3  # of a preview, below a row of images and a row of their reconstructions
 
