@@ -81,7 +81,7 @@ app.command()(grid.grid)
 app.command()(vlb.vlb)
 app.command()(likelihood.likelihood)
 app.command()(data.data)
-app.command()(runs.runs)
+app.add_typer(runs.app, name="runs")
 app.command()(info.info)
 app.command()(verify.verify)
 

@@ -27,6 +27,7 @@ from PIL import Image
 
 from diffcli.cli import main
 from diffcli.data import published
+from diffcli.runs import listing
 from diffcli.runs.session import Session
 from diffcli.training.families import diffusion
 
@@ -124,6 +125,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     """Undo what a command changes in its process, and keep it from the user's cache and data."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("DIFFCLI_DATA", raising=False)
+    monkeypatch.setattr(listing, "BESIDE", Path("checkpoints"))  # the file that is shipped is no part of most tests
     before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
     yield
     torch.set_num_threads(1)

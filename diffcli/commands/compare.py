@@ -75,6 +75,8 @@ def compare(
     if table:
         given = {"samplers": samplers, "grid": grid, "eta": eta, "guidance": guidance, "start": start}
         asked = ddim_table.asked(table, runs or [], steps, given, base, against, features)
+        for note in asked.comparison.notes:
+            show.note(f"note: {note}")
         with lesson("compare", out, show) as made:
             ddim_table.fill(made, asked, ddim_table.run(asked, show, crew))
         return
@@ -86,7 +88,10 @@ def compare(
     )  # fmt: skip
     wanted = study.ComparisonOptions(settings(runs or [None], lists), against, features, truth, base)
     prepared = study.prepared(wanted)
+    for note in prepared.notes:
+        show.note(f"note: {note}")
     with lesson("compare", out, show) as made:
         found = study.run(prepared, show, crew)
         report.fill(made, prepared, found)
-        report.remember(prepared, found)
+        for note in report.remember(prepared, found):
+            show.note(note)

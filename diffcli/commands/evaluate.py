@@ -81,4 +81,5 @@ def evaluate(
     with lesson("evaluate", out, show) as made:
         found = study.run(prepared, show, crew)
         report.fill(made, prepared, found)
-        report.remember(found.judged.run, made)
+        if note := report.remember(found.judged, made):
+            show.note(note)

@@ -14,7 +14,7 @@ def info(
         Optional[str],
         typer.Argument(
             metavar="[RECIPE|RUN|FILE|exact:...]",
-            help="What to describe; default the newest run, else the default recipe.",
+            help="What to describe; default the newest run, else the shipped file, else the default recipe.",
         ),
     ] = None,
     impl: options.Impl = None,
@@ -26,11 +26,11 @@ def info(
     from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.evaluation import description
-    from diffcli.runs.listing import summaries
+    from diffcli.runs.listing import SHIPPED, files, summaries
 
     show = Show(as_json=as_json, quiet=quiet)
     plugins.load([*(impl or ()), *(recipes.impl_of(target) if target else ())])
-    if target is None and not summaries()[0]:
+    if target is None and not summaries()[0] and SHIPPED not in files():
         target = "default"
     notes: tuple[str, ...] = ()
     if target is not None and (target in RECIPES or target.endswith(".toml")):
@@ -82,7 +82,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
             rows["guidance"] = f"{d['guidance']:g} with a class"
         if d.get("evaluation"):
             rows["judged"] = _judged(d["evaluation"])
-        rows["file"] = size(d["file_bytes"])
+        left = d["exported"]
+        rows["file"] = size(d["file_bytes"]) + (f", averaged weights in {left['precision']}" if left else "")
     if d.get("made_by"):
         rows["made by"] = d["made_by"]
     if d["kind"] == "recipe":

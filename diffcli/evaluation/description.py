@@ -11,7 +11,7 @@ from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Level
 from diffcli.data import loading as datasets
 from diffcli.data.kinds import Items
-from diffcli.runs.listing import made_by
+from diffcli.runs.listing import facts_of, made_by
 from diffcli.runs.loading import Trained, load_trained
 from diffcli.runs.records import evaluation
 from diffcli.sampling import exact_models
@@ -88,11 +88,12 @@ def _trained(trained: Trained) -> dict[str, Any]:
         "training_seconds": about["seconds"],
         "validation_loss": about["validation_loss"],
         "linear_denoiser_loss": about.get("linear_denoiser_loss"),
-        "evaluation": evaluation(trained.path.parent),
+        "evaluation": evaluation(trained.run) if trained.run else None,
         "file_bytes": trained.path.stat().st_size,
-        "made_by": made_by(trained.path.parent),
+        "exported": about.get("exported"),
+        "made_by": made_by(about.get("made") or facts_of(trained.run)),
         "recipe": recipes.to_dict(recipe),
-        "next": recipe.next_command(str(trained.path.parent), classes=bool(trained.items.classes)),
+        "next": recipe.next_command(trained.target, classes=bool(trained.items.classes)),
     }
 
 

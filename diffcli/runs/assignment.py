@@ -52,6 +52,11 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
             yield Session(wanted.recipe, wanted.setting, held)
             return
         folder = loading.find(wanted.resume, wanted.family)
+        if folder.is_file() and "exported" in loading.read(folder).about:
+            raise UsageProblem(
+                f"{folder} holds averaged weights only: no optimiser, no position to go on from",
+                "diffcli train makes a run of your own",
+            )
         if folder.is_file():
             raise UsageProblem(f"--resume takes a run, not a file: {wanted.resume}", f"try --resume {folder.parent}")
         loading.check_family(folder, family_name(folder), wanted.family)

@@ -21,7 +21,7 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], about: dict[str, An
     content = safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata)
     header, data = _parts(content)
     header["__metadata__"]["digest"] = _digest(header, data)
-    text = json.dumps(header).encode()
+    text = json.dumps(header, sort_keys=True).encode()  # safetensors writes metadata in any order
     text += b" " * (-len(text) % 8)
     write_atomically(path, len(text).to_bytes(8, "little") + text + data)
 

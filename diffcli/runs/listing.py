@@ -15,9 +15,13 @@ from typing import Any
 import filelock
 
 from diffcli.runs.records import evaluation
+from diffcli.system.files import is_file
 
 ROOT = Path("checkpoints")
+BESIDE = Path(__file__).resolve().parents[2] / "checkpoints"  # of a clone that is used from another folder
+SHIPPED = "mnist"  # the file that stands in for a run of one's own
 ENDED = ("complete", "interrupted", "failed", "diverged")  # and "running" while it does
+KNOWN = ("README.md",)  # that may lie beside runs
 UNREADABLE = (OSError, ValueError, RecursionError)
 
 
@@ -66,11 +70,33 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
+def run_of(checkpoint: Path) -> Path | None:
+    """The run that a checkpoint file is of; None of a file that stands for itself."""
+    folder = checkpoint.parent
+    return folder if checkpoint.match("step-*.safetensors") and (folder / "run.json").exists() else None
+
+
+def files() -> dict[str, Path]:
+    """The checkpoint files that have a name: those in checkpoints/ here, then those in a clone's."""
+    return {path.stem: path for root in (BESIDE, ROOT) for path in sorted(root.glob("*.safetensors")) if is_file(path)}
+
+
+def bytes_of(path: Path) -> int:
+    """The size of a file; 0 of one that is gone."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def summaries(root: Path = ROOT) -> tuple[list[Summary], list[str]]:
-    """Every run below a folder, newest first; and the names of other things that lie there."""
+    """Every run below a folder, newest first; and the names of other things that lie there.
+
+    Checkpoint files and what is written about them are neither.
+    """
     found, foreign = [], []
     for path in sorted(root.iterdir()) if root.is_dir() else []:
-        if path.name.startswith("."):
+        if path.name.startswith(".") or path.name in KNOWN or is_file(path.with_suffix(".safetensors")):
             continue
         try:
             if path.is_dir() and ((path / "run.json").exists() or checkpoints(path)):
@@ -132,14 +158,22 @@ def ranks_of(run: str) -> int:
     return 1
 
 
-def made_by(folder: Path) -> str | None:
-    """The command that made a run and what it ran on, as far as run.json tells; None where there is none."""
+def facts_of(folder: Path | None) -> dict[str, Any]:
+    """What run.json says of a run; nothing where it cannot be read."""
     try:
-        about = json.loads((folder / "run.json").read_text())
+        found = json.loads((folder / "run.json").read_text()) if folder else None
+    except UNREADABLE:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def made_by(about: Any) -> str | None:
+    """The command that made a run and what it ran on, by what run.json says; None where it does not."""
+    try:
         versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
         place = f"{about['precision']} on {about['device']}, {about['threads']} threads"
         return f"diffcli {shlex.join(about['argv'])} ({place}; {versions})"
-    except (*UNREADABLE, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return None
 
 

@@ -1,6 +1,6 @@
 """Runs and checkpoints, found by name and read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from diffcli import plugins
 from diffcli.data.kinds import KINDS, Items, kind_of_shape
 from diffcli.errors import CheckpointProblem, UsageProblem, one_of
 from diffcli.runs.checkpoint import read_checkpoint
-from diffcli.runs.listing import ROOT, checkpoints, family_name
+from diffcli.runs.listing import ROOT, SHIPPED, checkpoints, family_name, files, run_of
 from diffcli.system.files import is_dir, is_file
 from diffcli.training.families import FAMILIES
 from diffcli.training.recipes import from_dict
@@ -24,7 +24,7 @@ class Stored:
     """A checkpoint as it lies on the disk, understood.
 
     tensors:  model/..., ema/..., optimizer/<weight>/<quantity>, objective/...
-    about:    the description in the file
+    about:    the description in the file; of one that `runs export` made, `exported` says what is left
     notes:    what was odd about it
     """
 
@@ -58,9 +58,21 @@ class Trained:
         """Of the checkpoint."""
         return self.stored.path
 
+    @property
+    def run(self) -> Path | None:
+        """That it is a checkpoint of, where more is remembered; None of a file that stands for itself."""
+        return run_of(self.path)
+
+    @property
+    def target(self) -> str:
+        """How a next command names it: the run, where there is one, rather than one of its checkpoints."""
+        return str(self.run or self.path)
+
 
 def find(target: str | None, family: str | None = None) -> Path:
-    """The run folder or checkpoint file called `target`: a path, or a run in checkpoints/; None is the newest.
+    """The run folder or checkpoint file called `target`: a path, a run in checkpoints/, or a file there by its stem.
+
+    None is the newest run; where there is none yet, of diffusion, the file that is shipped.
 
     family:  of models, that the newest run is looked for in and a name is corrected to; None is any
     """
@@ -68,6 +80,9 @@ def find(target: str | None, family: str | None = None) -> Path:
     runs = {name: run for name, run in every.items() if family in (None, family_name(run))}
     wanted = FAMILIES[family or "diffusion"]
     train = f"train one: {wanted.command} train"
+    named = files()
+    if target is None and not runs and wanted.name == "diffusion" and SHIPPED in named:
+        return named[SHIPPED]
     if target is None:
         if not runs:
             what = "trained model" if family in (None, "diffusion") else f"trained {wanted.title}"
@@ -80,6 +95,9 @@ def find(target: str | None, family: str | None = None) -> Path:
         raise CheckpointProblem(
             f"{target} is not a run: it has no run.json", f"name the folder that {wanted.command} train wrote"
         )
+    if target in named:
+        return named[target]
+    runs |= named if wanted.name == "diffusion" else {}
     if not runs:
         raise CheckpointProblem(f"unknown run '{target}'", f"there is none in checkpoints/; {train}")
     return ROOT / one_of(target, runs, "run", CheckpointProblem)
@@ -91,7 +109,7 @@ def read(path: Path) -> Stored:
     Raises CheckpointProblem where there is none, and where its recipe is not understood.
     """
     if path.is_file():
-        return _understood(path, *read_checkpoint(path), ())
+        return understood(path, *read_checkpoint(path))
     notes: list[str] = []
     for candidate in checkpoints(path):
         try:
@@ -99,16 +117,17 @@ def read(path: Path) -> Stored:
         except CheckpointProblem as problem:
             notes.append(f"{problem.message}; using the one before")
         else:
-            return _understood(candidate, tensors, about, tuple(notes))
+            return understood(candidate, tensors, about, tuple(notes))
     if notes:
         raise CheckpointProblem(f"no checkpoint in {path} is whole", "train it again")
     raise CheckpointProblem(f"{path} has no checkpoint yet", "train longer, or wait for its first one")
 
 
-def _understood(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], notes: tuple[str, ...]) -> Stored:
+def understood(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], notes: tuple[str, ...] = ()) -> Stored:
     """A checkpoint of today's form or an older one: they had no tables in the recipe, and no kind.
 
     In the oldest the history of losses is a part of the model, where it has no business.
+    Raises CheckpointProblem for a recipe that is not understood.
     """
     notes += tuple(plugins.check_here(about.get("impl", ()), path))
     try:
@@ -136,8 +155,14 @@ def load_trained(
     Raises CheckpointProblem, for a model of another family too.
     """
     folder = {"ema": "ema", "raw": "model"}[one_of(weights, ("ema", "raw"), "weights")]
-    stored = read(find(target, family))
+    path = find(target, family)
+    stored = read(path)
     check_family(stored.path, stored.recipe.family, family)
+    if target is None and path.is_file():
+        own = f"there is no run of yours yet: this is the shipped {path.stem} checkpoint ({path})"
+        stored = replace(stored, notes=(f"{own}; diffcli train makes your own", *stored.notes))
+    if folder == "model" and "exported" in stored.about:
+        raise UsageProblem(f"{stored.path} holds averaged weights only", "leave --weights out")
     try:
         model = build(stored.recipe, stored.items, device)
     except UsageProblem as problem:

@@ -33,6 +33,11 @@ def comparison(run: Path) -> dict[str, Any] | None:
     return _read(run / COMPARISON)
 
 
+def not_kept(checkpoint: str) -> str:
+    """What to say of a checkpoint file that is no run's: nothing is written beside it."""
+    return f"note: {checkpoint} is a file without a run, so this is kept in the folder of the results only"
+
+
 def _write(path: Path, document: dict[str, Any]) -> None:
     dated = {"written": time.strftime("%Y-%m-%d %H:%M"), **document}
     write_atomically(path, (json.dumps(finite(dated), indent=2) + "\n").encode())

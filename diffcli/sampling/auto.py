@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from diffcli.errors import UsageProblem
-from diffcli.runs.loading import find
+from diffcli.runs.listing import run_of
+from diffcli.runs.loading import find, read
 from diffcli.runs.records import comparison
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.gridfile import SUFFIX
@@ -27,10 +28,8 @@ def automatic(target: str | None, wanted: SamplingOptions) -> tuple[SamplingOpti
     best, run = _stored(target)
     if best is None:
         walk = f"{USUAL.sampler} in {USUAL.steps} steps on {USUAL.grid}"
-        why = f"auto: {walk}, the usual choice, as nothing was compared"
-        return replace(
-            wanted, sampler=USUAL.sampler, steps=USUAL.steps, grid=USUAL.grid
-        ), f"{why}; diffcli compare {run}"
+        why = f"auto: {walk}, the usual choice, as nothing was compared; diffcli compare {run}"
+        return replace(wanted, sampler=USUAL.sampler, steps=USUAL.steps, grid=USUAL.grid), why
     from_file = str(best["grid"]).endswith(SUFFIX)
     found = replace(
         wanted, sampler=best["sampler"], steps=None if from_file else best["steps"], grid=best["grid"],
@@ -44,12 +43,18 @@ def automatic(target: str | None, wanted: SamplingOptions) -> tuple[SamplingOpti
 
 
 def _stored(target: str | None) -> tuple[dict[str, Any] | None, str]:
-    """The best setting that a run remembers, None where it does not or where its grid is gone; and the run."""
+    """The best setting that a run remembers, None where it does not or where its grid is gone; and the run.
+
+    A file without a run remembers what the run did that it was exported from.
+    """
     if target is not None and target.startswith(PREFIX):
         return None, target
     path = find(target, "diffusion")
-    run = path.parent if path.is_file() else path
-    best = (comparison(run) or {}).get("best")
+    run = run_of(path) if path.is_file() else path
+    if run is None:
+        best, run = read(path).about.get("walk"), path
+    else:
+        best = (comparison(run) or {}).get("best")
     needed = ("sampler", "steps", "grid", "evaluations")
     if not isinstance(best, dict) or not all(best.get(name) for name in needed):
         return None, str(run)

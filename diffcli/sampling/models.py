@@ -41,7 +41,7 @@ class Model:
     @property
     def target(self) -> str:
         """How a next command names it: the run rather than one of its checkpoints."""
-        return str(self.trained.path.parent) if self.trained else self.name
+        return self.trained.target if self.trained else self.name
 
     @cached_property
     def digest(self) -> str:

@@ -28,6 +28,8 @@ def score(
     plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
     found = score_fields(target, columns, schedule, data)
+    for note in found.model.notes:
+        show.note(f"note: {note}")
     with fresh_place(out, "score", "score.png") as place:
         write_figure(score_fields_figure(found.rows), place.picture)
     shown = [{"alpha": v.alpha.item(), "sigma": v.sigma.item(), "log_snr": v.log_snr.item()} for v in found.levels]

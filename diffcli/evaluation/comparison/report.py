@@ -11,7 +11,7 @@ from diffcli.evaluation.comparison.study import TRUTH, Compared, Comparison, Com
 from diffcli.evaluation.comparison.verdict import verdict_of
 from diffcli.pictures.comparison import Dot, comparison_figure, sheet_figure
 from diffcli.pictures.figures import write_figure
-from diffcli.runs.records import write_comparison
+from diffcli.runs.records import not_kept, write_comparison
 from diffcli.sampling.gridfile import SUFFIX
 from diffcli.system.files import write_atomically
 
@@ -26,9 +26,7 @@ def fill(made: Lesson, study: Comparison, found: ComparisonFound) -> None:
     made.seen = verdict(found)
     made.leads = "Numbers of one table share data, features, count and start noise; those of two tables need not."
     best = found.settings[found.best]
-    made.next = f"diffcli sample {best.prepared.model.target} --auto" + " --class all" * bool(
-        best.agreement is not None
-    )
+    made.next = _next(best)
     many = len({one.prepared.model.target for one in found.settings}) > 1
     dots = [
         Dot(_series(one, many), one.setting.sampler, one.drawn.seconds, one.frechet, one.error, _label(one))
@@ -47,16 +45,26 @@ def fill(made: Lesson, study: Comparison, found: ComparisonFound) -> None:
     )
 
 
-def remember(study: Comparison, found: ComparisonFound) -> None:
-    """Keep in each run what was found of its own settings, with the one that `sample --auto` is to take."""
-    whole = document(study, found)
-    for target in dict.fromkeys(one.prepared.model.target for one in found.settings if one.prepared.model.trained):
+def remember(study: Comparison, found: ComparisonFound) -> list[str]:
+    """Keep in each run what was found of its own settings, with the one that `sample --auto` is to take.
+
+    Notes on the checkpoint files that are no run's.
+    """
+    whole, notes = document(study, found), []
+    trained = {one.prepared.model.target: one.prepared.model.trained for one in found.settings}
+    for target, source in trained.items():
+        if source is None:
+            continue
+        if source.run is None:
+            notes.append(not_kept(target))
+            continue
         own = [i for i, one in enumerate(found.settings) if one.prepared.model.target == target]
         mine = [found.settings[i] for i in own]
         errors = found.errors[own][:, own]
         best = verdict_of([one.frechet for one in mine], errors, [one.drawn.evaluations for one in mine]).best
-        kept = _kept(Path(target), _row(mine[best]))
-        write_comparison(Path(target), whole | {"settings": [_row(one) for one in mine], "best": kept})
+        kept = _kept(source.run, _row(mine[best]))
+        write_comparison(source.run, whole | {"settings": [_row(one) for one in mine], "best": kept})
+    return notes
 
 
 def _kept(run: Path, row: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +128,20 @@ def verdict(found: ComparisonFound) -> str:
     return (
         f"Take {_label(best)}: {cost}; its distance of {best.frechet:.3g} is within two standard errors of the "
         f"smallest, {lowest.frechet:.3g} of {_label(lowest)} with {lowest.drawn.evaluations:g}."
+    )
+
+
+def _next(best: Compared) -> str:
+    """The command that draws as the best setting does: the run remembers it, and a file without a run does not."""
+    model = best.prepared.model
+    classes = " --class all" * (best.agreement is not None)
+    if model.trained is None or model.trained.run:
+        return f"diffcli sample {model.target} --auto{classes}"
+    row = _row(best)
+    names = ["sampler", "grid", "start", "eta", *([] if row["grid"].endswith(SUFFIX) else ["steps"])]
+    names += ["guidance"] if classes else []
+    return f"diffcli sample {model.target}{classes}" + "".join(
+        f" --{name} {row[name]}" for name in names if row[name] is not None
     )
 
 

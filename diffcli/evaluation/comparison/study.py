@@ -62,6 +62,11 @@ class Comparison:
     options: Sequence[SamplingOptions]
     size: int
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about the checkpoints."""
+        return tuple(dict.fromkeys(note for model in self.models.values() for note in model.notes))
+
 
 class Compared(NamedTuple):
     """A setting with what was measured; None where it does not apply.

@@ -39,7 +39,7 @@ class Judged:
 
     asked:  the class that each was asked for [N], by its number in the reference; None where none was
     made:   how a model made them: the keys `WALK`, all None of images that are given
-    run:    the run whose model made them
+    run:    the run whose model made them; None of a checkpoint file that stands for itself
     """
 
     name: str
@@ -132,7 +132,7 @@ def drawn(
         "weights": wanted.weights if model.trained else None, "seed": wanted.seed,
     }  # fmt: skip
     asked = asked_classes(prepared, reference)
-    return Judged(model.name, images, asked, made, model.trained.path.parent if model.trained else None)
+    return Judged(model.name, images, asked, made, model.trained.run if model.trained else None)
 
 
 def asked_classes(prepared: Prepared, reference: Reference) -> Tensor | None:

@@ -1,7 +1,6 @@
 """What is written and said of a study of quality: the document with its protocol, the table, the verdicts."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from diffcli.evaluation.quality.measures import COMPARED, Measures, distance_nam
 from diffcli.evaluation.quality.study import Judgement, QualityFound, QualityStudy
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.quality import ClassBars, NearPair, Point, quality_figure
-from diffcli.runs.records import write_evaluation
+from diffcli.runs.records import not_kept, write_evaluation
 
 HEADS = ["", "samples", "real", "error", "bias"]
 
@@ -43,10 +42,11 @@ def fill(made: Lesson, study: QualityStudy, found: QualityFound) -> None:
     write_figure(_figure_of(study, found), made.figure("quality.png"))
 
 
-def remember(run: Path | None, made: Lesson) -> None:
-    """Keep the document in the run that was judged, where `runs` and `info` find it."""
-    if run is not None:
-        write_evaluation(run, made.document)
+def remember(judged: Judged, made: Lesson) -> str:
+    """Keep the document in the run that was judged, where `runs` and `info` find it; a note where there is none."""
+    if judged.run is not None:
+        write_evaluation(judged.run, made.document)
+    return not_kept(judged.name) if judged.run is None and _is_trained(judged) else ""
 
 
 def protocol(judgement: Judgement, study: QualityStudy, judged: Judged) -> dict[str, Any]:
@@ -269,7 +269,12 @@ def _seen(one: Judgement) -> str:
 
 
 def _next(judged: Judged) -> str:
-    return f"diffcli compare {judged.run}" if judged.run else "diffcli train"
+    return f"diffcli compare {judged.run or judged.name}" if _is_trained(judged) else "diffcli train"
+
+
+def _is_trained(judged: Judged) -> bool:
+    """Whether a trained model has made the images."""
+    return judged.made["weights"] is not None
 
 
 def _number(value: float) -> str:

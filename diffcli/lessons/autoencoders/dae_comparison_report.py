@@ -23,7 +23,7 @@ def fill(made: Lesson, study: DenoiserStudy, found: DenoiserComparison) -> None:
     }  # fmt: skip
     made.lines = _tables(study, found)
     made.seen, made.leads = _seen(study, here), _leads(study)
-    made.next = f"diffcli dae denoise {study.trained.path.parent} IMAGE"
+    made.next = f"diffcli dae denoise {study.trained.target} IMAGE"
 
 
 def _draw(made: Lesson, study: DenoiserStudy, found: DenoiserComparison) -> None:
@@ -41,7 +41,7 @@ def _headline(study: DenoiserStudy, here: dict[str, dict[str, Any]]) -> dict[str
     """The numbers at the study's amount."""
     linear, network = here.get("linear", {}).get("psnr"), here["network"]
     return {
-        "run": str(study.trained.path.parent),
+        "run": study.trained.target,
         "corruption": study.trained.recipe.corruption.name,
         "amount": study.amount,
         "psnr": network["psnr"],

@@ -97,7 +97,7 @@ def study_image_file(trained: Trained, given: ImageToDenoise, show: Show, made: 
         raise DivergedProblem("the network's estimate is not finite", "train it again, with a lower --lr")
     height, width = given.image.shape[-2:]
     made.document = {
-        "run": str(trained.path.parent), "image": str(given.path), "size": [width, height],
+        "run": trained.target, "image": str(given.path), "size": [width, height],
         "amount": given.amount, "estimated": given.estimated,
     }  # fmt: skip
     shown = {"before": given.image.clamp(-1, 1)[0], "denoised": found[0]}

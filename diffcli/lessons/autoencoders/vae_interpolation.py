@@ -52,7 +52,7 @@ def study_interpolation(trained: Trained, x: Tensor, numbers: tuple[int, int], c
     save_gif(made.figure("interpolation.gif"), frames)
     lengths = {way: [z.norm().item() for z in along] for way, along in codes.items()}
     made.document = {
-        "run": str(trained.path.parent), "from": first, "to": second, "shares": shares, "lengths": lengths,
+        "run": trained.target, "from": first, "to": second, "shares": shares, "lengths": lengths,
     }  # fmt: skip
     middle = len(shares) // 2
     made.lines = [

@@ -29,7 +29,7 @@ def fill(made: Lesson, study: VaeLikelihoodStudy, found: VaeLikelihood) -> None:
         f"{abs(s['gap']):.2f} ± {s['gap_standard_error']:.2f} nats; the ELBO is {s['upper'] - s['elbo']:.2f} below."
     )
     made.leads = "What the ELBO misses is KL(q || p(z | x)): diffusion fixes q and makes up for it by many layers."
-    made.next = f"diffcli vae sample {study.trained.path.parent}"
+    made.next = f"diffcli vae sample {study.trained.target}"
 
 
 def _draw(made: Lesson, study: VaeLikelihoodStudy, found: VaeLikelihood) -> None:

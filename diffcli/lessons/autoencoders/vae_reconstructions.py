@@ -40,10 +40,10 @@ def study_reconstructions(trained: Trained, x: Tensor, seed: int, made: Lesson) 
     write_figure(figure, made.figure("reconstructions.png"))
     values = {"elbo": terms.elbo, "reconstruction": terms.reconstruction, "kl": terms.kl.sum(1)}
     rows = [{name: value[i].item() for name, value in values.items()} for i in range(len(x))]
-    made.document = {"run": str(trained.path.parent), "images": rows}
+    made.document = {"run": trained.target, "images": rows}
     cells = [[str(i + 1), *(f"{row[key]:.2f}" for key in values)] for i, row in enumerate(rows)]
     made.lines = table(["image", "ELBO", "reconstruction", "KL"], cells, right=range(4))
     worst = min(range(len(rows)), key=lambda i: rows[i]["elbo"])
     made.seen = f"Nats per image: image {worst + 1} is the least likely of these, {rows[worst]['elbo']:.1f}."
     made.leads = "KL is what the code costs, reconstruction what it leaves open; a diffusion model pays in small coins."
-    made.next = f"diffcli vae sample {trained.path.parent}"
+    made.next = f"diffcli vae sample {trained.target}"

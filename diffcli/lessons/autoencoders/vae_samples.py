@@ -28,13 +28,13 @@ def study_samples(trained: Trained, count: int, traversed: int, seed: int, data:
     parameters = torch.cat([model.decode(part) for part in z.split(vae_bounds.AT_ONCE)])
     save_png(made.figure("means.png"), grid(model.pixels.mean(parameters)))
     save_png(made.figure("drawn.png"), grid(model.pixels.draw(parameters, keyed(seed, "pixels"))))
-    made.document = {"run": str(trained.path.parent), "count": count, "latent": model.latent, "seed": seed}
+    made.document = {"run": trained.target, "count": count, "latent": model.latent, "seed": seed}
     if traversed:
         made.document["traversed"] = _traverse(trained, z[:1], traversed, seed, data, made)
     made.lines = [f"{count} images from z ~ N(0, 1) in {model.latent} dimensions, in one step each"]
     made.seen = "means.png shows the decoder's means, which are soft; drawn.png its pixels, each drawn by itself."
     made.leads = "A diffusion model is a VAE with a thousand layers whose encoder is fixed: the forward process."
-    made.next = f"diffcli vae interpolate {trained.path.parent}"
+    made.next = f"diffcli vae interpolate {trained.target}"
 
 
 def _traverse(

@@ -1,10 +1,13 @@
-"""diffcli runs"""
+"""diffcli runs, without a verb"""
 
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from diffcli.console import options
+from diffcli.errors import UsageProblem
 from diffcli.training.recipes.families import USUAL
 
 if TYPE_CHECKING:
@@ -14,13 +17,18 @@ HEADS = ["run", "state", "model", "data", "steps", "saved", "time", "loss", "val
 
 
 def runs(
+    context: typer.Context,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """List the runs in checkpoints/, newest first. State, progress, and losses, and the last distance."""
+    if context.invoked_subcommand:
+        if as_json or quiet:
+            raise UsageProblem("options go behind the verb", f"diffcli runs {context.invoked_subcommand} --help")
+        return
     from diffcli.console.show import Show, table
     from diffcli.runs import listing
-    from diffcli.system.text import printable
+    from diffcli.system.text import printable, size
 
     show = Show(as_json=as_json, quiet=quiet)
     found, foreign = listing.summaries()
@@ -31,7 +39,16 @@ def runs(
         show.note(f"note: {printable(str(listing.ROOT / name))} is not a run; ignored")
     rows = [_row(run) for run in found]
     lines = table(HEADS, rows, right=range(4, len(HEADS)), wraps=(0,)) if rows else ["no runs yet"]
-    show.result({"runs": [run.document for run in found]}, [*lines, "", f"next: {printable(_next(found))}"])
+    files = listing.files()
+    sizes = {name: listing.bytes_of(path) for name, path in files.items()}
+    if files:
+        lines += ["", "files, each the model of a run that was exported:"]
+        lines += [printable(f"{name}  {size(sizes[name])}  {path}") for name, path in files.items()]
+    document = {
+        "runs": [run.document for run in found],
+        "files": [{"name": name, "file": str(path), "bytes": sizes[name]} for name, path in files.items()],
+    }
+    show.result(document, [*lines, "", f"next: {printable(_next(found))}"])
 
 
 def _row(run: "Summary") -> list[str]:
