@@ -21,7 +21,6 @@ ROOT = Path("checkpoints")
 BESIDE = Path(__file__).resolve().parents[2] / "checkpoints"  # of a clone that is used from another folder
 SHIPPED = "mnist"  # the file that stands in for a run of one's own
 ENDED = ("complete", "interrupted", "failed", "diverged")  # and "running" while it does
-KNOWN = ("README.md",)  # that may lie beside runs
 UNREADABLE = (OSError, ValueError, RecursionError)
 
 
@@ -96,7 +95,7 @@ def summaries(root: Path = ROOT) -> tuple[list[Summary], list[str]]:
     """
     found, foreign = [], []
     for path in sorted(root.iterdir()) if root.is_dir() else []:
-        if path.name.startswith(".") or path.name in KNOWN or is_file(path.with_suffix(".safetensors")):
+        if path.name.startswith(".") or _is_known(path):
             continue
         try:
             if path.is_dir() and ((path / "run.json").exists() or checkpoints(path)):
@@ -106,6 +105,12 @@ def summaries(root: Path = ROOT) -> tuple[list[Summary], list[str]]:
         except OSError as error:
             foreign.append(f"{path.name} ({error.strerror})")
     return sorted(found, key=lambda run: run.modified, reverse=True), foreign
+
+
+def _is_known(path: Path) -> bool:
+    """Whether a file that lies beside runs may: a checkpoint, what is written about one, or about all of them."""
+    about_one = path.suffix in (".md", ".safetensors") and is_file(path.with_suffix(".safetensors"))
+    return is_file(path) and (path.name == "README.md" or about_one)
 
 
 def summary(folder: Path) -> Summary:
