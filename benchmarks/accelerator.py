@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES, Items
-from diffcli.runs.session import fit_by
+from diffcli.runs.fitting import fit_by
 from diffcli.system.device import pick, use_bf16
 from diffcli.training.recipes.diffusion import Recipe
 from diffcli.training.recipes.networks import UNetKeys

@@ -28,7 +28,7 @@ from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import Items
-from diffcli.runs.session import fit_by
+from diffcli.runs.fitting import fit_by
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 from diffcli.training.recipes.networks import UNetKeys
 from diffcli.training.recipes.optimizers import AdamWKeys

@@ -18,7 +18,7 @@ from diffcli.core.diffusion.job import Job
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES, Items
-from diffcli.runs.session import fit_by
+from diffcli.runs.fitting import fit_by
 from diffcli.system.device import pick, use_bf16
 from diffcli.training.recipes.diffusion import Recipe
 from diffcli.training.recipes.networks import UNetKeys

@@ -47,6 +47,15 @@ typer.main.get_command = functools.cache(typer.main.get_command)  # it is built 
 
 Session.probe.__defaults__ = (1,)  # no test needs a speed that can be relied on
 
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """A resume computes with the threads of its run, for good: other tests want bits that those would change."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 SHAPES = ("circle", "cross", "stripe")
 EACH = 500  # pictures of each shape
 

@@ -18,7 +18,7 @@ from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise, uniform, walk_noise
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES, POINTS, Items
-from diffcli.runs.session import fit_by
+from diffcli.runs.fitting import fit_by
 from diffcli.training import objectives, recording
 from diffcli.training.families import FAMILIES
 from diffcli.training.fit import fit

@@ -14,7 +14,7 @@ from conftest import Cli, refuses, steps_kept
 from PIL import Image
 
 from diffcli.cli import main
-from diffcli.runs import session
+from diffcli.runs import fitting
 
 
 def train_dae(folder: Path, pictures: Path, *arguments: object) -> Path:
@@ -176,7 +176,7 @@ def test_tables_fit_a_narrow_terminal(cli: Cli, dae: Path, monkeypatch: pytest.M
 def test_ctrl_c_saves_and_a_resume_goes_on(
     cli: Cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = session.fit
+    fit = fitting.fit
 
     def interrupted(*args: Any, **options: Any) -> Iterator[Any]:
         for progress in fit(*args, **options):
@@ -185,7 +185,7 @@ def test_ctrl_c_saves_and_a_resume_goes_on(
             yield progress
 
     with monkeypatch.context() as patch:
-        patch.setattr(session, "fit", interrupted)
+        patch.setattr(fitting, "fit", interrupted)
         result = cli("dae", "train", "--recipe", "tiny", "--steps", 12, "--dataset", pictures, "--out", "mine")
     assert result.code == 130
     assert "diffcli dae train --resume mine" in result.err

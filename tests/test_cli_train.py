@@ -22,7 +22,7 @@ from PIL import Image
 
 from diffcli.console import show
 from diffcli.core.diffusion.denoiser import Denoiser
-from diffcli.runs import checkpoint, session
+from diffcli.runs import checkpoint, fitting, session
 from diffcli.runs import folder as runs
 from diffcli.runs.loading import load_trained
 from diffcli.training import recipes
@@ -192,7 +192,7 @@ def test_keys_that_a_recipe_file_leaves_out_are_those_of_the_default(cli: Cli, p
     (tmp_path / "mine.toml").write_text(f'network.widths = [8]\n[data]\nname = "{pictures}"\n')
     expected = recipes.to_dict(Recipe())
     expected["data"]["name"], expected["network"]["widths"] = str(pictures), [8]
-    assert dry(cli, "--recipe", "mine.toml")["recipe"] == expected
+    assert dry(cli, "--recipe", "mine.toml", "--set", "dial=")["recipe"] == expected
 
 
 def test_a_recipe_file_may_name_keys_as_the_options_do(cli: Cli, pictures: Path, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_recipe_file_may_name_keys_as_the_options_do(cli: Cli, pictures: Path,
     (tmp_path / "long.toml").write_text(
         f'[objective]\ndrop = 0.5\n[data]\nname = "{pictures}"\n[network]\nname = "unet"\nwidths = [8]\n'
     )
-    short, long = (dry(cli, "--recipe", f"{name}.toml")["recipe"] for name in ("short", "long"))
+    short, long = (dry(cli, "--recipe", f"{name}.toml", "--steps", 5)["recipe"] for name in ("short", "long"))
     assert short == long
     assert (short["network"]["widths"], short["objective"]["drop"]) == ([8], 0.5)
 
@@ -368,7 +368,7 @@ STEP = 0.1  # seconds that a step of training takes by the clock of the fixture
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that steps of training move, those of the probe too, and nothing else."""
-    seconds, fit = [0.0], session.fit
+    seconds, fit = [0.0], fitting.fit
 
     def timed(*args: Any, **kwargs: Any) -> Iterator[Progress]:
         for progress in fit(*args, **kwargs):
@@ -378,7 +378,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     def now() -> float:
         return seconds[0]
 
-    monkeypatch.setattr(session, "fit", timed)
+    monkeypatch.setattr(fitting, "fit", timed)
     monkeypatch.setattr(session, "Clock", partial(session.Clock, now=now))
     monkeypatch.setattr(time, "monotonic", now)
 
@@ -436,7 +436,7 @@ def test_a_resume_takes_runs_not_files(cli: Cli, run: Path) -> None:
 
 def stopping_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:
     """A signal that arrives while this step is being computed."""
-    fit = session.fit
+    fit = fitting.fit
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         for progress in fit(*args, **kwargs):
@@ -444,7 +444,7 @@ def stopping_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal
                 os.kill(os.getpid(), number)
             yield progress
 
-    monkeypatch.setattr(session, "fit", interrupted)
+    monkeypatch.setattr(fitting, "fit", interrupted)
 
 
 def test_after_a_fallback_the_run_takes_the_course_it_had(cli: Cli, run: Path, shapes_run: Path) -> None:
@@ -673,7 +673,7 @@ def test_two_bad_losses_change_no_weight_and_the_run_goes_on(
     losses(monkeypatch, {3, 4, 6, 7})
     seen: list[Progress] = []
     kept: list[torch.Tensor] = []
-    fit = session.fit
+    fit = fitting.fit
 
     def watched(trainer: Any, *args: Any, **kwargs: Any) -> Any:
         for progress in fit(trainer, *args, **kwargs):
@@ -681,7 +681,7 @@ def test_two_bad_losses_change_no_weight_and_the_run_goes_on(
             kept.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
             yield progress
 
-    monkeypatch.setattr(session, "fit", watched)
+    monkeypatch.setattr(fitting, "fit", watched)
     result = cli(*TINY, "--steps", 9, "--dataset", pictures, "--out", "mine", "--json")
     assert result.document["steps"] == 9
     assert [p.refused for p in seen[-9:]] == [i in (3, 4, 6, 7) for i in range(1, 10)]

@@ -121,7 +121,7 @@ def _lead(
         start = recipes.load_recipe(recipe, known) if recipe else suited(_dataset(changes))
         named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
         start = recipes.override(start, changes | named)
-    assignment = Assignment(family, Setting(where, data, out, began), start, resume, changes)
+    assignment = Assignment(family, Setting(where, data, out, began, team.count if team else 1), start, resume, changes)
     with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
         for line in (*session.notes, *check_count(session), *training_report.announced(session, seconds_per_step)):
             show.note(line)

@@ -52,8 +52,27 @@ def announced(session: "Session", seconds_per_step: float) -> list[str]:
         f"{session.precision} on {session.device}"
         + (f", {session.group.count} processes" if session.group.count > 1 else ""),
         *([session.memory] if session.memory else []),
+        *chosen(session),
         f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
     ]
+
+
+def chosen(session: "Session") -> list[str]:
+    """What the dial has chosen, and what comes of it."""
+    choice, recipe = session.dialled.choice, session.recipe
+    if choice is None:
+        return []
+    lines = [
+        f"dial: widths {','.join(map(str, recipe.network.widths))}, batch {recipe.batch}, guidance "
+        f"{recipe.sampling.guidance:g}: about {choice.images} {session.kind.name} in {recipe.minutes:g} minutes"
+    ]
+    if session.dialled.known:
+        share, error = choice.read
+        lines.append(
+            f"expected: validation loss {choice.loss:.4f} ± {choice.error:.4f}, {share:.1%} ± {error:.1%} of samples "
+            "read as the class asked for"
+        )
+    return lines
 
 
 def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
@@ -72,6 +91,15 @@ def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
         "images_per_second": recipe.batch / seconds_per_step,
         "disk_bytes": disk,
     }
+    if choice := session.dialled.choice:
+        document["dial"] = {"chosen": list(session.dialled.keys), "images": choice.images}
+    if choice and session.dialled.known:
+        document["expected"] = {
+            "validation_loss": choice.loss,
+            "validation_loss_error": choice.error,
+            "read": choice.read[0],
+            "read_error": choice.read[1],
+        }
     facts = [
         f"# parameters: {session.parameters}",
         f"# steps:      {document['steps']}" + ("" if recipe.steps else " (as the time allows)"),

@@ -14,25 +14,22 @@ from typing import NamedTuple
 import torch
 
 from diffcli.data import loading as datasets
-from diffcli.data.augmentation import Augment, augmentations
-from diffcli.data.dataset import Dataset
-from diffcli.data.streaming import CPU, stream
 from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
 from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import contents
 from diffcli.runs import folder as runs
+from diffcli.runs.dialling import TIMED, dialled
+from diffcli.runs.fitting import fit_by, seconds_per_step
 from diffcli.runs.listing import checkpoints
 from diffcli.system.device import computing_threads, use_bf16
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
-from diffcli.training.fit import fit
-from diffcli.training.progress import Diverged, Progress, read
+from diffcli.training.progress import Diverged, Progress
 from diffcli.training.recipes import Training
-from diffcli.training.recording import RECORDERS, WARM
 from diffcli.training.setup import build, new_trainer
-from diffcli.training.trainer import BY_ITEM, Plan, Trainer
+from diffcli.training.trainer import Trainer
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
 RECENT = 50  # steps that the shown loss is the mean of
@@ -57,12 +54,14 @@ class Setting:
     data:   folder to look for data sets in first
     out:    the folder of a fresh run; None is checkpoints/<data>-<number>
     began:  when, by time.monotonic: what was done since counts into a time budget
+    processes:  that are there to train it together, of one thread each
     """
 
     device: torch.device
     data: Path | None = None
     out: Path | None = None
     began: float = field(default_factory=time.monotonic)
+    processes: int = 1
 
 
 class Session:
@@ -87,8 +86,14 @@ class Session:
         self.kind = self.dataset.items.kind
         if recipe.data.augment and not self.kind.mirrors:
             raise UsageProblem(f"{recipe.data.name} holds {self.kind.name}, not images", "leave augment out")
-        self.recipe, self.family = recipe, family_of(recipe)
+        self.family = family_of(recipe)
         self.places, self.held = self.dataset.holdout(self.kind.held)
+        left = recipe.minutes * 60 - (time.monotonic() - self.began)
+        with_accelerator = self.device.type != "cpu"
+        self.dialled = dialled(
+            recipe, self.dataset, left, self._timed, processes=place.processes, accelerator=with_accelerator
+        )
+        self.recipe = recipe = self.dialled.recipe
         model = build(recipe, self.dataset.items, self.device)
         self.family.begin(model, self.dataset, self.places)
         self.trainer = new_trainer(recipe, self.dataset.items, model)
@@ -124,15 +129,17 @@ class Session:
         """
         trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model))
         trial.join(self.group)
-        played = WARM if self.device.type in RECORDERS else 0
-        trial.plan = Plan(self.group.told(steps) + 1 + played)
-        marks = []
-        for progress in self._fit(trial):
-            read([progress])  # only then an accelerator has come to the end of the step
-            marks.append(time.monotonic())
+        seconds = seconds_per_step(self.recipe, trial, self.dataset, self.places, self.group.told(steps))
         self.trainer.micro = trial.micro
-        seconds: float = self.group.told(min(b - a for a, b in zip(marks, marks[1:], strict=False)))
-        return seconds
+        told: float = self.group.told(seconds)
+        return told
+
+    def _timed(self, recipe: Training) -> float:
+        """Seconds per step of another recipe on these data."""
+        model = build(recipe, self.dataset.items, self.device)
+        self.family.begin(model, self.dataset, self.places)
+        trainer = new_trainer(recipe, self.dataset.items, model)
+        return seconds_per_step(recipe, trainer, self.dataset, self.places, TIMED)
 
     def begin(self) -> Path:
         """The folder of the run, made and held where the run is a fresh one, with its recipe and facts written."""
@@ -261,22 +268,3 @@ class Session:
         path = folder / "samples" / f"step-{self.trainer.step:09d}.png"
         save_png(path, look.picture, {"step": self.trainer.step})
         return look
-
-
-def fit_by(
-    recipe: Training,
-    trainer: Trainer,
-    dataset: Dataset,
-    places: torch.Tensor,
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Progress]:
-    """`fit` with the settings of a recipe on some places of a data set."""
-    augment = Augment(augmentations(recipe.data.augment), recipe.seed)
-    part = trainer.group.part(recipe.batch)
-    device = next(trainer.model.parameters()).device if trainer.randomness == BY_ITEM else CPU  # as a generator's are
-    batches = stream(dataset, places, batch=recipe.batch, seed=recipe.seed, augment=augment, part=part, device=device)
-    keys = recipe.optimizer
-    return fit(
-        trainer, batches, seed=recipe.seed, batch=recipe.batch, warmup=keys.warmup, clip=keys.clip, ema=keys.ema,
-        stop=stop, record=not recipe.impl,
-    )  # fmt: skip

@@ -102,7 +102,8 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
             "fewer --devices, or a larger --batch",
         )
     own, threads = torch.get_num_threads(), threads_each(team.count)
-    team.hand(Following.of(wanted, threads))
+    resolved = wanted if wanted.recipe is None else dataclasses.replace(wanted, recipe=session.recipe)
+    team.hand(Following.of(resolved, threads))
     group = join(dataclasses.replace(place(), count=team.count), team.store, session.device, team)
     try:
         torch.set_num_threads(threads)

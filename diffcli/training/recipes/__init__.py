@@ -7,10 +7,10 @@ family has a file of its own beside this one.
 
 import ast
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from diffcli.data.augmentation import AUGMENTATIONS, augmentations
 from diffcli.errors import DataProblem, UsageProblem, one_of
@@ -46,6 +46,8 @@ class Training(Keys):
     family: ClassVar[str]
     command: ClassVar[str]
     """The words before `train`."""
+    dial: ClassVar[tuple[str, ...]] = ()
+    """Keys that are chosen when the training begins, by its time and the speed of the machine."""
 
     minutes: float = key(5.0, "time budget; used where steps is 0", above=0, most=1e6)
     steps: int = key(0, "optimiser steps; 0 means train for `minutes`", least=0)
@@ -66,6 +68,10 @@ class Training(Keys):
 
     def check_core(self) -> None:
         """Check the names that belong to the core, and that the choices go together. May import torch."""
+
+    def settled(self, keys: Collection[str]) -> Self:
+        """The recipe whose keys at these addresses, or whose choices, somebody has set: they are no longer open."""
+        return self
 
     def next_command(self, run: str, *, classes: bool = False) -> str:
         """The next useful command after training. classes: whether the data have any"""
@@ -136,7 +142,7 @@ def override(recipe: R, values: Mapping[str, Any]) -> R:
         changes.setdefault(head, {})[leaf] = value
     for head, changed in changes.items():
         recipe = _replaced(recipe, head, changed)
-    return recipe
+    return recipe.settled({*choices.values(), *(_address(recipe, name) for name in given)})
 
 
 def value_of(recipe: Training, name: str) -> Any:

@@ -51,7 +51,7 @@ class DaeRecipe(Training):
     minutes: float = key(3.0, "time budget; used where steps is 0", above=0, most=1e6)
     optimizer: Any = choice(OPTIMIZERS, MuonKeys(ema=0.99), "how the weights are moved")
     corruption: Any = choice(CORRUPTIONS, GaussianKeys(), "what is done to the images")
-    network: Any = choice(NETWORKS, UNetKeys(), "what is trained")
+    network: Any = choice(NETWORKS, UNetKeys(widths=(64, 128)), "what is trained")
 
     def check_core(self) -> None:
         """Check the names and that the amounts suit the corruption. Imports torch."""

@@ -1,11 +1,13 @@
 """The recipes of diffusion models."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from diffcli.data.points import TITLES
 from diffcli.errors import UsageProblem, one_of
-from diffcli.training.recipes import DataKeys, Training
+from diffcli.training.dial import KEYS as DIAL
+from diffcli.training.recipes import DataKeys, Training, tables
 from diffcli.training.recipes.keys import Keys, choice, key, table
 from diffcli.training.recipes.networks import NETWORKS, MlpKeys, UNetKeys
 from diffcli.training.recipes.optimizers import AdamWKeys, MuonKeys
@@ -61,7 +63,7 @@ OBJECTIVES: dict[str, type[Keys]] = {"simple": SimpleKeys, "vlb": BoundKeys, "hy
 class SamplingKeys(Keys):
     """What `sample` does unless told."""
 
-    guidance: float = key(1.5, "how strongly a condition is followed; 1 is none", least=0, most=100)
+    guidance: float = key(1.25, "how strongly a condition is followed; 1 is none", least=0, most=100)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,25 @@ class Recipe(Training):
     network: Any = choice(NETWORKS, UNetKeys(), "what is trained")
     objective: Any = choice(OBJECTIVES, SimpleKeys(), "what is minimised")
     sampling: SamplingKeys = table(SamplingKeys())
+    dial: tuple[str, ...] = key((), "keys that the time and the machine choose when the training begins")  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.dial:
+            one_of(name, DIAL, "key that the dial may choose")
+
+    def settled(self, keys: Collection[str]) -> "Recipe":
+        """Without what is set; a network of another kind leaves nothing open, and only keys that are there can be."""
+        left = tuple(name for name in self.dial if name not in keys)
+        if "dial" in keys:
+            left = self.dial
+        if self.network.name != "unet":
+            left = ()
+        parts = {head: set(part.own()) for head, part in tables(self).items()}
+        left = tuple(
+            name for name in left if "." not in name or name.partition(".")[2] in parts[name.partition(".")[0]]
+        )
+        return self if left == self.dial else replace(self, dial=left)
 
     def check_core(self) -> None:
         """Check the names that belong to the core, and that schedule and target go together. Imports torch."""
@@ -123,7 +144,7 @@ def suited(dataset: object) -> Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "default": Recipe(),
+    "default": Recipe(dial=DIAL),
     "ddpm": Recipe(
         schedule="linear", steps=100_000, batch=128,
         network=UNetKeys(widths=(32, 64, 128), blocks=2, attention=(1,), fold=1, dropout=0.1),

@@ -13,7 +13,7 @@ class UNetKeys(Keys):
 
     name: ClassVar[str] = "unet"
 
-    widths: tuple[int, ...] = key((64, 128), "channels at each resolution", least=1, most=4096)
+    widths: tuple[int, ...] = key((32, 64), "channels at each resolution", least=1, most=4096)
     blocks: int = key(1, "residual blocks at each resolution", least=1, most=16)
     attention: tuple[int, ...] = key((), "resolutions with self-attention beside the middle, 0 the finest", least=0)
     fold: int = key(2, "side of the pixel square folded into channels", least=1, most=16)

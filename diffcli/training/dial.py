@@ -1,0 +1,129 @@
+"""The dial: from a time and the speed of this machine to the settings that come furthest in that time."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from diffcli.training.law import ERROR, LAW, read
+
+WIDTHS = 8, 16, 24, 32, 48, 64, 96, 128  # of the finest resolution, that are chosen from
+BATCHES = 16, 32, 64, 128, 256, 512
+KEYS = (  # of a recipe, that the dial may choose
+    "network.widths", "batch", "optimizer.lr", "optimizer.muon_lr", "optimizer.warmup", "optimizer.ema",
+    "objective.drop", "sampling.guidance",
+)  # fmt: skip
+TRAINING = 0.96  # of the time; the rest goes to previews and checkpoints
+
+
+class Speed(NamedTuple):
+    """Seconds of a step with B items: (B + extra) (item + work w²), for w channels at the finest resolution."""
+
+    extra: float
+    item: float
+    work: float
+
+    def seconds(self, width: float, batch: int) -> float:
+        """Of a step."""
+        return (batch + self.extra) * (self.item + self.work * width**2)
+
+    def slower(self, factor: float) -> "Speed":
+        """That takes so many times as long."""
+        return Speed(self.extra, self.item * factor, self.work * factor)
+
+
+class Probe(NamedTuple):
+    """A step whose time is taken."""
+
+    width: int
+    batch: int
+
+
+NARROW, WIDE, FEW = Probe(24, 64), Probe(64, 32), Probe(64, 8)
+MANY = Probe(64, 512)  # for an accelerator: what a step costs beside its items is large there, and is measured
+EXTRA = 20.0  # items' worth of time that a step costs on a processor, the same for all networks (25 in the trials)
+
+
+def speed_of(seconds: Callable[[Probe], float], *, accelerator: bool) -> Speed:
+    """From the seconds of two or three steps, asked for one after the other."""
+    narrow, extra = seconds(NARROW), EXTRA
+    if accelerator:
+        few, many = seconds(FEW), seconds(MANY)
+        item = max(1e-9, (many - few) / (MANY.batch - FEW.batch))
+        extra, wide, at = max(0.0, few / item - FEW.batch), many, MANY
+    else:
+        wide, at = seconds(WIDE), WIDE
+    each, more = narrow / (NARROW.batch + extra), wide / (at.batch + extra)
+    work = max(0.0, more - each) / (at.width**2 - NARROW.width**2)
+    return Speed(extra, max(each * 0.1, each - work * NARROW.width**2), work)
+
+
+class Prospect(NamedTuple):
+    """What comes furthest. loss: the validation loss to expect, by the law; of other data than MNIST it is a rank"""
+
+    width: int
+    batch: int
+    images: int
+    loss: float
+
+    @property
+    def steps(self) -> int:
+        """That there is time for."""
+        return self.images // self.batch
+
+    @property
+    def error(self) -> float:
+        """One standard deviation of what the loss will be."""
+        return self.loss * ERROR
+
+    @property
+    def read(self) -> tuple[float, float]:
+        """The share of samples that are read as the class asked for, and what it may be off by."""
+        least, most = (read(loss) for loss in (self.loss + self.error, self.loss - self.error))
+        return read(self.loss), max(0.003, (most - least) / 2)
+
+
+def choose(
+    seconds: float, speed: Speed, *, widths: Sequence[int] = WIDTHS, batches: Sequence[int] = BATCHES, most: int = 0
+) -> Prospect:
+    """The network and the batch with the least loss after so many seconds of training.
+
+    most:  items that there are: a batch is not larger; 0 is any number
+    """
+    choices = []
+    for width, batch in itertools.product(widths, batches):
+        steps = max(1, int(seconds * TRAINING / speed.seconds(width, batch)))
+        choices.append(Prospect(width, batch, steps * batch, LAW.loss(width, steps * batch, batch)))
+    fitting = [choice for choice in choices if not most or choice.batch <= most]
+    return min(fitting or choices, key=lambda choice: choice.loss)
+
+
+def settings(choice: Prospect) -> dict[str, Any]:
+    """Values for all KEYS."""
+    return {
+        "network.widths": (choice.width, 2 * choice.width),
+        "batch": choice.batch,
+        "optimizer.lr": 2e-3,
+        "optimizer.muon_lr": 0.02,
+        "optimizer.warmup": min(300, max(10, choice.steps // 30)),
+        "optimizer.ema": round(1 - 1 / min(2000, max(10, choice.steps / 20)), 4),
+        "objective.drop": 0.1,
+        "sampling.guidance": guidance(choice.loss),
+    }
+
+
+def is_of_the_law(recipe: Any, data: str) -> bool:
+    """Whether the law's trials were of such a recipe and data: its loss can be expected then, and not only ranked."""
+    if recipe.network.name != "unet" or recipe.optimizer.name != "muon" or recipe.objective.name != "simple":
+        return False
+    shape = recipe.network.blocks, recipe.network.fold, recipe.network.attention, recipe.network.dropout
+    widths, plain = recipe.network.widths, (recipe.objective.predict, recipe.schedule) == ("v", "cosine")
+    return data == "mnist" and plain and shape == (1, 2, (), 0.0) and widths[1:] == (2 * widths[0],)
+
+
+def guidance(loss: float) -> float:
+    """How strongly a class is followed by a network of this validation loss: the better it is, the less it needs.
+
+    Below, samples are not read as the class asked for; above, they lose the variety of the data.
+    """
+    return min(2.0, max(1.05, math.floor(20 * (1.25 + 22 * (loss - 0.102)) + 0.5) / 20))
