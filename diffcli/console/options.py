@@ -37,9 +37,7 @@ Target = Annotated[
     Optional[str],
     typer.Argument(
         metavar="[RUN|FILE|exact:...]",
-        
         help="A run, a checkpoint or an exact model; default the newest run, else the file shipped.",
-    ,
     ),
 ]
 Run = Annotated[
