@@ -1,7 +1,6 @@
 """The dial: from a time and the speed of this machine to the settings that come furthest in that time."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -126,4 +125,4 @@ def guidance(loss: float) -> float:
 
     Below, samples are not read as the class asked for; above, they lose the variety of the data.
     """
-    return min(2.0, max(1.05, math.floor(20 * (1.25 + 22 * (loss - 0.102)) + 0.5) / 20))
+    return round(20 * min(2.0, max(1.1, 1.25 + 22 * (loss - 0.102)))) / 20
