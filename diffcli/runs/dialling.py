@@ -13,7 +13,6 @@ from diffcli.training import dial
 from diffcli.training.dial import Probe, Prospect
 from diffcli.training.recipes import Training, override
 
-SHARED = 0.95  # of the speed of a process that is left where several train together
 TIMED = 2  # steps, of which the faster counts
 
 Timed = Callable[[Training], float]
@@ -55,7 +54,7 @@ def dialled(
 
     with computing_threads(1 if processes > 1 else torch.get_num_threads()):
         speed = dial.speed_of(seconds_of, accelerator=accelerator)
-    speed = speed.slower(1 / (SHARED * processes) if processes > 1 else 1.0)
+    speed = speed._replace(processes=processes)
     left = seconds - (time.monotonic() - began)
     fixed = {"widths": recipe.network.widths[:1]} if "network.widths" not in recipe.dial else {}
     batches = {} if "batch" in recipe.dial else {"batches": (recipe.batch,)}

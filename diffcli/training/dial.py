@@ -12,23 +12,30 @@ KEYS = (  # of a recipe, that the dial may choose
     "network.widths", "batch", "optimizer.lr", "optimizer.muon_lr", "optimizer.warmup", "optimizer.ema",
     "objective.drop", "sampling.guidance",
 )  # fmt: skip
-TRAINING = 0.96  # of the time; the rest goes to previews and checkpoints
+LOOKING = 7.0  # seconds that trials, previews and the last checkpoint take of a run on two cores
+LEAST = 0.5  # of the time, that is trained for all the same
+SHARED = 0.95  # of the speed of processes that is left where they train together
 
 
 class Speed(NamedTuple):
-    """Seconds of a step with B items: (B + extra) (item + work w²), for w channels at the finest resolution."""
+    """Seconds of a step with B items: (B + extra) (item + work w²), for w channels at the finest resolution.
+
+    processes:  that share the items of a step; each has the extra
+    """
 
     extra: float
     item: float
     work: float
+    processes: int = 1
 
     def seconds(self, width: float, batch: int) -> float:
         """Of a step."""
-        return (batch + self.extra) * (self.item + self.work * width**2)
+        alone = (batch / self.processes + self.extra) * (self.item + self.work * width**2)
+        return alone / SHARED if self.processes > 1 else alone
 
     def slower(self, factor: float) -> "Speed":
         """That takes so many times as long."""
-        return Speed(self.extra, self.item * factor, self.work * factor)
+        return self._replace(item=self.item * factor, work=self.work * factor)
 
 
 class Probe(NamedTuple):
@@ -85,13 +92,13 @@ class Prospect(NamedTuple):
 def choose(
     seconds: float, speed: Speed, *, widths: Sequence[int] = WIDTHS, batches: Sequence[int] = BATCHES, most: int = 0
 ) -> Prospect:
-    """The network and the batch with the least loss after so many seconds of training.
+    """The network and the batch with the least loss after so many seconds.
 
     most:  items that there are: a batch is not larger; 0 is any number
     """
     choices = []
     for width, batch in itertools.product(widths, batches):
-        steps = max(1, int(seconds * TRAINING / speed.seconds(width, batch)))
+        steps = max(1, int(max(LEAST * seconds, seconds - LOOKING) / speed.seconds(width, batch)))
         choices.append(Prospect(width, batch, steps * batch, LAW.loss(width, steps * batch, batch)))
     fitting = [choice for choice in choices if not most or choice.batch <= most]
     return min(fitting or choices, key=lambda choice: choice.loss)
