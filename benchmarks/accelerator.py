@@ -1,6 +1,6 @@
 """How well a GPU is used, beside `diffusers` in the same call: `python benchmarks/accelerator.py`.
 
-Three sizes: MNIST by the default recipe, 64×64 colour by the same network, and a U-Net of 60 million weights on 64×64
+Three sizes: MNIST by widths 64,128, 64×64 colour by a network of the same kind, and a U-Net of 60 million weights on 64×64
 colour. Everyone trains in bfloat16 where the device has it; contestants take turns. A table goes to stdout.
 
 share of the peak:  arithmetic of a step (forward and backward, counted by torch) against what the device does in one
@@ -49,8 +49,8 @@ class Size:
 
 
 SIZES = {
-    "mnist": Size("MNIST, default", (1, 28, 28), 64, UNetKeys(), (32, 64, 128), (1, 2)),
-    "mnist-512": Size("MNIST, default, 512 at once", (1, 28, 28), 512, UNetKeys(), (32, 64, 128), (1, 2)),
+    "mnist": Size("MNIST", (1, 28, 28), 64, UNetKeys(widths=(64, 128)), (32, 64, 128), (1, 2)),
+    "mnist-512": Size("MNIST, 512 at once", (1, 28, 28), 512, UNetKeys(widths=(64, 128)), (32, 64, 128), (1, 2)),
     "colour": Size("64×64 colour", (3, 64, 64), 128, UNetKeys(widths=(64, 128, 192), blocks=2, attention=(2,)),
                    (64, 128, 192), (2,)),
     "60M": Size("64×64 colour, 60 M weights", (3, 64, 64), 64,

@@ -29,6 +29,7 @@ from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import Items
 from diffcli.runs.fitting import fit_by
+from diffcli.training.recipes import override
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 from diffcli.training.recipes.networks import UNetKeys
 from diffcli.training.recipes.optimizers import AdamWKeys
@@ -62,8 +63,8 @@ class Contestant:
 
 
 def default(batch: int) -> Contestant:
-    """The recipe `default` as `diffcli train` runs it."""
-    return _ours(dataclasses.replace(RECIPES["default"], batch=batch), mnist())
+    """The recipe `default` as `diffcli train` runs it, with a network of the peers' size."""
+    return _ours(override(RECIPES["default"], {"batch": batch, "network.widths": (64, 128)}), mnist())
 
 
 def same_shape(batch: int) -> Contestant:
