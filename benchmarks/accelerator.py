@@ -1,7 +1,7 @@
 """How well a GPU is used, beside `diffusers` in the same call: `python benchmarks/accelerator.py`.
 
-Three sizes: MNIST by widths 64,128, 64×64 colour by a network of the same kind, and a U-Net of 60 million weights on 64×64
-colour. Everyone trains in bfloat16 where the device has it; contestants take turns. A table goes to stdout.
+Three sizes: MNIST by widths 64,128, 64×64 colour by a network of the same kind, and by a U-Net of 60 million weights.
+Everyone trains in bfloat16 where the device has it; contestants take turns. A table goes to stdout.
 
 share of the peak:  arithmetic of a step (forward and backward, counted by torch) against what the device does in one
                     large bfloat16 matrix product in the same run
