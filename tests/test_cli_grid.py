@@ -107,7 +107,7 @@ def test_the_costs_of_a_run_are_those_of_its_steps_one_by_one(cli: Cli, run: Pat
     wanted = SamplingOptions(sampler="ipndm", steps=9, grid="karras", label="all", count=4, seed=3)
     prepared = prepare(str(run), wanted)
     job, misses = prepared.job, {}
-    assert d["guidance"] == 1.5
+    assert d["guidance"] == 1.25
     xs = [costs.begun(prepared, range(4)), *(step.x for step in job.walk(range(4)))]
     rho = [(level.sigma / level.alpha).item() for level in job.levels]
     assert d["levels"] == pytest.approx(rho[:-1])
@@ -180,7 +180,7 @@ def test_one_class_guidance_and_another_schedule(cli: Cli, run: Path) -> None:
         return [walk["cost"] for walk in grid(cli, run, *FEW, *options)["walks"]]
 
     assert grid(cli, run, *FEW, "--class", "cross", "--guidance", 1)["guidance"] == 1
-    assert paid() == paid("--class", "all", "--guidance", 1.5) != paid("--guidance", 3)
+    assert paid() == paid("--class", "all", "--guidance", 1.25) != paid("--guidance", 3)
     flow = grid(cli, run, *FEW, "--schedule", "flow")
     assert flow["schedule"] == "flow"
     assert flow["levels"][0] < 300  # there is no x / alpha at its beginning

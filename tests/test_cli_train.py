@@ -75,6 +75,7 @@ def test_a_run_on_mnist_holds_everything(digits_run: Path) -> None:
 
 def test_recipe_toml_reproduces_the_run(cli: Cli, shapes_run: Path, tmp_path: Path) -> None:
     assert cli("train", "--recipe", shapes_run / "recipe.toml", "--out", "again").code == 0
+    assert about(tmp_path / "again")["ranks"] == 1, "other processes are not worth their start for twelve steps"
     assert_equal(weights(tmp_path / "again", 12), weights(shapes_run, 12))
 
 
