@@ -182,6 +182,14 @@ def weights(trainer: Trainer) -> list[Tensor]:
     return [part.detach().cpu().double() for part in parts]
 
 
+def as_on_the_cpu(name: str, count: int, found: list[Tensor], loss: float, allowed: float) -> None:
+    """Weights and the last loss are those of as many steps there. allowed: relative; a tenth of it absolute"""
+    on_cpu, steps = trained(name, CPU, count)
+    assert loss == pytest.approx([*steps][-1].loss, rel=1e-4)
+    for a, b in zip(found, weights(on_cpu), strict=True):
+        torch.testing.assert_close(a, b, rtol=allowed, atol=allowed / 10)
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_steps_do_not_wait_for_the_device_and_come_to_what_the_cpu_comes_to(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -193,12 +201,8 @@ def test_steps_do_not_wait_for_the_device_and_come_to_what_the_cpu_comes_to(
         stand.stalls.clear()
         for progress in steps:
             assert stand.stalls == [] or progress.step == 4
-        found, losses = weights(trainer), [progress.loss]
-    on_cpu, steps = trained(name, CPU, 4)
-    losses += [[*steps][-1].loss]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    for a, b in zip(found, weights(on_cpu), strict=True):
-        torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-4)
+        found, loss = weights(trainer), progress.loss
+    as_on_the_cpu(name, 4, found, loss, 2e-3)
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -215,12 +219,8 @@ def test_steps_that_are_played_back_come_to_what_the_cpu_comes_to(name: str, mon
                 stand.stalls.clear()
             assert progress.step < 4 or progress.step == 7 or stand.stalls == []
         assert acts == [2], "it is recorded once"
-        found, losses = weights(trainer), [progress.loss]
-    on_cpu, steps = trained(name, CPU, 7)
-    losses += [[*steps][-1].loss]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    for a, b in zip(found, weights(on_cpu), strict=True):
-        torch.testing.assert_close(a, b, rtol=5e-3, atol=5e-4)
+        found, loss = weights(trainer), progress.loss
+    as_on_the_cpu(name, 7, found, loss, 5e-3)
 
 
 def test_what_cannot_be_recorded_is_done_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,8 +184,8 @@ def test_processes_share_the_items_of_a_step_and_not_what_else_it_costs() -> Non
         ({"widths": (8, 16)}, [k for k in KEYS if k != "network.widths"]),
         ({"network.widths": (8, 16)}, [k for k in KEYS if k != "network.widths"]),
         ({"batch": 8, "guidance": 2.0}, [k for k in KEYS if k not in ("batch", "sampling.guidance")]),
-        ({"label_drop": 0.5}, [k for k in KEYS if k != "objective.drop"]),
-        ({"optimizer": "adamw"}, [k for k in KEYS if k != "optimizer.muon_lr"]),
+        ({"label_drop": 0.5, "lr": 1e-3}, list(KEYS)),
+        ({"optimizer": "adamw", "ema": 0.9}, [k for k in KEYS if k != "optimizer.ema"]),
         ({"model": "mlp"}, []),
         ({"dial": ()}, []),
         ({"dial": ("batch",)}, ["batch"]),
@@ -222,7 +222,16 @@ def test_other_recipes_are_as_they_are_written(name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"schedule": "linear", "predict": "eps"}, {"blocks": 2}, {"fold": 1}, {"optimizer": "adamw"}, {"dropout": 0.1}],
+    [
+        {"schedule": "linear", "predict": "eps"},
+        {"blocks": 2},
+        {"fold": 1},
+        {"optimizer": "adamw"},
+        {"dropout": 0.1},
+        {"lr": 1e-5},
+        {"drop": 0.5},
+        {"data.augment": "flip"},
+    ],
 )
 def test_the_loss_is_expected_of_what_the_trials_were_of(changes: dict[str, Any]) -> None:
     assert not turned(override(DEFAULT, changes))[0].known

@@ -1,9 +1,7 @@
 """What `train` of every family is: one command, made from the flags that a family has."""
 
-import contextlib
 import inspect
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -89,7 +87,7 @@ def _train(
     changes = _changes(keys, settings or [])
     usual = known.get(recipe, known["default"]) if recipe else suited(_dataset(changes))
     before = ranks_of(resume) if resume else 0
-    long = _is_long(usual, (_length_in(recipe) if recipe else {}) | changes)
+    long = _is_long(usual, (recipes.length_of(recipe) if recipe else {}) | changes)
     count, choose = processes(devices, device, worth=bool(before) or long, before=before)
     with gathered(count, EARLY) as team:
         _lead(family, changes, suited, team, choose, began, recipe=recipe, resume=resume, device=device, **given)
@@ -147,16 +145,6 @@ def _lead(
 def _dataset(changes: dict[str, Any]) -> Any:
     """The data set that the options name, if they do."""
     return changes.get("dataset") or changes.get("data.name", "")
-
-
-def _length_in(recipe: str) -> dict[str, Any]:
-    """The steps or minutes that a recipe in a file gives; whatever is wrong with it is said when it is read whole."""
-    if not recipe.endswith(".toml"):
-        return {}
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = tomllib.loads(Path(recipe).read_text())
-        return next(({name: found[name]} for name in ("steps", "minutes") if found.get(name)), {})
-    return {}
 
 
 def _is_long(usual: Training, changes: dict[str, Any]) -> bool:

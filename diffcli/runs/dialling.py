@@ -13,8 +13,6 @@ from diffcli.training import dial
 from diffcli.training.dial import Probe, Prospect
 from diffcli.training.recipes import Training, override
 
-TIMED = 2  # steps, of which the faster counts
-
 Timed = Callable[[Training], float]
 """A recipe -> seconds of its training step."""
 
@@ -25,7 +23,7 @@ class Dialled:
 
     choice:  None where the dial had nothing to choose
     keys:    that were open
-    known:   whether the law is one of these data and this network, so that its loss can be expected
+    known:   whether the law's trials were of such data and such a recipe: its loss can be expected then, not only ranked
     """
 
     recipe: Any
@@ -61,4 +59,14 @@ def dialled(
     choice = dial.choose(left, speed, most=len(dataset), **fixed, **batches)
     wanted = {name: value for name, value in dial.settings(choice).items() if name in recipe.dial}
     found = override(recipe, wanted | {"dial": ()})
-    return Dialled(found, choice, recipe.dial, known=dial.is_of_the_law(found, dataset.name))
+    return Dialled(found, choice, recipe.dial, known=_is_of_the_law(found, dataset.name))
+
+
+def _is_of_the_law(recipe: Any, data: str) -> bool:
+    """Whether nothing but what the dial chooses differs from the default, on MNIST."""
+    w, *wider = recipe.network.widths
+    keys = recipe.optimizer
+    usual = override(type(recipe)(), {"network.widths": (w, *wider), "warmup": keys.warmup, "ema": keys.ema})
+    tables = ("network", "objective", "optimizer", "schedule")
+    alike = all(getattr(recipe, name) == getattr(usual, name) for name in tables)
+    return alike and wider == [2 * w] and data == "mnist" and not recipe.data.augment

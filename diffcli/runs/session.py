@@ -19,7 +19,7 @@ from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import contents
 from diffcli.runs import folder as runs
-from diffcli.runs.dialling import TIMED, dialled
+from diffcli.runs.dialling import dialled
 from diffcli.runs.fitting import fit_by, seconds_per_step
 from diffcli.runs.listing import checkpoints
 from diffcli.system.device import computing_threads, use_bf16
@@ -32,6 +32,7 @@ from diffcli.training.setup import build, new_trainer
 from diffcli.training.trainer import Trainer
 
 LOG_EVERY = 10  # steps between rows of metrics.jsonl
+TIMED = 2  # steps that the dial times, of which the faster counts
 RECENT = 50  # steps that the shown loss is the mean of
 
 
@@ -89,10 +90,8 @@ class Session:
         self.family = family_of(recipe)
         self.places, self.held = self.dataset.holdout(self.kind.held)
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
-        with_accelerator = self.device.type != "cpu"
-        self.dialled = dialled(
-            recipe, self.dataset, left, self._timed, processes=place.processes, accelerator=with_accelerator
-        )
+        gpu = self.device.type != "cpu"
+        self.dialled = dialled(recipe, self.dataset, left, self._timed, processes=place.processes, accelerator=gpu)
         self.recipe = recipe = self.dialled.recipe
         model = build(recipe, self.dataset.items, self.device)
         self.family.begin(model, self.dataset, self.places)

@@ -9,8 +9,7 @@ from diffcli.training.law import ERROR, LAW, read
 WIDTHS = 8, 16, 24, 32, 48, 64, 96, 128  # of the finest resolution, that are chosen from
 BATCHES = 16, 32, 64, 128, 256, 512
 KEYS = (  # of a recipe, that the dial may choose
-    "network.widths", "batch", "optimizer.lr", "optimizer.muon_lr", "optimizer.warmup", "optimizer.ema",
-    "objective.drop", "sampling.guidance",
+    "network.widths", "batch", "optimizer.warmup", "optimizer.ema", "sampling.guidance",
 )  # fmt: skip
 LOOKING = 7.0  # seconds that trials, previews and the last checkpoint take of a run on two cores
 LEAST = 0.5  # of the time, that is trained for all the same
@@ -109,22 +108,10 @@ def settings(choice: Prospect) -> dict[str, Any]:
     return {
         "network.widths": (choice.width, 2 * choice.width),
         "batch": choice.batch,
-        "optimizer.lr": 2e-3,
-        "optimizer.muon_lr": 0.02,
         "optimizer.warmup": min(300, max(10, choice.steps // 30)),
         "optimizer.ema": round(1 - 1 / min(2000, max(10, choice.steps / 20)), 4),
-        "objective.drop": 0.1,
         "sampling.guidance": guidance(choice.loss),
     }
-
-
-def is_of_the_law(recipe: Any, data: str) -> bool:
-    """Whether the law's trials were of such a recipe and data: its loss can be expected then, and not only ranked."""
-    if recipe.network.name != "unet" or recipe.optimizer.name != "muon" or recipe.objective.name != "simple":
-        return False
-    shape = recipe.network.blocks, recipe.network.fold, recipe.network.attention, recipe.network.dropout
-    widths, plain = recipe.network.widths, (recipe.objective.predict, recipe.schedule) == ("v", "cosine")
-    return data == "mnist" and plain and shape == (1, 2, (), 0.0) and widths[1:] == (2 * widths[0],)
 
 
 def guidance(loss: float) -> float:

@@ -55,7 +55,7 @@ def fit(
         scale = min(1, (step + 1) / warmup) * (1 + math.cos(math.pi * trainer.plan.at(step))) / 2
         decay = min(ema, (1 + step) / (10 + step))
         measured = None
-        if recorder is not None and recorder.ready:
+        if recorder is not None:
             measured = recorder.step(x0, conditions, scale=scale, decay=decay, refused=refused)
         if measured is None:
             loss = group.summed(backward(trainer, x0, conditions, seed, batch))

@@ -43,6 +43,7 @@ class Recorder:
     """Steps of one training, played back once they have been recorded.
 
     batch, seed, clip:  as of `fit`
+    steps:  asked for so far
     """
 
     def __init__(self, trainer: Trainer, *, seed: int, batch: int, clip: float) -> None:
@@ -53,17 +54,13 @@ class Recorder:
         self.inputs: dict[str, Tensor] = {}
         self.play: Act | None = None
 
-    @property
-    def ready(self) -> bool:
-        """Whether the step that comes can be played back, or recorded for it. To be asked once a step."""
-        self.steps += 1
-        trainer = self.trainer
-        whole = trainer.group.count == 1 and not 0 < trainer.micro < self.batch and trainer.randomness == BY_ITEM
-        return self.record is not None and whole and self.steps > WARM
-
     def step(self, x0: Tensor, conditions: Conditions, *, scale: float, decay: float, refused: Tensor) -> Tensor | None:
-        """What `moved` gives for a step with these items; None where it cannot be recorded, and nothing was done."""
+        """What `moved` gives for a step with these items; None where it is not played back, and nothing was done."""
         trainer, device = self.trainer, self.device
+        self.steps += 1
+        whole = trainer.group.count == 1 and not 0 < trainer.micro < self.batch and trainer.randomness == BY_ITEM
+        if self.record is None or not whole or self.steps <= WARM:
+            return None
         draws, first = BatchDraws(self.seed, trainer.step, 0, len(x0), self.batch, device), trainer.step * self.batch
         inputs = {f"condition {name}": sent(value, device) for name, value in conditions.items()} | {
             "x0": sent(x0, device),
@@ -74,7 +71,6 @@ class Recorder:
         }
         if self.play is None:
             self.inputs = {name: value.clone() for name, value in inputs.items()}
-            assert self.record is not None
             try:
                 self.play = self.record(self._act)
             except RuntimeError as error:  # of memory, or of something that waits for the device

@@ -94,6 +94,12 @@ def impl_of(name: str) -> list[Path]:
     return [Path(name).parent / path for path in ([found] if isinstance(found, str) else found)]
 
 
+def length_of(name: str) -> dict[str, Any]:
+    """The steps, or else the minutes, that a recipe in a file gives; its other keys may need plug-ins."""
+    found = _read(name, "") if name.endswith(".toml") else {}
+    return next(({key: found[key]} for key in ("steps", "minutes") if found.get(key)), {})
+
+
 def _read(name: str, hint: str) -> dict[str, Any]:
     """The content of a TOML file; raises DataProblem."""
     try:

@@ -138,14 +138,14 @@ class Recipe(Training):
         return self.objective.drop < 1
 
 
+COLOUR = "cifar10", "cifar100", "svhn"  # sets of small photographs
+
+
 def suited(dataset: object) -> Recipe:
     """The recipe for a data set, where none was asked for."""
     if dataset in list(TITLES):
         return RECIPES["points"]
     return RECIPES["colour" if str(dataset).lower().removeprefix("torchvision:") in COLOUR else "default"]
-
-
-COLOUR = "cifar10", "cifar100", "svhn"  # sets of small photographs
 
 
 RECIPES: dict[str, Recipe] = {
@@ -159,7 +159,8 @@ RECIPES: dict[str, Recipe] = {
     "colour": Recipe(  # the U-Net of Ho et al. 2020, appendix B, folded and a third as wide; mirrored as there
         minutes=60.0, data=DataKeys("cifar10", augment="flip"), batch=64,
         network=UNetKeys(widths=(48, 96, 144), blocks=2, attention=(1,), dropout=0.1),
-        optimizer=MuonKeys(ema=0.999, warmup=200), sampling=SamplingKeys(guidance=1.5), dial=("batch", *DIAL[4:6]),
+        optimizer=MuonKeys(ema=0.999, warmup=200), sampling=SamplingKeys(guidance=1.5),
+        dial=("batch", "optimizer.warmup", "optimizer.ema"),
     ),
     "points": Recipe(
         data=DataKeys("moons"), network=MlpKeys(), steps=2000, batch=512, optimizer=AdamWKeys(ema=0.999),
