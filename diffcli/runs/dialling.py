@@ -23,7 +23,7 @@ class Dialled:
 
     choice:  None where the dial had nothing to choose
     keys:    that were open
-    known:   whether the law's trials were of such data and such a recipe: its loss can be expected then, not only ranked
+    known:   whether the law's trials were of such data and such a recipe, so that its loss can be expected
     """
 
     recipe: Any
