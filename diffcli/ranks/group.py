@@ -66,6 +66,23 @@ class Group:
         distributed.all_gather(parts, padded)
         return [part[:size] for part, size in zip(parts, sizes, strict=True)]
 
+    def exchanged(
+        self, tensors: Sequence[Sequence[Tensor]], shapes: Sequence[Sequence[Sequence[int]]], like: Tensor
+    ) -> list[list[Tensor]]:
+        """What every rank has for this one, tensors of these shapes; all of the type of `like`, and on its device.
+
+        tensors:  what this rank has for each
+        """
+        from torch import distributed
+
+        empty = like.new_empty(0)
+        flat = [torch.cat([empty, *(tensor.reshape(-1) for tensor in some)]) for some in tensors]
+        sizes = [[math.prod(shape) for shape in some] for some in shapes]
+        sent, found = torch.cat(flat), like.new_empty(sum(map(sum, sizes)))
+        distributed.all_to_all_single(found, sent, [sum(some) for some in sizes], [len(part) for part in flat])
+        parts = iter(found.split([size for some in sizes for size in some]))
+        return [[next(parts).view(*shape) for shape in some] for some in shapes]
+
     def told(self, value: Any) -> Any:
         """What rank 0 has, on every rank; it must be something that can be pickled."""
         if self.count == 1:

@@ -24,7 +24,7 @@ class Assignment:
     """What is to be trained: a recipe, or a run to go on with.
 
     recipe:   with its changes made; None with `resume`
-    resume:   a run; only `steps` or `minutes` may change, and both count from the run's beginning
+    resume:   a run; only `steps` or `minutes`, which count from the run's beginning, and `shard` may change
     changes:  of keys, for a resume
     follows:  whether another process leads, which holds the run and writes it
     """
@@ -68,7 +68,7 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
 def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "Session":
     """The session that goes on with a run from its newest whole checkpoint."""
     stored = loading.read(folder)
-    if refused := sorted(set(wanted.changes) - {"steps", "minutes"}):
+    if refused := sorted(set(wanted.changes) - {"steps", "minutes", "shard"}):
         raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
     torch.set_num_threads(stored.about["threads"])
     session = Session(override(stored.recipe, wanted.changes), wanted.setting, held)
@@ -82,10 +82,11 @@ def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "S
     session.folder, session.notes, session.used = folder, stored.notes, stored.about["seconds"]
     session.ranks_before = stored.about.get("ranks", 1)
     trainer = session.trainer
-    if wanted.changes:
+    longer = bool(wanted.changes.keys() & {"steps", "minutes"})
+    if longer:
         trainer.plan = Plan(session.recipe.steps)
     spent = session.recipe.steps == 0 and session.used >= session.recipe.minutes * 60
-    if session.complete or (wanted.changes and spent):
+    if session.complete or (longer and spent):
         done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
         raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
     return session

@@ -11,6 +11,7 @@ from typing import Any
 
 import filelock
 import torch
+from torch import Tensor
 
 from diffcli.errors import BusyProblem, EnvironmentProblem
 from diffcli.plugins import Plugin
@@ -111,13 +112,11 @@ def _name(step: int) -> str:
     return f"step-{step:09d}.safetensors"
 
 
-def save(folder: Path, trainer: Trainer, about: dict[str, Any]) -> Path:
-    """Write a checkpoint of everything a resume needs; only then delete all but the newest two."""
-    tensors = {f"model/{k}": v for k, v in trainer.model.state_dict().items()}
-    tensors |= {f"ema/{k}": v for k, v in trainer.ema.state_dict().items()}
-    tensors |= {f"optimizer/{k}": v for k, v in trainer.optimizer.state().items()}
-    if trainer.objective.state:
-        tensors |= {f"objective/{k}": v for k, v in trainer.objective.state.state_dict().items()}
+def save(folder: Path, trainer: Trainer, tensors: dict[str, Tensor], about: dict[str, Any]) -> Path:
+    """Write a checkpoint of everything a resume needs; only then delete all but the newest two.
+
+    tensors:  of the trainer, whole
+    """
     path = folder / _name(trainer.step)
     plan = trainer.plan
     where = {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress], "randomness": trainer.randomness}

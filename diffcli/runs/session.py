@@ -1,17 +1,18 @@
 """A training run and its folder, from the first step to the last. Yields; whoever calls shows."""
 
 import contextlib
-import copy
 import dataclasses
+import gc
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from diffcli.data import loading as datasets
 from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
@@ -90,12 +91,10 @@ class Session:
         self.family = family_of(recipe)
         self.places, self.held = self.dataset.holdout(self.kind.held)
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
-        gpu = self.device.type != "cpu"
+        self._processes, gpu = place.processes, self.device.type != "cpu"
         self.dialled = dialled(recipe, self.dataset, left, self._timed, processes=place.processes, accelerator=gpu)
         self.recipe = recipe = self.dialled.recipe
-        model = build(recipe, self.dataset.items, self.device)
-        self.family.begin(model, self.dataset, self.places)
-        self.trainer = new_trainer(recipe, self.dataset.items, model)
+        self.trainer = self._fresh(recipe)
         self.recent: deque[Progress] = deque(maxlen=RECENT)
         self.look: Look | None = None
         self.folder: Path | None = None
@@ -104,7 +103,21 @@ class Session:
     def join(self, group: Group) -> None:
         """Train with other ranks from now on, or alone again; before the first step. Says nothing to them."""
         self.group = group
-        self.trainer.join(group)
+        self._put(self.trainer)
+
+    def _fresh(self, recipe: Training) -> Trainer:
+        """A trainer at its start; one that is to be divided in the processor's memory, where there is more."""
+        apart = recipe.shard and self._processes > 1
+        model = build(recipe, self.dataset.items, self.device, on=torch.device("cpu") if apart else None)
+        self.family.begin(model, self.dataset, self.places)
+        return new_trainer(recipe, self.dataset.items, model)
+
+    def _put(self, trainer: Trainer) -> None:
+        """Let a trainer train with the other ranks, if there are any."""
+        if self.recipe.shard and self.group.count > 1:
+            trainer.divide(self.group, self.device)
+        else:
+            trainer.join(self.group)
 
     def check_like(self, group: Group) -> None:
         """Raise EnvironmentProblem where other ranks compute in other ways. All of them must call this together."""
@@ -122,22 +135,23 @@ class Session:
         return f"memory ran out: {self.trainer.micro} {self.kind.name} at once from here on, {self.recipe.batch} a step"
 
     def probe(self, steps: int = 3) -> float:
-        """Seconds per step, from the fastest of a few on a copy that is thrown away; the same number on all ranks.
+        """Seconds per step, from the fastest of a few of a trainer that is thrown away; the same number on all ranks.
 
         Where memory runs out it also finds how many items fit at once.
         """
-        trial = new_trainer(self.recipe, self.dataset.items, copy.deepcopy(self.trainer.model))
-        trial.join(self.group)
+        trial = self._fresh(self.recipe)
+        self._put(trial)
         seconds = seconds_per_step(self.recipe, trial, self.dataset, self.places, self.group.told(steps))
         self.trainer.micro = trial.micro
+        if trial.divided:
+            del trial
+            gc.collect()  # what is divided refers to itself
         told: float = self.group.told(seconds)
         return told
 
     def _timed(self, recipe: Training) -> float:
         """Seconds per step of another recipe on these data."""
-        model = build(recipe, self.dataset.items, self.device)
-        self.family.begin(model, self.dataset, self.places)
-        trainer = new_trainer(recipe, self.dataset.items, model)
+        trainer = self._fresh(dataclasses.replace(recipe, shard=False))
         return seconds_per_step(recipe, trainer, self.dataset, self.places, TIMED)
 
     def begin(self) -> Path:
@@ -199,11 +213,12 @@ class Session:
             due = clock.due(progress.step) and not progress.refused  # two refused steps must not push out good ones
             if due or progress.step >= trainer.plan.total or progress.stopping:
                 self._check_alike()
+                tensors = trainer.tensors()
                 if leads:
                     trainer.plan = clock.revise(progress.step, trainer.plan)
                     if progress.step >= trainer.plan.total or (looks(clock.saves) and not progress.stopping):
-                        look = self._look(folder)
-                    saved = runs.save(folder, trainer, contents.about(self))
+                        look = self._look(folder, tensors)
+                    saved = runs.save(folder, trainer, tensors, contents.about(self))
                     clock.saved(progress.step, looked=look is not None)
                 self._agree()
             if leads and (progress.step % LOG_EVERY == 0 or look):
@@ -218,6 +233,8 @@ class Session:
 
     def _check_alike(self) -> None:
         """Raise EnvironmentProblem where the weights of the ranks are no longer the same."""
+        if self.trainer.divided:
+            return  # nobody else has what a rank has
         if not self.group.alike(list(self.trainer.model.parameters())):
             raise EnvironmentProblem(
                 f"the weights of the {self.group.count} processes have drifted apart by step {self.trainer.step}",
@@ -261,9 +278,17 @@ class Session:
     def _fit(self, trainer: Trainer, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         return fit_by(self.recipe, trainer, self.dataset, self.places, stop)
 
-    def _look(self, folder: Path) -> Look:
+    def _look(self, folder: Path, tensors: dict[str, Tensor]) -> Look:
         with computing_threads(torch.get_num_threads() * (self.group.count if self.device.type == "cpu" else 1)):
-            self.look = look = self.preview.look(self.trainer.ema)  # the other ranks wait
+            self.look = look = self.preview.look(self._averaged(tensors))  # the other ranks wait
         path = folder / "samples" / f"step-{self.trainer.step:09d}.png"
         save_png(path, look.picture, {"step": self.trainer.step})
         return look
+
+    def _averaged(self, tensors: dict[str, Tensor]) -> Any:
+        """The model with the averaged weights, whole."""
+        if not self.trainer.divided:
+            return self.trainer.ema
+        model = build(self.recipe, self.dataset.items, self.device)
+        model.load_state_dict({k.removeprefix("ema/"): v for k, v in tensors.items() if k.startswith("ema/")})
+        return model.eval().requires_grad_(False)

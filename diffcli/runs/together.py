@@ -87,7 +87,7 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
 
     Raises the problem of a process that has ended.
 
-    choose:  whether to go on alone where that is faster
+    choose:  whether to go on alone where that is faster; never where one device could not
     """
     if team is None or team.count == 1:
         yield session.probe()
@@ -101,6 +101,11 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
             f"{team.count} processes cannot share a batch of {session.recipe.batch}",
             "fewer --devices, or a larger --batch",
         )
+    if session.recipe.shard and session.recipe.batch % team.count:
+        raise UsageProblem(
+            f"{team.count} processes that share weights need equal parts, and {session.recipe.batch} has none",
+            f"use a --batch that is a multiple of {team.count}, or other --devices",
+        )
     own, threads = torch.get_num_threads(), threads_each(team.count)
     resolved = wanted if wanted.recipe is None else dataclasses.replace(wanted, recipe=session.recipe)
     team.hand(Following.of(resolved, threads))
@@ -110,7 +115,7 @@ def sharing(session: Session, wanted: Assignment, team: Team | None, *, choose: 
         session.check_like(group)
         session.join(group)
         together = session.probe()
-        seconds_per_step = _chosen(session, together, own) if choose else together
+        seconds_per_step = _chosen(session, together, own) if choose and not session.recipe.shard else together
         group.told(session.group.count > 1)
         if session.group.count == 1:
             leave()

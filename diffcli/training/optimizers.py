@@ -1,7 +1,9 @@
 """The optimisers: AdamW for all weights, or Muon for those that are matrices and AdamW for the rest."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
@@ -9,33 +11,46 @@ from torch import Tensor, nn, optim
 from diffcli.ranks.group import ALONE, Group
 from diffcli.system.device import use_bf16
 from diffcli.training.refusal import RefusableAdamW, clear
+from diffcli.training.sharding import rows, shards
 
 
 class Optimizer:
     """One step for a network at learning rates scaled by the caller; its state is a flat dict of tensors.
 
-    On an accelerator AdamW is `RefusableAdamW`, with the same state.
+    On an accelerator AdamW is `RefusableAdamW`, with the same state. Of a network that is divided it moves the shards,
+    and its state is that of the shards.
 
     name:     "adamw", or "muon": Muon for convolutions and matrices, AdamW for biases, norms and embeddings
     lr:       of AdamW
     muon_lr:  of Muon, which steps along the nearest orthogonal matrix to the momentum (Jordan et al. 2024),
               so it is a length in spectral norm
+    weights:  that it moves, by name
+    moments:  numbers that its state will have, of all ranks: one for a weight of Muon's, two for one of AdamW's
     """
 
     def __init__(self, network: nn.Module, *, name: str, lr: float, muon_lr: float, weight_decay: float) -> None:
+        self._settings: dict[str, Any] = {"name": name, "lr": lr, "muon_lr": muon_lr, "weight_decay": weight_decay}
+        self.weights = shards(network)
         embeddings = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
-        by_muon = {
-            k: p for k, p in network.named_parameters() if name == "muon" and p.dim() > 1 and id(p) not in embeddings
-        }
-        by_adamw = {k: p for k, p in network.named_parameters() if k not in by_muon}
-        self._on_cores = all(weight.device.type == "cpu" for weight in network.parameters())
+        known = dict(network.named_parameters())
+        matrices = {k: p for k, p in known.items() if name == "muon" and p.dim() > 1 and id(p) not in embeddings}
+        self.moments = sum(p.numel() * (1 if k in matrices else 2) for k, p in known.items())
+        by_muon = {k: self.weights[k] for k in matrices}
+        by_adamw = {k: weight for k, weight in self.weights.items() if k not in matrices}
+        self._on_cores = all(weight.device.type == "cpu" for weight in self.weights.values())
+        self._device = next(iter(self.weights.values())).device
         kind = optim.AdamW if self._on_cores else RefusableAdamW
         adamw: optim.Optimizer = kind(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
-        self._device, self._weights = next(network.parameters()).device, list(network.parameters())
-        self._parts: list[tuple[optim.Optimizer, float, dict[str, nn.Parameter]]] = [(adamw, lr, by_adamw)]
+        self._parts: list[tuple[optim.Optimizer, float, dict[str, Tensor]]] = [(adamw, lr, by_adamw)]
         if by_muon:
             muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay)
+            if any(matrix is not self.weights[k] for k, matrix in matrices.items()):
+                muon.rows = {self.weights[k]: len(matrix) for k, matrix in matrices.items()}
             self._parts.append((muon, muon_lr, by_muon))
+
+    def again(self, network: nn.Module) -> "Optimizer":
+        """A fresh one of another network, or of this one in another form."""
+        return Optimizer(network, **self._settings)
 
     @property
     def group(self) -> Group:
@@ -58,7 +73,8 @@ class Optimizer:
             return
         if not self._on_cores:
             refuse = torch.zeros((), dtype=torch.bool, device=self._device) if refuse is None else refuse
-            clear([weight.grad for weight in self._weights if weight.grad is not None], refuse)
+            held = self.weights.values()
+            clear([weight.grad for weight in held if weight.grad is not None], refuse)
         for part, lr, _ in self._parts:
             for group in part.param_groups:
                 group["lr"] = lr * scale
@@ -92,13 +108,6 @@ class Optimizer:
                     if k.startswith(prefix)
                 }
 
-    @property
-    def moments(self) -> int:
-        """Numbers that the state will have: one for a weight of Muon's, two for one of AdamW's."""
-        counts = (1 if isinstance(part, Muon) else 2 for part, _, _ in self._parts)
-        sizes = (sum(weight.numel() for weight in weights.values()) for _, _, weights in self._parts)
-        return sum(count * size for count, size in zip(counts, sizes, strict=True))
-
 
 class Muon(optim.Optimizer):
     """`torch.optim.Muon` for weights of any shape and memory format, in float32 where there is no bfloat16.
@@ -109,10 +118,12 @@ class Muon(optim.Optimizer):
     momentum:  of the average of the gradients, taken in Nesterov's way (Jordan et al. 2024)
     group:     ranks with the same gradients: each makes a part of the matrices orthogonal, and all get the result
     refuse:    as of `RefusableAdamW`; None is no
+    rows:      of the whole matrices, where what is moved are shards of them; empty where it is matrices
     """
 
     group: Group = ALONE
     refuse: Tensor | None = None
+    rows: Mapping[Tensor, int] = MappingProxyType({})
 
     def __init__(self, weights: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
         super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
@@ -123,9 +134,14 @@ class Muon(optim.Optimizer):
         for keys in self.param_groups:
             lr, weights = keys["lr"], [weight for weight in keys["params"] if weight.grad is not None]
             directions = [self._direction(weight, keys["momentum"], keep) for weight in weights]
-            for weight, update in zip(weights, _orthogonal_by_ranks(directions, self.group), strict=True):
+            heights = [self.rows.get(weight, len(weight)) for weight in weights]
+            if self.rows:
+                updates = _orthogonal_by_rows(directions, heights, self.group)
+            else:
+                updates = _orthogonal_by_ranks(directions, self.group)
+            for weight, update, height in zip(weights, updates, heights, strict=True):
                 weight.mul_(1 - lr * keys["weight_decay"] * keep)
-                length = lr * math.sqrt(max(1, update.shape[0] / update.shape[1]))
+                length = lr * math.sqrt(max(1, height / update.shape[1]))
                 if self.refuse is not None:
                     update, length = update * (length * keep), 1.0
                 weight.add_(_as_weight(update, weight), alpha=-length)
@@ -146,13 +162,39 @@ def _orthogonal_by_ranks(matrices: list[Tensor], group: Group) -> list[Tensor]:
         return [orthogonal(matrix) for matrix in matrices]
     owners = shared_out([matrix.shape for matrix in matrices], group.count)
     mine = [orthogonal(m).flatten() for m, owner in zip(matrices, owners, strict=True) if owner == group.rank]
-    dtype = torch.bfloat16 if use_bf16("auto", matrices[0].device) else torch.float32  # that of `orthogonal`
+    dtype = _type(matrices[0].device)
     parts = group.every(torch.cat([matrices[0].new_empty(0, dtype=dtype), *mine]), _sizes(matrices, owners, group))
     taken, found = [0] * group.count, []
     for matrix, owner in zip(matrices, owners, strict=True):
         found.append(parts[owner][taken[owner] : taken[owner] + matrix.numel()].view(matrix.shape))
         taken[owner] += matrix.numel()
     return found
+
+
+def _orthogonal_by_rows(parts: list[Tensor], heights: list[int], group: Group) -> list[Tensor]:
+    """This rank's rows of `orthogonal` of every matrix: the rows of each meet at one rank, and go back from there.
+
+    parts:    this rank's rows of each
+    heights:  of the whole matrices
+    """
+    ranks, widths = range(group.count), [part.shape[1] for part in parts]
+    owners = shared_out(list(zip(heights, widths, strict=True)), group.count)
+    owned = [[i for i, owner in enumerate(owners) if owner == rank] for rank in ranks]
+    mine, shares = owned[group.rank], [rows(height, group.count) for height in heights]
+
+    def shapes(matrices: list[int], rank: int) -> list[tuple[int, int]]:
+        """Of what a rank has of these matrices."""
+        return [(shares[i][rank], widths[i]) for i in matrices]
+
+    met = group.exchanged([[parts[i] for i in one] for one in owned], [shapes(mine, rank) for rank in ranks], parts[0])
+    done = [orthogonal(torch.cat(pieces)) for pieces in zip(*met, strict=True)]
+    cut = [matrix.split(shares[i]) for i, matrix in zip(mine, done, strict=True)]
+    like = parts[0].new_empty(0, dtype=_type(parts[0].device))
+    back = group.exchanged(
+        [[pieces[rank] for pieces in cut] for rank in ranks], [shapes(owned[rank], group.rank) for rank in ranks], like
+    )
+    found = {i: piece for one, pieces in zip(owned, back, strict=True) for i, piece in zip(one, pieces, strict=True)}
+    return [found[i] for i in range(len(parts))]
 
 
 def shared_out(shapes: Sequence[Sequence[int]], ranks: int) -> list[int]:
@@ -173,7 +215,7 @@ def _sizes(matrices: list[Tensor], owners: list[int], group: Group) -> list[int]
 def orthogonal(matrix: Tensor) -> Tensor:
     """The matrix with its singular values brought to between 0.7 and 1.2: Newton-Schulz (Jordan et al. 2024)."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.to(torch.bfloat16 if use_bf16("auto", matrix.device) else torch.float32, copy=True)
+    x = matrix.to(_type(matrix.device), copy=True)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     x.div_(x.norm().clamp(min=1e-7))
@@ -181,6 +223,11 @@ def orthogonal(matrix: Tensor) -> Tensor:
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.T if tall else x
+
+
+def _type(device: torch.device) -> torch.dtype:
+    """Of the numbers that `orthogonal` computes with."""
+    return torch.bfloat16 if use_bf16("auto", device) else torch.float32
 
 
 def _as_matrix(weight: Tensor) -> Tensor:

@@ -15,15 +15,18 @@ from diffcli.training.recipes import Training
 from diffcli.training.trainer import Plan, Trainer
 
 
-def build(recipe: Training, items: Items, device: torch.device) -> Any:
+def build(recipe: Training, items: Items, device: torch.device, *, on: torch.device | None = None) -> Any:
     """An untrained model of such items, its weights drawn from the recipe's seed.
+
+    device:  that will compute
+    on:      where it lies until then, if somewhere else
 
     Raises UsageProblem if the recipe's network does not take them.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = family_of(recipe).build(recipe, items, use_bf16(recipe.precision, device))
-    return model.to(device).to(memory_format=torch.channels_last)
+    return model.to(on or device).to(memory_format=torch.channels_last)
 
 
 def new_trainer(recipe: Training, items: Items, model: nn.Module) -> Trainer:

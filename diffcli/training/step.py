@@ -10,8 +10,10 @@ from diffcli.core.devices import sent
 from diffcli.core.diffusion.guidance import Conditions
 from diffcli.core.draws import BatchDraws, Source
 from diffcli.core.randomness import keyed
+from diffcli.errors import EnvironmentProblem
 from diffcli.ranks.group import Group, Sum
 from diffcli.system.device import empty_cache, out_of_memory
+from diffcli.training.sharding import shards
 from diffcli.training.trainer import BY_ITEM, Trainer
 
 Number = float | Tensor
@@ -22,6 +24,7 @@ def backward(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, ba
     """The share of the batch's mean loss that this rank's part has, []; its gradients are under way to all ranks.
 
     Where memory runs out, half as many items are computed at once from then on: the gradient stays that of the batch.
+    Raises EnvironmentProblem where the weights are divided: the other ranks wait for this one in the middle of a pass.
     """
     device, begin = next(trainer.model.parameters()).device, trainer.group.part(batch)[0]
     by_step = keyed(seed, "train", trainer.step)
@@ -37,7 +40,13 @@ def backward(trainer: Trainer, x0: Tensor, conditions: Conditions, seed: int, ba
         try:
             return accumulated(trainer, x0, conditions, batch, size, source)
         except (RuntimeError, MemoryError) as error:
-            if size == 1 or not out_of_memory(error):
+            if not out_of_memory(error):
+                raise
+            if trainer.divided:
+                message = f"memory ran out in process {trainer.group.rank}, which computed {size} items at once"
+                hint = f"--set micro_batch={max(1, size // 2)}: processes that share weights cannot find that out"
+                raise EnvironmentProblem(message, hint) from error
+            if size == 1:
                 raise
         trainer.micro = (min(size, len(x0)) + 1) // 2
         trainer.optimizer.forget()
@@ -91,13 +100,25 @@ def moved(
     if trainer.seen is not None:
         trainer.objective.remember(_of_all(trainer.group, trainer.seen, batch))
         trainer.seen = None
-    norm = nn.utils.clip_grad_norm_(trainer.model.parameters(), clip)
+    norm = clipped(trainer, clip)
     mean = loss.wait()
     refuse = ~(mean.isfinite() & norm.isfinite())
     trainer.optimizer.step(scale, refuse)
-    if trainer.group.leads:
+    if trainer.group.leads or trainer.divided:
         average(trainer.ema, trainer.model, decay)
     return torch.stack([mean, norm, torch.where(refuse, refused + 1.0, 0.0)])
+
+
+@torch.no_grad()
+def clipped(trainer: Trainer, longest: float) -> Tensor:
+    """The length of the gradient, [], of all ranks where it is divided; afterwards it is at most `longest`."""
+    if not trainer.divided:
+        return nn.utils.clip_grad_norm_(trainer.model.parameters(), longest)
+    held = list(trainer.optimizer.weights.values())
+    own = nn.utils.get_total_norm([shard.grad for shard in held if shard.grad is not None])
+    norm = trainer.group.summed(own.square()).wait().sqrt()
+    nn.utils.clip_grads_with_norm_(held, longest, norm)
+    return norm
 
 
 def _of_all(group: Group, seen: Tensor, batch: int) -> Tensor:
@@ -112,8 +133,8 @@ def _of_all(group: Group, seen: Tensor, batch: int) -> Tensor:
 @torch.no_grad()
 def average(ema: nn.Module, model: nn.Module, decay: Number) -> None:
     """ema <- decay * ema + (1 - decay) * model for the weights; buffers, which are no weights, become the model's."""
-    means: list[Tensor] = list(ema.parameters())
-    weights: list[Tensor] = list(model.parameters())
+    means = list(shards(ema).values())
+    weights = list(shards(model).values())
     if isinstance(decay, Tensor):
         torch._foreach_mul_(means, decay)
         torch._foreach_add_(means, torch._foreach_mul(weights, 1 - decay))

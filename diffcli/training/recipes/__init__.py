@@ -55,6 +55,9 @@ class Training(Keys):
     micro_batch: int = key(0, "of them computed at once on a device; 0 is all that fit", least=0, most=65536)
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
     compile: bool = key(False, "compile the network by torch.compile, for GPUs: minutes on a CPU, which gains nothing")
+    shard: bool = key(
+        False, "divide weights, average and moments over the processes: FSDP2, where one device is too small"
+    )
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
     seed: int = key(0, "of all randomness", least=0, most=2**63 - 1)
     impl: tuple[str, ...] = key((), "files of plug-ins, in Python")
@@ -65,6 +68,8 @@ class Training(Keys):
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(self.precision, ("auto", "bf16", "fp32"), "precision")
+        if self.shard and self.compile:
+            raise UsageProblem("shard and compile do not go together", "leave one of them out")
 
     def check_core(self) -> None:
         """Check the names that belong to the core, and that the choices go together. May import torch."""
