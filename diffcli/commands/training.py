@@ -13,6 +13,7 @@ from diffcli.console import options
 from diffcli.errors import UsageProblem
 from diffcli.ranks.count import gathered, processes
 from diffcli.runs.listing import ranks_of
+from diffcli.system.shell import argument
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
 
@@ -132,12 +133,12 @@ def _lead(
         folder = session.begin()
         if team is not None:
             team.remember("run", str(folder))
-        show.note(f"run: {folder}   (Ctrl-C saves and stops; {command} --resume {folder} goes on)")
+        show.note(f"run: {folder}   (Ctrl-C saves and stops; {command} --resume {argument(folder)} goes on)")
         with Interrupts() as wanted:
             session.prepare(seconds_per_step)
             saved = _loop(session, lambda: wanted.code != 0, show)
         if not session.complete:
-            show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {folder}")
+            show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {argument(folder)}")
             raise typer.Exit(wanted.code)
     training_report.finished(session, folder, saved, show)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffcli.system.shell import argument
 from diffcli.training import recipes
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def finished(session: "Session", folder: Path, saved: Path, show: "Show") -> Non
         look.summary,
         f"checkpoint: {saved}",
         f"preview:    {folder / 'samples' / f'step-{steps:09d}.png'}",
-        f"next:       {session.recipe.next_command(str(folder), classes=bool(session.dataset.classes))}",
+        f"next:       {session.recipe.next_command(argument(folder), classes=bool(session.dataset.classes))}",
     ]
     show.result(document, lines)
 
