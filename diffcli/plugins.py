@@ -30,6 +30,7 @@ from diffcli.core.diffusion.walks import Option, Sampler, walk
 from diffcli.core.diffusion.weightings import WEIGHTINGS
 from diffcli.core.models import MODELS
 from diffcli.errors import CheckpointProblem, Problem, UsageProblem
+from diffcli.system.files import expanded
 from diffcli.system.shell import argument
 from diffcli.training.recipes.keys import Keys, key
 from diffcli.training.recipes.networks import NETWORKS
@@ -118,7 +119,7 @@ def load(paths: Iterable[Path | str]) -> list[Plugin]:
 
     Raises UsageProblem for a file that cannot be read or run, and for a name that is taken.
     """
-    return [_load(Path(path).expanduser().resolve()) for path in paths]
+    return [_load(expanded(path).resolve()) for path in paths]
 
 
 def loaded() -> list[Plugin]:

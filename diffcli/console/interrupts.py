@@ -10,7 +10,7 @@ if sys.platform != "win32":
 
 
 class Interrupts:
-    """Inside `with Interrupts() as wish`, the first signal sets `wish.code` to 128 and its number; a second acts at once.
+    """Inside `with Interrupts() as wish`, the first signal sets `wish.code`, 128 and its number; a second acts at once.
 
     Not so SIGHUP: whoever closes a terminal sends several. A signal that the process was started to ignore stays so.
     """

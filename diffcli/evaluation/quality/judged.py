@@ -26,7 +26,7 @@ from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.models import Model, load_model
 from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
 from diffcli.system import device as devices
-from diffcli.system.files import is_dir
+from diffcli.system.files import expanded, is_dir
 from diffcli.system.text import duration
 
 COUNT = 1000  # samples of a model, unless told
@@ -61,7 +61,7 @@ def is_given(target: str | None) -> bool:
     """Whether the target names images that are there: a folder, an array, a split of a data set; else it is a model."""
     if target is None or target.startswith(PREFIX):
         return False
-    path = Path(target).expanduser()
+    path = expanded(target)
     if path.suffix in ARRAYS:
         return True
     if path.suffix == ".safetensors" or any((place / "run.json").exists() for place in (path, ROOT / target)):
@@ -71,7 +71,7 @@ def is_given(target: str | None) -> bool:
 
 def given(target: str, reference: Reference, data: Path | None) -> Judged:
     """Images that are there; raises DataProblem unless they are of the reference's size and channels."""
-    path = Path(target).expanduser()
+    path = expanded(target)
     if path.suffix in ARRAYS:
         images = load_array(path)
     else:
@@ -143,7 +143,7 @@ def asked_classes(prepared: Prepared, reference: Reference) -> Tensor | None:
 
 def _of_folder(name: str, reference: Reference) -> Dataset:
     """The images of a folder as they are; cropped only if those of the reference were."""
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     _, height, width = reference.real.shape
     sizes = {header(path)[1] for path in image_paths(folder)}
     if sizes != {(width, height)} and not any("cropped" in note for note in reference.real.notes):
