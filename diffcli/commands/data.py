@@ -1,6 +1,5 @@
 """diffcli data"""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -8,6 +7,7 @@ import typer
 
 from diffcli.console import options
 from diffcli.data.vision import PREFIX
+from diffcli.system.shell import argument
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
@@ -60,7 +60,7 @@ def _describe(target: str, folder: Path | None, show: "Show") -> None:
         measured, contents = _look(dataset, show)
         document |= measured
         facts |= contents
-    train = f"diffcli train --dataset {shlex.quote(target)}"
+    train = f"diffcli train --dataset {argument(target)}"
     facts["next"] = f"{train}   ({missing})" if missing else train
     show.result(document, [line for name, text in facts.items() for line in _wrapped(name, text)])
 
