@@ -32,10 +32,10 @@ def load_folder(folder: Path, size: int = 0) -> Dataset:
 
     reader, items = Files.of(paths, headers, shape), Items(IMAGES, shape, classes)
     if (pixels := in_memory(reader, shape)) is not None:
-        of_classes = "\n".join((*classes, *tops)).encode()
+        of_classes = "\n".join((*classes, *tops)).encode(errors="surrogateescape")
         return Dataset(name, items, pixels, labels, digest(of_classes, pixels.numpy().tobytes()), tuple(notes))
     stamps = "\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in paths)
-    return Dataset(name, items, reader, labels, digest(stamps.encode()), tuple(notes))
+    return Dataset(name, items, reader, labels, digest(stamps.encode(errors="surrogateescape")), tuple(notes))
 
 
 def image_paths(folder: Path) -> list[Path]:
