@@ -34,6 +34,8 @@ def settle() -> str:
 
     Without a home these would fail, or write to a folder called ~; matplotlib warns of one that it cannot write to.
     """
+    if not os.path.isabs(os.environ.get("HOME", "/")):  # noqa: PTH117
+        del os.environ["HOME"]
     usual = _usual()
     trouble = _trouble(usual) if usual else "there is no home folder"
     if _home() is None:
