@@ -350,7 +350,17 @@ def opens_text(call: ast.Call) -> str:
 @pytest.fixture
 def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No home and no name, and a place for temporary files."""
-    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"):
+    for name in (
+        "HOME",
+        "LOGNAME",
+        "USER",
+        "LNAME",
+        "USERNAME",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "MPLCONFIGDIR",
+        "TRITON_HOME",
+    ):
         monkeypatch.setenv(name, "to be put back")
         monkeypatch.delenv(name)
     pwd = pytest.importorskip("pwd")
@@ -406,6 +416,7 @@ def test_a_cache_that_cannot_be_written_to_is_still_read(
     assert told == f"{home}/.cache/diffcli cannot be written to; what is kept for the next time goes to {own(homeless)}"
     assert cache.cache_folders() == [home / ".cache" / "diffcli", own(homeless)]
     assert Path(os.environ["MPLCONFIGDIR"]) == own(homeless) / "matplotlib"
+    assert Path(os.environ["TRITON_HOME"]) == own(homeless)
     assert Path(os.environ["HOME"]) == home
 
 
