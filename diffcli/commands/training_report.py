@@ -68,8 +68,8 @@ def crowded(busy: float | None) -> list[str]:
     if busy is None or (left := share_left(busy)) > CALM:
         return []
     return [
-        f"note: something else keeps {busy:.1f} of {processors()} cores busy and leaves about {left:.0%} of the "
-        "machine: wait for it, let it give way (nice, renice), or choose how many processes share the rest (--devices)"
+        f"note: something else keeps {busy:.1f} of {processors()} cores busy, so about {left:.0%} of the machine "
+        "is free: wait for it, let it give way (nice, renice), or choose how many processes share the rest (--devices)"
     ]
 
 
