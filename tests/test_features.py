@@ -257,6 +257,7 @@ def test_a_cache_that_cannot_be_written_to_is_told_of(
 ) -> None:
     cache.parent.write_text("a file where a folder should be")
     monkeypatch.setattr(keeping, "cache_folder", lambda: cache)  # and the temporary one neither
+    monkeypatch.setattr(keeping, "cache_folders", lambda: [cache])
     assert encoder("judge", str(pictures), None, CPU, Show()).classes
     assert "cannot be kept" in capsys.readouterr().err
 

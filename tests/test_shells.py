@@ -468,7 +468,7 @@ def test_a_training_says_what_a_busy_machine_leaves_to_it(
     words = [*command, "--recipe", "tiny", "--steps", 1, "--dataset", pictures, "--dry-run"]
     told = [line for line in cli(*words).err.splitlines() if "busy" in line]
     assert told == [
-        "note: something else keeps 1.5 of 2 cores busy and leaves about 25% of the machine: wait for it, let it give "
+        "note: something else keeps 1.5 of 2 cores busy, so about 25% of the machine is free: wait for it, let it give "
         "way (nice, renice), or choose how many processes share the rest (--devices)"
     ]
     assert cli(*words, "--quiet").err == ""
