@@ -83,7 +83,10 @@ def sample(
     ] = None,
     batch: Annotated[Optional[int], typer.Option(help="Images at once.  [64]", min=1)] = None,
     weights: options.Weights = "ema",
-    each: Annotated[bool, typer.Option("--each", help="Write every image as a PNG, too.")] = False,
+    each: Annotated[bool, typer.Option("--each", help="Write every image as a file of its own, too.")] = False,
+    depth: Annotated[
+        Optional[int], typer.Option(metavar="8|16", help="Bits per channel of the images, PNG or TIFF.  [8]")
+    ] = None,
     animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,
     array: Annotated[
         Optional[Path], typer.Option(metavar="FILE.npy", help="Write float32 [N, C, H, W] or [N, D], too.")
@@ -93,7 +96,9 @@ def sample(
     data: options.Data = None,
     device: options.Device = "auto",
     devices: options.Devices = "auto",
-    out: options.Picture = None,
+    out: Annotated[
+        Optional[Path], typer.Option(help="Folder, FILE.png or FILE.tif.  [a fresh one in outputs/]")
+    ] = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -114,7 +119,12 @@ def sample(
     modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
     mode = {k: v for k, v in modes.items() if v}
     details: dict[str, Any] = {"mask": mask, "resample": resample, "strength": strength}
-    _check_mode(mode | ({"start": start} if mode and start else {}), details, plan=plan, each=each, animate=animate)
+    _check_mode(
+        mode | ({"start": start} if mode and start else {}), details,
+        plan=plan, each=each, animate=animate, depth=depth is not None,
+    )  # fmt: skip
+    if depth not in (None, 8, 16):
+        raise UsageProblem(f"--depth must be 8 or 16, not {depth}", "bits per channel of the images written")
     if begin and strength is None:
         details["strength"] = STRENGTH
     name = _sampler_name(ddim, sampler, eta, "ddim" if interpolate or invert else "ddpm")
@@ -147,9 +157,10 @@ def sample(
     if plan:
         sample_plan.run(prepared, show)
         return
-    if each and prepared.model.items.kind.dimensions != 3:
-        raise UsageProblem("--each writes images; this model has points", "use --array")
-    sample_draw.run(prepared, wanted, how, show, out, array, each, animate, batch or 0, crew)
+    if (each or depth) and prepared.model.items.kind.dimensions != 3:
+        name = "--each writes" if each else "--depth is of"
+        raise UsageProblem(f"{name} images; this model has points", "use --array")
+    sample_draw.run(prepared, wanted, how, show, out, array, each, animate, batch or 0, crew, depth or 8)
 
 
 def _check_mode(mode: dict[str, Any], details: dict[str, Any], **actions: bool) -> None:

@@ -98,13 +98,14 @@ def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
 
     recipe = session.recipe
     seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
-    disk = bytes_of_checkpoints(session.trainer)
+    disk, (memory, shared) = bytes_of_checkpoints(session.trainer), memory_of(session)
     document = {
         "recipe": recipes.to_dict(recipe),
         "parameters": session.parameters,
         "steps": recipe.steps or int(seconds / seconds_per_step),
         "seconds": seconds,
         "images_per_second": recipe.batch / seconds_per_step,
+        "memory_bytes": memory,
         "disk_bytes": disk,
     }
     if choice := session.dialled.choice:
@@ -120,6 +121,23 @@ def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
         f"# parameters: {session.parameters}",
         f"# steps:      {document['steps']}" + ("" if recipe.steps else " (as the time allows)"),
         f"# time:       {duration(seconds)}",
+        f"# memory:     {shared}",
         f"# disk:       {size(disk)}",
     ]
     show.result(document, [recipes.to_toml(recipe).rstrip(), *facts])
+
+
+def memory_of(session: "Session") -> tuple[int | None, str]:
+    """Bytes that the training takes, by what a probe has taken, and in words; of GPUs those of each.
+
+    A processor's processes have all in common memory: what rank 0 took counts for each of them.
+    """
+    from diffcli.system.memory import most_in_use
+    from diffcli.system.text import size
+
+    taken, count = most_in_use(session.device), session.group.count
+    if taken is None:
+        return None, f"nothing tells on {session.device}"
+    if session.device.type != "cpu":
+        return taken, f"{size(taken)} of {f'each of {count} devices' if count > 1 else session.device}"
+    return taken * count, size(taken * count) + (f", {count} processes of {size(taken)}" if count > 1 else "")

@@ -18,13 +18,16 @@ def denoise(
         typer.Option(help="How corrupted it is: sigma of [-1, 1], or a share.  [sigma: estimated; --corrupt: 0.5]"),
     ] = None,
     corrupt: Annotated[bool, typer.Option("--corrupt", help="Corrupt it first, and say how much came back.")] = False,
+    memory: Annotated[
+        int, typer.Option(metavar="MB", help="That image and tiles may take, beside the network.", min=1)
+    ] = 1000,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Denoise an image file of any size. It is worked on in tiles of the size that the model knows."""
+    """Denoise an image file of any size. A large one is worked on in tiles, within a given memory."""
     from diffcli.commands.opening import opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
@@ -35,8 +38,8 @@ def denoise(
     if amount is not None and not amount > 0:
         raise UsageProblem(f"--amount must be above 0, not {amount}", "leave it out to have sigma estimated")
     show, path = Show(as_json=as_json, quiet=quiet), Path(places[-1])
-    image = read_any_size(path)
+    image = read_any_size(path, memory * 10**6, corrupt=corrupt)
     trained = opened(places[0] if len(places) == 2 else None, "dae", show, device)
     given = image_to_denoise(trained, path, image, amount, corrupt=corrupt, seed=seed, show=show)
     with lesson("dae-denoise", out, show) as made:
-        study_image_file(trained, given, show, made)
+        study_image_file(trained, given, memory * 10**6, show, made)
