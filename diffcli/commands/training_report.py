@@ -91,14 +91,17 @@ def chosen(session: "Session") -> list[str]:
     return lines
 
 
-def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
-    """The resolved recipe and the estimates, as the result."""
+def dry_run(session: "Session", seconds_per_step: float, out: Path | None, show: "Show") -> None:
+    """The resolved recipe, the estimates, and where the run would be, as the result. out: as asked for"""
     from diffcli.runs.folder import bytes_of_checkpoints
-    from diffcli.system.text import duration, size
+    from diffcli.runs.listing import ROOT
+    from diffcli.system.files import numbered
+    from diffcli.system.text import duration, printable, size
 
     recipe = session.recipe
     seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
     disk, (memory, shared) = bytes_of_checkpoints(session.trainer), memory_of(session)
+    folder = session.folder or out or numbered(ROOT, session.family.prefix + session.dataset.name)
     document = {
         "recipe": recipes.to_dict(recipe),
         "parameters": session.parameters,
@@ -107,6 +110,7 @@ def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
         "images_per_second": recipe.batch / seconds_per_step,
         "memory_bytes": memory,
         "disk_bytes": disk,
+        "run": str(folder),
     }
     if choice := session.dialled.choice:
         document["dial"] = {"chosen": list(session.dialled.keys), "images": choice.images}
@@ -123,6 +127,7 @@ def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
         f"# time:       {duration(seconds)}",
         f"# memory:     {shared}",
         f"# disk:       {size(disk)}",
+        f"# run:        {printable(str(folder))}",
     ]
     show.result(document, [recipes.to_toml(recipe).rstrip(), *facts])
 

@@ -5,11 +5,13 @@ from typing import Annotated, Optional
 
 import typer
 
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 from diffcli.errors import UsageProblem
 
 
 def denoise(
+    context: typer.Context,
     places: Annotated[
         list[str], typer.Argument(metavar="[RUN] IMAGE", help="An image file of any size; a run, default the newest.")
     ],
@@ -37,6 +39,9 @@ def denoise(
         raise UsageProblem(f"one run and one image, not {len(places)} places", "diffcli dae denoise [RUN] IMAGE")
     if amount is not None and not amount > 0:
         raise UsageProblem(f"--amount must be above 0, not {amount}", "leave it out to have sigma estimated")
+    if not corrupt:
+        why = "without --corrupt: nothing is drawn at random"
+        refuse_idle(context, ("seed",), why, "leave it out, or add --corrupt")
     show, path = Show(as_json=as_json, quiet=quiet), Path(places[-1])
     image = read_any_size(path, memory * 10**6, corrupt=corrupt)
     trained = opened(places[0] if len(places) == 2 else None, "dae", show, device)
