@@ -174,13 +174,12 @@ def wait(until: Callable[[], bool], processes: list[Any], windows: list[int]) ->
 def test_a_terminal_that_is_closed_saves_as_sigterm_does_and_under_nohup_the_training_goes_on(
     cli: Cli, pictures: Path, tmp_path: Path
 ) -> None:
-    command = (*TINY, "--dataset", pictures, "--set", "checkpoint_every=20", "--steps", 100_000)
+    command = (*TINY, "--dataset", pictures, "--set", "checkpoint_every=20", "--steps", 100_000, "--devices", 1)
     windows, processes = {}, []
-    for name, devices, before in (("usual", 2, None), ("nohup", 1, ignore_hangup)):
+    for name, before in (("usual", None), ("nohup", ignore_hangup)):
         window, inside = pty.openpty()
         ends = {"stdin": inside, "stdout": inside, "stderr": inside, "env": os.environ | HARDEST}
-        words = (*command, "--devices", devices, "--out", name)
-        processes.append(start(*words, cwd=tmp_path, preexec_fn=in_terminal(before), **ends))
+        processes.append(start(*command, "--out", name, cwd=tmp_path, preexec_fn=in_terminal(before), **ends))
         os.close(inside)
         windows[window] = tmp_path / name
     usual, nohup = processes
@@ -198,8 +197,17 @@ def test_a_terminal_that_is_closed_saves_as_sigterm_does_and_under_nohup_the_tra
             process.kill()
     stopped = steps_kept(tmp_path / "usual")[-1]
     assert [status(tmp_path / name) for name in ("usual", "nohup")] == ["interrupted"] * 2
-    result = cli("train", "--resume", "usual", "--devices", 1, "--steps", stopped + 1, "--json")
-    assert result.document["steps"] == stopped + 1
+    assert cli("train", "--resume", "usual", "--steps", stopped + 1, "--json").document["steps"] == stopped + 1
+
+
+@posix
+def test_followers_leave_it_to_rank_0_what_a_hangup_means() -> None:
+    code = (
+        "import os, signal\nfrom diffcli.ranks import launch\nlaunch._end_with_rank_0(os.getppid())\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\nprint('here')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "here\n"
 
 
 @posix
