@@ -26,14 +26,14 @@ def held_out(trained: Trained, data: Path | None) -> tuple[Dataset, Tensor]:
     Raises DataProblem where the data have changed their shape.
     """
     wanted = trained.recipe.data
-    tested = datasets.has_test_split(wanted.name)
-    found = datasets.load_dataset(wanted.name, "test" if tested else "train", data=data, size=wanted.size)
+    tested = datasets.has_test_split(wanted.name, data)
+    found = datasets.load_dataset(wanted.name, "test" if tested else "train", data=data, reading=trained.stored.reading)
     if found.shape != trained.items.shape:
         raise DataProblem(
             f"{wanted.name} holds items of {found.shape}, and the model was trained on {trained.items.shape}",
             "train a model on the data as they are",
         )
-    return found, torch.arange(len(found)) if tested else found.holdout()[1]
+    return found, torch.arange(len(found)) if tested else found.holdout(by_class=trained.stored.by_class)[1]
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
     test, places = held_out(trained, data)
     order = torch.randperm(len(places), generator=keyed(0, "judged"))  # the first of MNIST are harder than the rest
     x0, conditions = test.take(places[order[:count]])
-    train = datasets.load_dataset(trained.recipe.data.name, data=data, size=trained.recipe.data.size)
-    more, more_conditions = train.take(train.holdout(kind.held)[0][:known])
+    train = datasets.load_dataset(trained.recipe.data.name, data=data, reading=trained.stored.reading)
+    more, more_conditions = train.take(train.holdout(kind.held, by_class=trained.stored.by_class)[0][:known])
     if not conditional:
         conditions, more_conditions = {}, {}
     denoise = clipped(model.denoise) if model.clip else model.denoise

@@ -45,6 +45,8 @@ def about(session: "Session") -> dict[str, Any]:
         "kind": items.kind.name,
         "shape": list(items.shape),
         "classes": list(items.classes),
+        "range": str(items.spans or ""),
+        "holdout": session.holdout,
         "data": session.dataset.fingerprint,
         "threads": torch.get_num_threads(),
         "ranks": session.group.count,

@@ -12,7 +12,8 @@ from diffcli.console.show import Show
 from diffcli.core.processes.corruption import noise_level
 from diffcli.core.randomness import keyed
 from diffcli.data.dataset import to_unit
-from diffcli.data.images import GREY, header, read_image
+from diffcli.data.images import header, read_image
+from diffcli.data.readers import is_grey
 from diffcli.errors import DataProblem, DivergedProblem, UsageProblem
 from diffcli.evaluation.denoisers import by_network, by_tiles, check_amount, tiles
 from diffcli.lessons.autoencoders.dae_pictures import before_after_figure
@@ -47,7 +48,7 @@ def read_any_size(path: Path) -> Tensor:
         raise DataProblem(f"{path} has {width * height} pixels; {MOST} are the most", "make it smaller first")
     if min(width, height) < 2:
         raise DataProblem(f"{path} is one pixel wide or high", "name an image of at least 2x2 pixels")
-    return to_unit(read_image(path, (1 if mode in GREY else 3, height, width))).unsqueeze(0)
+    return to_unit(read_image(path, (1 if is_grey(mode) else 3, height, width))).unsqueeze(0)
 
 
 def image_to_denoise(

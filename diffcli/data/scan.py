@@ -1,0 +1,193 @@
+"""What lies below a folder or in an archive: the files that are read, and everything that is left out, and why."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from diffcli.data.readers import KINDS, MEDICAL, PICTURES, Kind, kind_of
+from diffcli.data.sources import Source, is_archive, members, normal, shown
+from diffcli.errors import DataProblem
+
+JUNK = ("@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found")
+JUNK_FILES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")  # may say of what class images are
+ABOUT = (".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".toml", ".pdf", ".html", ".log", ".rst", ".license")
+PROGRAM = "diffcli"  # says that a file of results is ours
+MAGIC, AT = b"DICM", 128  # of DICOM files, whose names often end in nothing
+HIDDEN, JUNKED, LINKED = "hidden", "junk of a NAS or of macOS", "links that lead nowhere or around in a circle"
+OURS, CLOSED, FOLDERS = "runs and results of diffcli", "folders that cannot be entered", "folders named like images"
+OTHER, ARCHIVED = "files of other types", "archives (name one by itself to read it)"
+
+
+class LeftOut(NamedTuple):
+    """A file or folder that is no data. name: as it can be shown; why: the same words for all of a kind"""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What was found, in the order of names.
+
+    images:  files that are read
+    tables:  files that may say of what class images are
+    left:    all else
+    """
+
+    images: tuple[Source, ...]
+    tables: tuple[Source, ...]
+    left: tuple[LeftOut, ...]
+
+    def summary(self) -> str:
+        """What was left out, in one line; "" where that is nothing."""
+        return told(self.left)
+
+
+def told(left: tuple[LeftOut, ...]) -> str:
+    """How many things were left out for each reason, in one line; "" where there are none."""
+    counts = Counter(one.why for one in left)
+    parts = ", ".join(f"{count:,} {why}" for why, count in counts.most_common())
+    return f"left out: {parts} (diffcli data FOLDER --all lists them)" if parts else ""
+
+
+def scan(place: Path) -> Scan:
+    """What lies below a folder, or in an archive; links are followed. Raises DataProblem where it cannot be entered."""
+    images: list[Source] = []
+    tables: list[Source] = []
+    left: list[LeftOut] = []
+    if place.is_dir():
+        found: Iterator[Source | LeftOut] = _below(place)
+    else:
+        inside, odd = members(place)
+        left += [LeftOut(name, why) for name, why in odd]
+        found = (_sorted_out(source) for source in inside)
+    for one in found:
+        if isinstance(one, LeftOut):
+            left.append(one)
+        elif one.suffix in TABLES:
+            tables.append(one)
+        else:
+            images.append(one)
+    order = sorted(images, key=lambda source: source.parts)
+    return Scan(tuple(order), tuple(sorted(tables, key=lambda source: source.parts)), tuple(sorted(left)))
+
+
+def _below(top: Path) -> Iterator[Source | LeftOut]:
+    """Everything below a folder; a folder that several links lead to is entered each time, but not from inside."""
+    stack: list[tuple[str, str, tuple[tuple[int, int], ...]]] = [(os.fspath(top), "", ())]
+    while stack:
+        folder, name, above = stack.pop()
+        try:
+            here = os.stat(folder)
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            if not name:
+                raise DataProblem(f"cannot enter {top}: {error.strerror}", "see its permissions") from None
+            yield LeftOut(shown(name) + "/", CLOSED)
+            continue
+        mark = (here.st_dev, here.st_ino)
+        if mark in above:
+            yield LeftOut(shown(name) + "/", LINKED)
+            continue
+        if name and _is_ours(folder, {entry.name for entry in entries}):
+            yield LeftOut(shown(name) + "/", OURS)
+            continue
+        for entry in entries:
+            below = f"{name}/{entry.name}" if name else entry.name
+            why = _why_not(entry)
+            if why:
+                yield LeftOut(shown(below) + "/" * _is_dir(entry), why)
+            elif _is_dir(entry):
+                if (kind := kind_of(entry.name)) is not None and not _holds_images(entry.path):
+                    yield LeftOut(shown(below) + "/", FOLDERS)
+                    continue
+                stack.append((entry.path, below, (*above, mark)))
+            else:
+                yield _sorted_out(Source(Path(entry.path), normal(below)))
+
+
+def _why_not(entry: "os.DirEntry[str]") -> str:
+    """Why something is left out before it is looked at; "" where it is not."""
+    lower = entry.name.lower()
+    if lower in JUNK or lower in JUNK_FILES or lower.startswith("._"):
+        return JUNKED
+    if lower.startswith("."):
+        return HIDDEN
+    try:
+        is_file = entry.is_file()
+    except OSError:
+        return LINKED
+    if not is_file and not _is_dir(entry):
+        return LINKED if entry.is_symlink() else OTHER
+    return ""
+
+
+def _sorted_out(source: Source) -> Source | LeftOut:
+    """A file that is read, or why it is not."""
+    name = PurePosixPath(source.name)
+    if any(part.lower() in JUNK or part.startswith("._") for part in name.parts) or name.name.lower() in JUNK_FILES:
+        return LeftOut(shown(source.name), JUNKED)
+    if any(part.startswith(".") for part in name.parts):
+        return LeftOut(shown(source.name), HIDDEN)
+    if source.suffix in TABLES:
+        return source
+    if is_archive(Path(source.name)):
+        return LeftOut(shown(source.name), ARCHIVED)
+    kind = kind_of(source.name)
+    if kind is None and (not source.suffix or source.suffix[1:].isdigit()) and _is_dicom(source):
+        kind = MEDICAL
+    if kind is None:
+        return LeftOut(shown(source.name), f"{source.suffix} files" if source.suffix in ABOUT else OTHER)
+    if not kind.readable:
+        return LeftOut(shown(source.name), f"{_end(source)} files ({kind.missing})")
+    return source
+
+
+def reader_kind(source: Source) -> Kind:
+    """How a file is read: by the end of its name, or else by how it begins."""
+    return kind_of(source.name) or (MEDICAL if _is_dicom(source) else PICTURES)
+
+
+def _end(source: Source) -> str:
+    return next(end for end in KINDS if source.name.lower().endswith(end))
+
+
+def _is_dicom(source: Source) -> bool:
+    try:
+        with source.open() as file:
+            return file.read(AT + len(MAGIC))[AT:] == MAGIC
+    except (OSError, ValueError):
+        return False
+
+
+def _is_ours(folder: str, names: set[str]) -> bool:
+    """Whether a folder below the data is a run, or what a command has written."""
+    if "run.json" in names:
+        return any(name.startswith("step-") for name in names) or "recipe.toml" in names
+    if "metrics.json" not in names:
+        return False
+    try:
+        document = json.loads((Path(folder) / "metrics.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("by") == PROGRAM
+
+
+def _is_dir(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _holds_images(folder: str) -> bool:
+    """Whether a folder that is named like an image holds some, and so is a folder of images all the same."""
+    try:
+        return any(kind_of(entry.name) is not None or _is_dir(entry) for entry in os.scandir(folder))
+    except OSError:
+        return True
