@@ -22,6 +22,7 @@ from diffcli.data.folders import load_folder
 from diffcli.data.images import Files
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.loading import load_dataset
+from diffcli.data.reading import Reading
 from diffcli.errors import CheckpointProblem, EnvironmentProblem, UsageProblem
 from diffcli.evaluation.features import judge as judges
 from diffcli.evaluation.features import keeping, library, training
@@ -218,7 +219,7 @@ def test_a_judge_is_trained_once_and_kept(
 
 def test_other_images_have_another_judge(cache: Path, brief: None, pictures: Path) -> None:
     encoder("judge", str(pictures), None, CPU, QUIET)
-    encoder("judge", str(pictures), None, CPU, QUIET, size=6)
+    encoder("judge", str(pictures), None, CPU, QUIET, reading=Reading(6))
     assert len(list((cache / "judges").iterdir())) == 2
 
 

@@ -22,6 +22,7 @@ from torchvision import datasets as theirs
 from diffcli.data import fitting
 from diffcli.data.dataset import Dataset
 from diffcli.data.loading import has_test_split, lasting, load_dataset
+from diffcli.data.reading import Reading
 from diffcli.data.vision import places
 from diffcli.data.vision.request import parse
 from diffcli.data.vision.sets import refusal, vision_set, vision_sets
@@ -173,7 +174,7 @@ def test_large_images_are_cropped_and_resized_as_those_of_a_folder(
     found = load_dataset("torchvision:stl10", data=tmp_path)
     assert found.shape == (3, 64, 64)
     assert "resized to 64x64" in found.notes[0]
-    whole = load_dataset("torchvision:stl10", data=tmp_path, size=96)
+    whole = load_dataset("torchvision:stl10", data=tmp_path, reading=Reading(size=96))
     assert np.array_equal(images_of(whole)[:, :, ::3, ::3], COLOURS)
     assert whole.classes[:2] == ("c0", "c1")
 

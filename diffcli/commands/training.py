@@ -26,6 +26,7 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
     "impl": options.Impl,
     "resume": options.Resume,
     "dry_run": options.DryRun,
+    "skip_broken": options.SkipBroken,
     "data": options.Data,
     "device": options.Device,
     "devices": options.Devices,
@@ -35,7 +36,14 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
 }
 EARLY = "diffcli.runs.together"  # what followers import while rank 0 does
 LONG = 1000  # steps
-DEFAULTS = {"device": "auto", "devices": "auto", "dry_run": False, "as_json": False, "quiet": False}
+DEFAULTS = {
+    "device": "auto",
+    "devices": "auto",
+    "dry_run": False,
+    "skip_broken": False,
+    "as_json": False,
+    "quiet": False,
+}
 
 
 def train_command(
@@ -80,11 +88,12 @@ def _flag(usual: Training, key: str, text: str) -> Any:
 
 def _train(
     family: str, keys: dict[str, Any], suited: Callable[[Any], Training], known: Mapping[str, Training],
-    *, recipe: str | None, settings: list[str] | None, resume: str | None, device: str, devices: str, **given: Any,
+    *, recipe: str | None, settings: list[str] | None, resume: str | None, device: str, devices: str,
+    skip_broken: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Train a model of the family, with as many processes as are worth it: these are started before all else."""
     began = time.monotonic()
-    changes = _changes(keys, settings or [])
+    changes = _changes(keys, settings or []) | ({"skip_broken": True} if skip_broken else {})
     usual = known.get(recipe, known["default"]) if recipe else suited(_dataset(changes))
     before = ranks_of(resume) if resume else 0
     long = _is_long(usual, (recipes.length_of(recipe) if recipe else {}) | changes)

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from diffcli.system.text import duration, finite, printable, width
 

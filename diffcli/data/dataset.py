@@ -12,7 +12,6 @@ from torch.nn.functional import one_hot
 from diffcli.core.randomness import keyed
 from diffcli.data.kinds import CLASS, Items
 
-
 MANY = 1000  # images of a class: then chance leaves it about its share
 
 
@@ -22,7 +21,7 @@ class Storage(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Tensor:
-        """One item: an image as uint8 [C, H, W], or as float32 in [-1, 1] where files hold more; a point as float32 [D]."""
+        """One item: an image as uint8 [C, H, W], or float32 in [-1, 1] where files hold more; or a point [D]."""
         ...
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data import fitting
-from diffcli.data.pages import Broken, Contents, Pages, images, is_fast, look, read_into, scaled, silenced, unreadable
+from diffcli.data.pages import Broken, Contents, Pages, is_fast, look, only, read_into, scaled, silenced, unreadable
 from diffcli.data.readers import UNREADABLE, Page, is_clear
 from diffcli.data.reading import Reading
-from diffcli.data.sources import Source, shown
+from diffcli.data.sources import ImageSource, shown
 from diffcli.data.spans import Spans, Tallies
 
 NAMED = 5  # files that a note names
@@ -38,9 +38,9 @@ class Decoded:
     skipped: int = 0
 
 
-def decoded(sources: Sequence[Source], reading: Reading, show: Show) -> Decoded:
+def decoded(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Decoded:
     """The images of these files; raises DataProblem for files that cannot be read, unless they are to be skipped."""
-    found, notes = Contents(), []
+    found, notes = Contents(), list[str]()
     with show.progress("opening", len(sources), "files") as bar:
         pages = look(sources, first=reading.frames == "first", found=found, bar=bar)
     _refuse(found.broken, reading, bool(pages))
@@ -89,7 +89,7 @@ def _in_memory(
         kept = read_into(place, pages, shape, found, bar)
     _refuse(found.broken, reading, bool(kept))
     place, chosen = place[: len(kept)], tuple(pages[i] for i in kept)
-    spans, notes = _spans(chosen, found.tallies, reading) if deep else (None, [])
+    spans, notes = _spans(chosen, found.tallies, reading) if deep else (None, list[str]())
     if spans is not None:
         for i, page in enumerate(chosen):
             place[i] = scaled(place[i], page, spans)
@@ -100,13 +100,14 @@ def _on_disk(
     pages: Sequence[Page], shape: fitting.Shape, deep: bool, reading: Reading, found: Contents, show: Show
 ) -> Decoded:
     """Nothing is kept; only of numbers with more than 8 bits all files are read, to find their scale."""
-    spans, notes = Spans.parsed(reading.range), []
+    spans, notes = Spans.parsed(reading.range), list[str]()
     if deep and spans is None:
         with show.progress("finding the scale", len(pages), "images") as bar, silenced(found.said):
             for done, page in enumerate(pages, start=1):
                 if page.deep:
                     try:
-                        found.tallies.add(next(images([page])))
+                        with only(page) as image:
+                            found.tallies.add(image)
                     except UNREADABLE as error:
                         found.broken.append(Broken(page.source, str(error)))
                 bar.update(done)
@@ -171,4 +172,3 @@ def few(labels: Sequence[int], classes: Sequence[str], least: int = 10) -> list[
     small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < least]
     more = ", ..." if len(small) > NAMED else ""
     return [f"classes of under {least} images: {', '.join(small[:NAMED])}{more}"] if small else []
-

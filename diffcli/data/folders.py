@@ -12,11 +12,12 @@ from diffcli.data.decoding import Decoded, few
 from diffcli.data.fitting import digest
 from diffcli.data.keeping import decoded_once
 from diffcli.data.kinds import IMAGES, Items
-from diffcli.data.layout import Layout, layout
+from diffcli.data.layout import Layout, layout, numbering
 from diffcli.data.readers import SUFFIXES
+from diffcli.data.readers.arrays import labels_of
 from diffcli.data.reading import PLAIN, Reading
-from diffcli.data.scan import Scan, scan, told
-from diffcli.data.sources import Source, is_archive, shown
+from diffcli.data.scan import LeftOut, Scan, scan, told
+from diffcli.data.sources import ImageSource, is_archive, shown
 from diffcli.errors import DataProblem, one_of
 
 NONE = "(none)"  # what the class of images outside the sub-folders is called
@@ -33,7 +34,7 @@ def load_folder(place: Path, reading: Reading = PLAIN, split: str = "train") -> 
     splits = named.splits
     sources = splits[_split(split, splits, place)]
     result = decoded_once(sources, reading, Show.of_command())
-    labels, classes = _labels(result, named)
+    labels, classes = _labels(result, named, _inside(sources, result))
     notes = [*named.notes, *result.notes]
     if labels is not None:
         notes += few(labels.tolist(), classes)
@@ -58,6 +59,12 @@ def laid_out(place: Path) -> tuple[Scan, Layout]:
     return found, named
 
 
+def everything_left(place: Path) -> list[LeftOut]:
+    """What is left out of a folder or an archive, all of it; raises DataProblem where no image is left."""
+    found, named = laid_out(place)
+    return sorted((*found.left, *named.left))
+
+
 def splits_of(place: Path) -> tuple[str, ...]:
     """The splits that a folder or an archive has; none where its images are not divided."""
     found = scan(place)
@@ -65,7 +72,7 @@ def splits_of(place: Path) -> tuple[str, ...]:
     return splits if len(splits) > 1 else ()
 
 
-def image_sources(place: Path) -> tuple[Source, ...]:
+def image_sources(place: Path) -> tuple[ImageSource, ...]:
     """The image files below a folder, in order; raises DataProblem where there is none."""
     return laid_out(place)[0].images
 
@@ -76,7 +83,7 @@ def is_place(path: Path) -> bool:
     return is_archive(path) or path.name.lower().endswith(several)
 
 
-def _split(asked: str, splits: dict[str, tuple[Source, ...]], place: Path) -> str:
+def _split(asked: str, splits: dict[str, tuple[ImageSource, ...]], place: Path) -> str:
     """The split that is meant: of a folder without splits its only one, and its validation where it has no test."""
     if len(splits) == 1:
         return next(iter(splits))
@@ -85,13 +92,29 @@ def _split(asked: str, splits: dict[str, tuple[Source, ...]], place: Path) -> st
     return one_of(asked, splits, f"split of {place}")
 
 
-def _labels(result: Decoded, named: Layout) -> tuple[Tensor | None, tuple[str, ...]]:
+def _labels(result: Decoded, named: Layout, inside: list[str] | None) -> tuple[Tensor | None, tuple[str, ...]]:
     """The class of each image [N], and the names of all."""
-    if named.labels is None:
+    if inside is not None:
+        names, classes = [inside[page.number] for page in result.pages], tuple(sorted(set(inside), key=numbering))
+    elif named.labels is not None:
+        names, classes = [named.labels[page.source] for page in result.pages], named.classes
+    else:
         return None, ()
-    classes = named.classes
     number = {name: i for i, name in enumerate(classes)}
-    return torch.tensor([number[named.labels[page.source]] for page in result.pages]), tuple(map(shown, classes))
+    return torch.tensor([number[name] for name in names]), tuple(map(shown, classes))
+
+
+def _inside(sources: Sequence[ImageSource], result: Decoded) -> list[str] | None:
+    """The classes that a single numpy file holds beside its images; raises DataProblem where they do not fit."""
+    if len(sources) != 1 or sources[0].suffix != ".npz":
+        return None
+    try:
+        found = labels_of(sources[0])
+    except (OSError, ValueError) as error:
+        raise DataProblem(f"{sources[0]}: {error}", "classes are whole numbers or words, one for an image") from None
+    if found is not None and len(found) != len(result.pages):
+        raise DataProblem(f"{sources[0]} holds {len(result.pages):,} images and {len(found):,} classes", "repair it")
+    return found if found is None or len(set(found)) > 1 else None
 
 
 def _mark(result: Decoded, named: Layout, classes: Sequence[str]) -> str:
@@ -100,13 +123,11 @@ def _mark(result: Decoded, named: Layout, classes: Sequence[str]) -> str:
         tops = [_top(page.source, named) for page in result.pages]
         of_classes = "\n".join((*classes, *tops)).encode("utf-8", "surrogateescape")
         return digest(of_classes, result.storage.numpy().tobytes())
-    stamps = "\n".join(f"{source.name} {source.bytes}" for source in dict.fromkeys(p.source for p in result.pages))
+    stamps = "\n".join(f"{source.name} {source.length}" for source in dict.fromkeys(p.source for p in result.pages))
     return digest(stamps.encode("utf-8", "surrogateescape"))
 
 
-def _top(source: Source, named: Layout) -> str:
+def _top(source: ImageSource, named: Layout) -> str:
     if named.labels is not None:
         return named.labels[source]
     return source.parts[0] if len(source.parts) > 1 else ""
-
-

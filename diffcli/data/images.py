@@ -1,7 +1,10 @@
 """Single image files, as they are given to a command."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -10,7 +13,7 @@ from diffcli.data.dataset import to_pixels
 from diffcli.data.fitting import Header, Shape, fitted
 from diffcli.data.readers import UNREADABLE, Page
 from diffcli.data.scan import reader_kind
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Spans, Tallies
 from diffcli.errors import DataProblem
 
@@ -29,21 +32,15 @@ def read_image(path: Path, shape: Shape, spans: Spans | None = None) -> Tensor:
     Raises DataProblem if it cannot be read.
     """
     page = _page(path)
-    with pages.silenced({}):
-        try:
-            image = next(pages.images([page]))
-            found = pages.brought(image, shape)
-            if page.deep and spans is None:
-                tallies = Tallies.empty()
-                tallies.add(image)
-                own = tallies.spans()
-                assert own is not None
+    with _readable(page), pages.only(page) as image:
+        found = pages.brought(image, shape)
+        if page.deep:
+            tallies = Tallies.empty()
+            tallies.add(np.asarray(image))  # raises for nan
+            own = tallies.spans()
+            if spans is None and own is not None:
                 return to_pixels(pages.in_span(found, page, own[0]))
-            if spans is not None and not isinstance(image, Image.Image):
-                Tallies.empty().add(image)
-        except UNREADABLE as error:
-            raise pages.unreadable([pages.Broken(page.source, pages.reason(error))]) from error
-    return pages.in_span(found, page, spans)
+        return pages.in_span(found, page, spans)
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> tuple[Tensor, str]:
@@ -53,13 +50,9 @@ def read_mask(path: Path, shape: tuple[int, int]) -> tuple[Tensor, str]:
     be read, and where it is all one value.
     """
     page = _page(path)
-    with pages.silenced({}):
-        try:
-            image = next(pages.images([page]))
-            layer = _as_layer(image) if isinstance(image, Image.Image) else None
-            found = read_image(path, (1, *shape)) if layer is None else fitted(layer, (1, *shape))
-        except UNREADABLE as error:
-            raise pages.unreadable([pages.Broken(page.source, pages.reason(error))]) from error
+    with _readable(page), pages.only(page) as image:
+        layer = _as_layer(image) if isinstance(image, Image.Image) else None
+        found = read_image(path, (1, *shape)) if layer is None else fitted(layer, (1, *shape))
     mask = found[0] > 127
     note = f"{path} is read as a layer: what is opaque is painted" if layer is not None else ""
     if bool(mask.all()) or not bool(mask.any()):
@@ -69,6 +62,16 @@ def read_mask(path: Path, shape: tuple[int, int]) -> tuple[Tensor, str]:
             "white is painted, black is kept",
         )
     return mask, note
+
+
+@contextmanager
+def _readable(page: Page) -> Iterator[None]:
+    """What a broken file raises inside becomes a DataProblem; what libraries warn of is kept from the terminal."""
+    with pages.silenced({}):
+        try:
+            yield
+        except UNREADABLE as error:
+            raise pages.unreadable([pages.Broken(page.source, pages.reason(error))]) from error
 
 
 def _as_layer(image: Image.Image) -> Image.Image | None:
@@ -85,7 +88,7 @@ def _as_layer(image: Image.Image) -> Image.Image | None:
 
 def _page(path: Path) -> Page:
     """The first image of a file."""
-    source = Source(path, path.name)
+    source = ImageSource(path, path.name)
     kind = reader_kind(source)
     if not kind.readable:
         raise DataProblem(f"{path} needs another package", kind.missing)

@@ -19,7 +19,7 @@ from diffcli.data.decoding import Decoded, decoded
 from diffcli.data.pages import Pages, is_fast
 from diffcli.data.readers import Page
 from diffcli.data.reading import Reading
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Span, Spans
 from diffcli.errors import EnvironmentProblem
 from diffcli.system.files import write_atomically
@@ -36,7 +36,7 @@ def folder() -> Path:
     return platformdirs.user_cache_path("diffcli") / "decoded"
 
 
-def decoded_once(sources: Sequence[Source], reading: Reading, show: Show) -> Decoded:
+def decoded_once(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Decoded:
     """What `decoded` gives; from the cache where these very files were read before."""
     if sum(path.stat().st_size for path in {source.path for source in sources}) < SMALL:
         return decoded(sources, reading, show)
@@ -59,14 +59,14 @@ def clear() -> int:
     return sum(size for _, size, _ in files)
 
 
-def _listing(sources: Sequence[Source], reading: Reading) -> str:
+def _listing(sources: Sequence[ImageSource], reading: Reading) -> str:
     """Of the names, sizes and times of files."""
     stats = {path: path.stat() for path in {source.path for source in sources}}
     lines = (f"{s.path} {s.name} {s.member} {stats[s.path].st_size} {stats[s.path].st_mtime_ns}" for s in sources)
     return _digest("\n".join([_settings(reading), *lines]))
 
 
-def _content(sources: Sequence[Source], reading: Reading, show: Show) -> str:
+def _content(sources: Sequence[ImageSource], reading: Reading, show: Show) -> str:
     """Of what is in the files, wherever they lie and whatever their folder is called."""
 
     def of_file(path: Path) -> str:
@@ -94,13 +94,20 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-def _keep(key: str, found: Decoded, sources: Sequence[Source]) -> None:
+def _keep(key: str, found: Decoded, sources: Sequence[ImageSource]) -> None:
     """Write it to the cache; where that cannot be done, nothing is kept."""
     number = {source: i for i, source in enumerate(sources)}
     rows = [[number[page.source], *page[1:]] for page in found.pages]
     spans = None if found.spans is None else str(found.spans)
     held = isinstance(found.storage, Tensor)
-    document = {"held": held, "shape": found.shape, "spans": spans, "notes": found.notes, "skipped": found.skipped, "pages": rows}
+    document = {
+        "held": held,
+        "shape": found.shape,
+        "spans": spans,
+        "notes": found.notes,
+        "skipped": found.skipped,
+        "pages": rows,
+    }
     try:
         folder().mkdir(parents=True, exist_ok=True)
         if isinstance(found.storage, Tensor):
@@ -115,7 +122,7 @@ def _keep(key: str, found: Decoded, sources: Sequence[Source]) -> None:
     _bound()
 
 
-def _recalled(key: str, sources: Sequence[Source]) -> Decoded | None:
+def _recalled(key: str, sources: Sequence[ImageSource]) -> Decoded | None:
     """What was kept; None where there is nothing, or nothing that can be read."""
     document: Any = _read(folder() / f"{key}.json")
     try:

@@ -57,7 +57,7 @@ class Items:
 
     shape:    (C, H, W), or (D,) for points
     classes:  a name per class; none where items have no class
-    spans:    the numbers that were black and white in files of more than 8 bits; None of 8 bits, and of what are no images
+    spans:    the numbers that were black and white in files of more than 8 bits; None of all other items
 
     Raises ValueError for a shape that no item of the kind has.
     """

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from diffcli.data.scan import LeftOut
-from diffcli.data.sources import Source, normal, shown
+from diffcli.data.sources import ImageSource, normal, shown
 from diffcli.errors import DataProblem
 
 SPLITS = {
@@ -35,8 +35,8 @@ class Layout:
     left:    what is in no split or in no table
     """
 
-    splits: dict[str, tuple[Source, ...]]
-    labels: dict[Source, str] | None
+    splits: dict[str, tuple[ImageSource, ...]]
+    labels: dict[ImageSource, str] | None
     notes: tuple[str, ...] = ()
     left: tuple[LeftOut, ...] = ()
 
@@ -46,7 +46,7 @@ class Layout:
         return tuple(sorted(set((self.labels or {}).values()), key=numbering))
 
 
-def layout(images: Sequence[Source], tables: Sequence[Source]) -> Layout:
+def layout(images: Sequence[ImageSource], tables: Sequence[ImageSource]) -> Layout:
     """The splits and classes of images by their names, and by a table of labels where one names them.
 
     Raises DataProblem for a table of labels that cannot be read.
@@ -83,7 +83,7 @@ def numbering(name: str) -> tuple[Any, ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), name
 
 
-def _outer(images: Sequence[Source]) -> int:
+def _outer(images: Sequence[ImageSource]) -> int:
     """How many folders all images share that only wrap others: below them there are folders of images."""
     depth = 0
     while all(len(source.parts) > depth + 2 for source in images):
@@ -93,9 +93,9 @@ def _outer(images: Sequence[Source]) -> int:
     return depth if len({source.parts[depth] for source in images}) > 1 else 0
 
 
-def _splits(images: Sequence[Source], depth: int) -> dict[str, tuple[Source, ...]]:
+def _splits(images: Sequence[ImageSource], depth: int) -> dict[str, tuple[ImageSource, ...]]:
     """The images by split, where the folders at this depth are train and others, whose sub-folders repeat."""
-    tops: dict[str, list[Source]] = defaultdict(list)
+    tops: dict[str, list[ImageSource]] = defaultdict(list)
     for source in images:
         tops[source.parts[depth] if len(source.parts) > depth + 1 else ""].append(source)
     named = {top: SPLITS.get(top.lower(), "") for top in tops if top}
@@ -105,7 +105,7 @@ def _splits(images: Sequence[Source], depth: int) -> dict[str, tuple[Source, ...
     every = set().union(*below.values())
     if len(every) > 1 and any(not some & below[_train(named)] for some in below.values()):
         return {"train": tuple(images)}
-    found: dict[str, list[Source]] = {}
+    found: dict[str, list[ImageSource]] = {}
     for top, split in sorted(named.items(), key=lambda pair: list(SPLITS.values()).index(pair[1])):
         found.setdefault(split, []).extend(tops[top])
     return {split: tuple(some) for split, some in found.items()}
@@ -115,7 +115,7 @@ def _train(named: dict[str, str]) -> str:
     return next(top for top, split in named.items() if split == "train")
 
 
-def _folder(source: Source, depth: int) -> str:
+def _folder(source: ImageSource, depth: int) -> str:
     """The folder at this depth that a source lies in; "" where it lies in none."""
     return source.parts[depth] if len(source.parts) > depth + 1 else ""
 
@@ -124,13 +124,15 @@ def _folder(source: Source, depth: int) -> str:
 
 
 def _by_table(
-    splits: dict[str, tuple[Source, ...]], tables: Sequence[Source], depth: int
-) -> tuple[dict[Source, str], str] | None:
+    splits: dict[str, tuple[ImageSource, ...]], tables: Sequence[ImageSource], depth: int
+) -> tuple[dict[ImageSource, str], str] | None:
     """The classes that tables give to the images beside and below them, and what to say of that; None without any."""
-    found: dict[Source, str] = {}
+    found: dict[ImageSource, str] = {}
     used, lost = [], 0
     every = [source for some in splits.values() for source in some]
-    for table in sorted(tables, key=lambda t: ("metadata" not in t.name.lower(), "label" not in t.name.lower(), t.name)):
+    for table in sorted(
+        tables, key=lambda t: ("metadata" not in t.name.lower(), "label" not in t.name.lower(), t.name)
+    ):
         home = PurePosixPath(table.name).parent
         if len(home.parts) > depth + 1:
             continue
@@ -138,9 +140,14 @@ def _by_table(
         rows = list(_rows(table))
         if not rows or not near:
             continue
-        by_name: dict[str, list[Source]] = defaultdict(list)
+        by_name: dict[str, list[ImageSource]] = defaultdict(list)
         for name, source in near.items():
-            for key in {name, PurePosixPath(name).name, str(PurePosixPath(name).with_suffix("")), PurePosixPath(name).stem}:
+            for key in {
+                name,
+                PurePosixPath(name).name,
+                str(PurePosixPath(name).with_suffix("")),
+                PurePosixPath(name).stem,
+            }:
                 by_name[key].append(source)
         matched = {normal(file.replace("\\", "/").removeprefix("./")): label for file, label in rows}
         hits = {by_name[file][0]: label for file, label in matched.items() if len(by_name.get(file, ())) == 1}
@@ -155,11 +162,11 @@ def _by_table(
     return found, note + (f", which names {lost:,} files that are not here" if lost else "")
 
 
-def _is_below(source: Source, home: PurePosixPath) -> bool:
+def _is_below(source: ImageSource, home: PurePosixPath) -> bool:
     return PurePosixPath(source.name).is_relative_to(home)
 
 
-def _rows(table: Source) -> Iterator[tuple[str, str]]:
+def _rows(table: ImageSource) -> Iterator[tuple[str, str]]:
     """File and class of each row of a table that has both; nothing where it has not."""
     try:
         content = table.content()
@@ -183,7 +190,7 @@ def _rows(table: Source) -> Iterator[tuple[str, str]]:
             yield row[file].strip(), normal(row[label].strip())
 
 
-def _json_rows(table: Source, text: str) -> Iterator[tuple[str, str]]:
+def _json_rows(table: ImageSource, text: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue

@@ -4,9 +4,9 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,7 @@ from diffcli.data.fitting import Shape, fitted, fitted_numbers
 from diffcli.data.readers import UNREADABLE, Page, is_clear
 from diffcli.data.readers.pictures import decoded_jpeg
 from diffcli.data.scan import reader_kind
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import EIGHT, Spans, Tallies
 from diffcli.errors import DataProblem
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 class Broken(NamedTuple):
     """A file that cannot be read."""
 
-    source: Source
+    source: ImageSource
     why: str
 
 
@@ -56,8 +56,8 @@ class Pages:
         page = self.pages[index]
         with silenced({}):
             try:
-                image = next(images([page], fast=self.fast))
-                return in_span(brought(image, self.shape), page, self.spans)
+                with only(page, fast=self.fast) as image:
+                    return in_span(brought(image, self.shape), page, self.spans)
             except UNREADABLE as error:
                 raise unreadable([Broken(page.source, reason(error))]) from error
 
@@ -82,11 +82,11 @@ class Contents:
     said: dict[str, str] = field(default_factory=dict)
 
 
-def look(sources: Sequence[Source], *, first: bool, found: Contents, bar: Bar) -> list[Page]:
+def look(sources: Sequence[ImageSource], *, first: bool, found: Contents, bar: Bar) -> list[Page]:
     """The images that files hold; what cannot be read is told in `found`."""
     pages: list[Page] = []
 
-    def one(source: Source) -> list[Page]:
+    def one(source: ImageSource) -> list[Page]:
         with about(source):
             return reader_kind(source).reader.pages(source, first=first)
 
@@ -100,9 +100,7 @@ def look(sources: Sequence[Source], *, first: bool, found: Contents, bar: Bar) -
     return pages
 
 
-def read_into(
-    place: Tensor, pages: Sequence[Page], shape: Shape, found: Contents, bar: Bar
-) -> list[int]:
+def read_into(place: Tensor, pages: Sequence[Page], shape: Shape, found: Contents, bar: Bar) -> list[int]:
     """Read all images into `place` [N, C, H, W], as numbers of the files where some have more than 8 bits.
 
     Returns the numbers of those that could be read: they lie at the beginning.
@@ -139,7 +137,7 @@ def read_into(
     return kept
 
 
-def images(pages: Sequence[Page], *, fast: bool = False) -> Iterator[Any]:
+def images(pages: Sequence[Page], *, fast: bool = False) -> Generator[Any]:
     """Those of one file, in the order of their numbers.
 
     fast:  whether so many JPEG files are read that torchvision is worth its import; the pixels are the same
@@ -147,6 +145,14 @@ def images(pages: Sequence[Page], *, fast: bool = False) -> Iterator[Any]:
     source = pages[0].source
     for image in reader_kind(source).reader.images(source, pages):
         yield (fast and isinstance(image, Image.Image) and decoded_jpeg(source, image)) or image
+
+
+@contextmanager
+def only(page: Page, *, fast: bool = False) -> Iterator[Any]:
+    """One image, while its file is open."""
+    found = images([page], fast=fast)
+    with closing(found):
+        yield next(found)
 
 
 def is_fast(pages: Sequence[Page]) -> bool:
@@ -190,7 +196,8 @@ def is_transparent(image: Image.Image) -> bool:
     """Whether a picture is transparent somewhere, and not only could be."""
     if "A" not in image.mode and "a" not in image.mode and "transparency" not in image.info:
         return False
-    return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+    least: Any = image.convert("RGBA").getchannel("A").getextrema()[0]
+    return bool(least < 255)
 
 
 def unreadable(broken: Sequence[Broken]) -> DataProblem:
@@ -244,7 +251,7 @@ def _outcome(item: T, future: Future[Any]) -> tuple[T, Any]:
 
 
 @contextmanager
-def about(source: Source) -> Iterator[None]:
+def about(source: ImageSource) -> Iterator[None]:
     """What a library warns of inside is said of this file."""
     SAID.source = source
     try:
@@ -274,5 +281,3 @@ def silenced(said: Any) -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-

@@ -34,9 +34,6 @@ class Reading:
         ends(self.range)
 
 
-PLAIN = Reading()
-
-
 def ends(text: str) -> list[tuple[float, float]]:
     """The numbers that are black and white: none of "", one pair, or those of integers, of floats, and of 8 bits."""
     found = [_pair(part, text) for part in text.split(",")] if text else []
@@ -60,3 +57,6 @@ def _bad(text: str) -> UsageProblem:
     return UsageProblem(
         f"range must be LOW:HIGH, the numbers that are black and white, not '{text}'", "as in --set data.range=0:4095"
     )
+
+
+PLAIN = Reading()

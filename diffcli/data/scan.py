@@ -1,6 +1,5 @@
 """What lies below a folder or in an archive: the files that are read, and everything that is left out, and why."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -8,15 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from diffcli.data.readers import KINDS, MEDICAL, PICTURES, Kind, kind_of
-from diffcli.data.sources import Source, is_archive, members, normal, shown
+from diffcli.data.readers import KINDS, MEDICAL, PICTURES, FileKind, kind_of
+from diffcli.data.sources import ImageSource, is_archive, members, normal, shown
 from diffcli.errors import DataProblem
 
-JUNK = ("@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found")
+JUNK = (
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "@recycle",
+    "$recycle.bin",
+    "system volume information",
+    "__macosx",
+    "lost+found",
+)
 JUNK_FILES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")  # may say of what class images are
 ABOUT = (".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".toml", ".pdf", ".html", ".log", ".rst", ".license")
-PROGRAM = "diffcli"  # says that a file of results is ours
+PROGRAM = "diffcli"  # as PNG files say by whom they were written
+LOOKED_AT, HEAD = 3, 4096  # pictures of a folder, and bytes of each, that tell whether it holds results
 MAGIC, AT = b"DICM", 128  # of DICOM files, whose names often end in nothing
 HIDDEN, JUNKED, LINKED = "hidden", "junk of a NAS or of macOS", "links that lead nowhere or around in a circle"
 OURS, CLOSED, FOLDERS = "runs and results of diffcli", "folders that cannot be entered", "folders named like images"
@@ -39,8 +48,8 @@ class Scan:
     left:    all else
     """
 
-    images: tuple[Source, ...]
-    tables: tuple[Source, ...]
+    images: tuple[ImageSource, ...]
+    tables: tuple[ImageSource, ...]
     left: tuple[LeftOut, ...]
 
     def summary(self) -> str:
@@ -57,11 +66,13 @@ def told(left: tuple[LeftOut, ...]) -> str:
 
 def scan(place: Path) -> Scan:
     """What lies below a folder, or in an archive; links are followed. Raises DataProblem where it cannot be entered."""
-    images: list[Source] = []
-    tables: list[Source] = []
+    images: list[ImageSource] = []
+    tables: list[ImageSource] = []
     left: list[LeftOut] = []
     if place.is_dir():
-        found: Iterator[Source | LeftOut] = _below(place)
+        found: Iterator[ImageSource | LeftOut] = _below(place)
+    elif not is_archive(place):
+        found = iter([_sorted_out(ImageSource(place, place.name))])
     else:
         inside, odd = members(place)
         left += [LeftOut(name, why) for name, why in odd]
@@ -77,13 +88,13 @@ def scan(place: Path) -> Scan:
     return Scan(tuple(order), tuple(sorted(tables, key=lambda source: source.parts)), tuple(sorted(left)))
 
 
-def _below(top: Path) -> Iterator[Source | LeftOut]:
+def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
     """Everything below a folder; a folder that several links lead to is entered each time, but not from inside."""
     stack: list[tuple[str, str, tuple[tuple[int, int], ...]]] = [(os.fspath(top), "", ())]
     while stack:
         folder, name, above = stack.pop()
         try:
-            here = os.stat(folder)
+            here = Path(folder).stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             if not name:
@@ -103,12 +114,12 @@ def _below(top: Path) -> Iterator[Source | LeftOut]:
             if why:
                 yield LeftOut(shown(below) + "/" * _is_dir(entry), why)
             elif _is_dir(entry):
-                if (kind := kind_of(entry.name)) is not None and not _holds_images(entry.path):
+                if kind_of(entry.name) is not None and not _holds_images(entry.path):
                     yield LeftOut(shown(below) + "/", FOLDERS)
                     continue
                 stack.append((entry.path, below, (*above, mark)))
             else:
-                yield _sorted_out(Source(Path(entry.path), normal(below)))
+                yield _sorted_out(ImageSource(Path(entry.path), normal(below)))
 
 
 def _why_not(entry: "os.DirEntry[str]") -> str:
@@ -127,7 +138,7 @@ def _why_not(entry: "os.DirEntry[str]") -> str:
     return ""
 
 
-def _sorted_out(source: Source) -> Source | LeftOut:
+def _sorted_out(source: ImageSource) -> ImageSource | LeftOut:
     """A file that is read, or why it is not."""
     name = PurePosixPath(source.name)
     if any(part.lower() in JUNK or part.startswith("._") for part in name.parts) or name.name.lower() in JUNK_FILES:
@@ -148,16 +159,16 @@ def _sorted_out(source: Source) -> Source | LeftOut:
     return source
 
 
-def reader_kind(source: Source) -> Kind:
+def reader_kind(source: ImageSource) -> FileKind:
     """How a file is read: by the end of its name, or else by how it begins."""
     return kind_of(source.name) or (MEDICAL if _is_dicom(source) else PICTURES)
 
 
-def _end(source: Source) -> str:
+def _end(source: ImageSource) -> str:
     return next(end for end in KINDS if source.name.lower().endswith(end))
 
 
-def _is_dicom(source: Source) -> bool:
+def _is_dicom(source: ImageSource) -> bool:
     try:
         with source.open() as file:
             return file.read(AT + len(MAGIC))[AT:] == MAGIC
@@ -166,16 +177,20 @@ def _is_dicom(source: Source) -> bool:
 
 
 def _is_ours(folder: str, names: set[str]) -> bool:
-    """Whether a folder below the data is a run, or what a command has written."""
-    if "run.json" in names:
-        return any(name.startswith("step-") for name in names) or "recipe.toml" in names
-    if "metrics.json" not in names:
-        return False
+    """Whether a folder below the data is a run, or has pictures that a command of ours has written."""
+    if "run.json" in names and ("recipe.toml" in names or any(name.startswith("step-") for name in names)):
+        return True
+    pictures = sorted(name for name in names if name.lower().endswith(".png"))[:LOOKED_AT]
+    return bool(pictures) and all(_says_ours(Path(folder) / name) for name in pictures)
+
+
+def _says_ours(path: Path) -> bool:
+    """Whether a PNG says by whom it was written, and that was diffcli."""
     try:
-        document = json.loads((Path(folder) / "metrics.json").read_bytes())
-    except (OSError, ValueError):
+        with path.open("rb") as file:
+            return f"Software\0{PROGRAM}".encode() in file.read(HEAD)
+    except OSError:
         return False
-    return isinstance(document, dict) and document.get("by") == PROGRAM
 
 
 def _is_dir(entry: "os.DirEntry[str]") -> bool:

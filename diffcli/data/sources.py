@@ -32,7 +32,7 @@ BROKEN = (
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """A file with images.
 
     path:    of the file, or of the archive that it is in
@@ -58,8 +58,8 @@ class Source:
         return PurePosixPath(self.name).suffix.lower()
 
     @property
-    def bytes(self) -> int:
-        """Of its content; of a member of an archive those of the whole archive."""
+    def length(self) -> int:
+        """Bytes of its content; of a member of an archive those of the whole archive."""
         return self.path.stat().st_size
 
     @contextmanager
@@ -90,7 +90,7 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith((*ZIPS, *TARS))
 
 
-def members(path: Path) -> tuple[list[Source], list[tuple[str, str]]]:
+def members(path: Path) -> tuple[list[ImageSource], list[tuple[str, str]]]:
     """The files in an archive in the order of their names, and what is left out: name and reason.
 
     Raises DataProblem for an archive that cannot be read.
@@ -106,7 +106,7 @@ def members(path: Path) -> tuple[list[Source], list[tuple[str, str]]]:
             elif size > LARGEST_MEMBER:
                 left.append((shown(name), f"files of more than {LARGEST_MEMBER >> 30} GiB in archives"))
             else:
-                found.append(Source(path, normal(shown_name), name))
+                found.append(ImageSource(path, normal(shown_name), name))
     except (OSError, ValueError, *BROKEN) as error:
         raise DataProblem(f"{path} is no readable archive: {error}", "repair it, or unpack it") from None
     return found, left

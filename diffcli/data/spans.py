@@ -58,7 +58,7 @@ class Spans(NamedTuple):
 
 
 @dataclass
-class Tally:
+class NumberTally:
     """What numbers files of one kind hold, integers or floats.
 
     low, high:  the smallest and the largest
@@ -79,7 +79,7 @@ class Tally:
         self.whole = self.whole and (values.dtype.kind != "f" or bool((some == some.round()).all()))
         self.values.append(some)
 
-    def join(self, other: "Tally") -> None:
+    def join(self, other: "NumberTally") -> None:
         """Count in what another one has counted."""
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.whole = self.whole and other.whole
@@ -96,8 +96,6 @@ class Tally:
         for span in (UNSIGNED, SIGNED):
             edge = OVERSHOOT * (span.white - span.black)
             if span.black - edge <= low and high <= span.white + edge and max(-low, high) > SEEN:
-                if span is UNSIGNED and low < 0 and self._beyond(0.0) > TAIL:
-                    continue
                 return span, "the usual range of floats"
         ends = np.quantile(np.concatenate(self.values), [TAIL, 1 - TAIL])
         black, white = map(float, ends)
@@ -105,21 +103,17 @@ class Tally:
             return Span(low, high if high > low else low + 1), "the smallest and the largest number"
         return Span(black, white), f"all but a thousandth at each end of {_plain(low)} to {_plain(high)}"
 
-    def _beyond(self, low: float) -> float:
-        """The share of the values that are smaller."""
-        return float((np.concatenate(self.values) < low).mean())
-
 
 class Tallies(NamedTuple):
     """Those of the files of integers and of the files of floats of a data set."""
 
-    integers: Tally
-    floats: Tally
+    integers: NumberTally
+    floats: NumberTally
 
     @classmethod
     def empty(cls) -> Self:
         """Nothing counted yet."""
-        return cls(Tally(), Tally())
+        return cls(NumberTally(), NumberTally())
 
     @classmethod
     def joined(cls, several: Iterable["Tallies"]) -> Self:

@@ -14,7 +14,7 @@ from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Level
 from diffcli.core.randomness import keyed
 from diffcli.data import loading as datasets
-from diffcli.data.dataset import Dataset
+from diffcli.data.dataset import Dataset, to_pixels, to_unit
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.runs.loading import Trained
 from diffcli.sampling.models import Model
@@ -119,8 +119,11 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
     more, more_conditions = train.take(train.holdout(kind.held, by_class=trained.stored.by_class)[0][:known])
     if not conditional:
         conditions, more_conditions = {}, {}
+    source = f"{len(x0)} test {kind.name}"
+    if model.items.spans is not None:  # a probability of 8-bit values needs such
+        x0, more, source = to_unit(to_pixels(x0)), to_unit(to_pixels(more)), f"{source}, rounded to 8 bits"
     denoise = clipped(model.denoise) if model.clip else model.denoise
-    return Subject(model, denoise, x0, conditions, more, more_conditions, f"{len(x0)} test {kind.name}")
+    return Subject(model, denoise, x0, conditions, more, more_conditions, source)
 
 
 def compute_in(model: Model, precision: str) -> None:

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 from torch import Tensor
 
+from diffcli.data.scan import PROGRAM
 from diffcli.pictures.grid import single
 from diffcli.system.files import write_atomically
 
@@ -45,5 +46,5 @@ def write_figure(figure: Figure, path: Path) -> None:
     """Render the figure as a PNG."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": PROGRAM})
     write_atomically(path, buffer.getvalue())

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from diffcli.data.dataset import to_pixels
+from diffcli.data.scan import PROGRAM
 from diffcli.system.files import write_atomically
 
 GAP = 2  # pixels between images, before enlarging
@@ -56,6 +57,7 @@ def best_columns(count: int) -> int:
 def save_png(path: Path, image: Image.Image, facts: dict[str, Any] | None = None) -> None:
     """Write a PNG, the facts in its text chunks."""
     info = PngInfo()
+    info.add_text("Software", PROGRAM)  # data that lie above are told apart from results by it
     for key, value in (facts or {}).items():
         info.add_text(key, str(value))
     buffer = io.BytesIO()
@@ -68,7 +70,7 @@ def save_gif(path: Path, frames: Sequence[Image.Image], *, seconds: float = 3.0,
     each = max(20, round(1000 * seconds / len(frames)))
     times = [each] * (len(frames) - 1) + [each + round(1000 * hold)]
     buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, comment=PROGRAM)
     write_atomically(path, buffer.getvalue())
 
 

@@ -30,6 +30,7 @@ def facts(session: "Session") -> dict[str, Any]:
         "data": session.dataset.fingerprint,
         "images": len(session.places),
         "validation_images": len(session.held),
+        "notes": list(session.dataset.notes),
         "impl": {plugin.path.name: plugin.digest for plugin in plugins_of(session)},
         "status": "running",
     }

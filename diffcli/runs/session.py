@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
+from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem
 from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import contents
@@ -77,9 +77,7 @@ class Session:
 
     ranks_before = 0
 
-    def __init__(
-        self, recipe: Training, place: Setting, held: contextlib.ExitStack, holdout: str = BY_CLASS
-    ) -> None:
+    def __init__(self, recipe: Training, place: Setting, held: contextlib.ExitStack, holdout: str = BY_CLASS) -> None:
         recipe.check_core()
         self.device, self.used, self.group = place.device, 0.0, ALONE
         self._out, self._held, self.holdout = place.out, held, holdout

@@ -72,10 +72,12 @@ def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> P
         raise DataProblem(
             f"{mask_path} is {mask_wide}x{mask_high}, {path} is {wide}x{high}", "make the mask as large as the image"
         )
-    known, where = (part.to(job.device) for part in (picture(path, items), mask(mask_path, items)))
+    layer, note = mask(mask_path, items)
+    known, where = picture(path, items).to(job.device), layer.to(job.device)
     kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
     walker = inpainting(job.sampler, known, where, resample=resample)
-    return replace(prepared, job=replace(job, sampler=walker), source=torch.cat([known, kept]).cpu())
+    notes = (*prepared.notes, note) if note else prepared.notes
+    return replace(prepared, job=replace(job, sampler=walker), source=torch.cat([known, kept]).cpu(), notes=notes)
 
 
 def interpolate(prepared: Prepared) -> Prepared:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Array, Span
 
 GREY = ("1", "L", "LA", "La", "I", "F", "grey")  # what modes begin with that one channel holds
@@ -23,14 +23,14 @@ CHANNELS = {1: "grey", 2: "LA", 3: "RGB", 4: "RGBA"}
 class Page(NamedTuple):
     """One image of a file, not decoded.
 
-    index:  its number in the file
+    number: in the file, from 0
     mode:   of Pillow, or one of `foreign_mode`
     size:   upright, (width, height)
     window: the numbers that the file itself calls black and white, where it does
     """
 
-    source: Source
-    index: int
+    source: ImageSource
+    number: int
     mode: str
     size: tuple[int, int]
     window: Span | None = None
@@ -46,23 +46,23 @@ class Page(NamedTuple):
         return is_float(self.mode)
 
     def __str__(self) -> str:
-        return f"{self.source} (image {self.index + 1})" if self.index else str(self.source)
+        return f"{self.source} (image {self.number + 1})" if self.number else str(self.source)
 
 
 class Reader(Protocol):
     """How files of a kind are read. Both raise OSError and ValueError, and what `UNREADABLE` has, for broken ones."""
 
-    def pages(self, source: Source, *, first: bool) -> list[Page]:
+    def pages(self, source: ImageSource, *, first: bool) -> list[Page]:
         """The images in a file, or only its first."""
         ...
 
-    def images(self, source: Source, pages: Sequence[Page]) -> Iterator[Image.Image | Array]:
+    def images(self, source: ImageSource, pages: Sequence[Page]) -> Iterator[Image.Image | Array]:
         """Images of 8 bits, or arrays [H, W] or [H, W, C] of deeper numbers, in the order asked for, which rises."""
         ...
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """Files that end alike.
 
     module:   in this package
@@ -91,13 +91,13 @@ class Kind:
         return found
 
 
-PICTURES, ARRAYS = Kind("pictures"), Kind("arrays")
+PICTURES, ARRAYS = FileKind("pictures"), FileKind("arrays")
 MEDICAL, SLICES, HEIF = (
-    Kind("dicom", "pydicom", "medical"),
-    Kind("nifti", "nibabel", "medical"),
-    Kind("pictures", "pillow_heif", "heif"),
+    FileKind("dicom", "pydicom", "medical"),
+    FileKind("nifti", "nibabel", "medical"),
+    FileKind("pictures", "pillow_heif", "heif"),
 )
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, FileKind] = {
     **dict.fromkeys((".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"), PICTURES),
     **dict.fromkeys((".pgm", ".ppm", ".pnm", ".pbm", ".tga", ".jp2", ".avif"), PICTURES),
     **dict.fromkeys((".npy", ".npz"), ARRAYS),
@@ -109,7 +109,7 @@ SUFFIXES = tuple(end for end, kind in KINDS.items() if kind is PICTURES)
 """Of images that need no other package."""
 
 
-def kind_of(name: str) -> Kind | None:
+def kind_of(name: str) -> FileKind | None:
     """The kind of a file by the end of its name; None where nothing reads it."""
     lower = name.lower()
     return next((kind for end, kind in KINDS.items() if lower.endswith(end)), None)

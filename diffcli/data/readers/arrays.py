@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from diffcli.data.readers import Page, foreign_mode
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Array
 
 COLOURS = (1, 3, 4)
-NAMES = ("images", "image", "samples", "x", "data", "arr_0")
+NAMES = ("images", "image", "samples", "x", "X", "data", "arr_0", "train_images", "x_train", "X_train")
+LABELS = ("labels", "label", "y", "Y", "targets", "target", "classes", "arr_1", "train_labels", "y_train", "Y_train")
 
 
-def pages(source: Source, *, first: bool) -> list[Page]:
+def pages(source: ImageSource, *, first: bool) -> list[Page]:
     """The images in a file, or only its first."""
     found = stacked(_array(source))
     channels = found.shape[3]
@@ -22,11 +23,11 @@ def pages(source: Source, *, first: bool) -> list[Page]:
     return [Page(source, i, mode, (found.shape[2], found.shape[1])) for i in range(1 if first else len(found))]
 
 
-def images(source: Source, pages: Sequence[Page]) -> Iterator[Array]:
+def images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Array]:
     """The images of a file, [H, W, C]."""
     found = stacked(_array(source))
     for page in pages:
-        image = found[page.index]
+        image = found[page.number]
         yield image.astype(np.uint8) * 255 if image.dtype == np.bool_ else image
 
 
@@ -51,7 +52,7 @@ def stacked(array: Array) -> Array:
     return np.moveaxis(array, 0, 2)[None] if shape[0] in COLOURS else array[..., None]
 
 
-def _array(source: Source) -> Array:
+def _array(source: ImageSource) -> Array:
     """The array in a file; of an archive the one that is named as images are, or the only one."""
     try:
         with source.open() as file:
@@ -65,3 +66,18 @@ def _array(source: Source) -> Array:
                 return archive[name]
     except (zipfile.BadZipFile, EOFError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise ValueError(f"this is no readable numpy file: {error}") from None
+
+
+def labels_of(source: ImageSource) -> list[str] | None:
+    """The class of each image in a .npz file, where an array is named as classes are; raises OSError, ValueError."""
+    if source.suffix != ".npz":
+        return None
+    with source.open() as file, np.load(file, allow_pickle=False) as archive:
+        name = next((n for n in LABELS if n in archive.files), None)
+        if name is None:
+            return None
+        values = archive[name]
+    if values.dtype.kind not in "iuUSb" or values.ndim == 0 or values.size != len(values):
+        raise ValueError(f"{name} of type {values.dtype} and shape {list(values.shape)} are no classes")
+    flat = values.reshape(-1)
+    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in flat.tolist()]

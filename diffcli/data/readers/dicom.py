@@ -7,7 +7,7 @@ import numpy as np
 
 from diffcli.data.readers import Page, foreign_mode
 from diffcli.data.readers.pictures import check_size
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Array, Span
 
 NEEDED = [  # what pixels mean, and nothing of whom they show
@@ -16,7 +16,7 @@ NEEDED = [  # what pixels mean, and nothing of whom they show
 ]  # fmt: skip
 
 
-def pages(source: Source, *, first: bool) -> list[Page]:
+def pages(source: ImageSource, *, first: bool) -> list[Page]:
     """The frames of a file, or only its first."""
     facts = _facts(source)
     colour = int(facts.get("SamplesPerPixel", 1)) > 1
@@ -29,16 +29,17 @@ def pages(source: Source, *, first: bool) -> list[Page]:
     return [Page(source, i, mode, size, None if eight else _window(facts)) for i in range(count)]
 
 
-def images(source: Source, pages: Sequence[Page]) -> Iterator[Array]:
+def images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Array]:
     """The frames of a file, [H, W] or [H, W, 3], in the unit that its slope and intercept lead to."""
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     facts = _facts(source)
     slope, intercept = _slope(facts)
     for page in pages:
-        with source.open() as file:
+        with source.open() as opened:
+            file: Any = opened
             try:
-                values = pixel_array(file, index=page.index if page.index or _several(facts) else None)
+                values = pixel_array(file, index=page.number if page.number or _several(facts) else None)
             except (AttributeError, RuntimeError, NotImplementedError, KeyError, TypeError) as error:
                 raise ValueError(f"its pixels cannot be read: {_first_line(error)}") from None
         if facts.get("PhotometricInterpretation") == "MONOCHROME1":  # small numbers are white
@@ -46,7 +47,7 @@ def images(source: Source, pages: Sequence[Page]) -> Iterator[Array]:
         yield values if (slope, intercept) == (1.0, 0.0) or values.ndim == 3 else values * slope + intercept
 
 
-def _facts(source: Source) -> dict[str, Any]:
+def _facts(source: ImageSource) -> dict[str, Any]:
     """What the pixels mean; raises ValueError for what is no DICOM file with pixels."""
     import pydicom
     from pydicom.errors import InvalidDicomError
@@ -77,7 +78,7 @@ def _top(facts: dict[str, Any]) -> int:
 
 
 def _window(facts: dict[str, Any]) -> Span | None:
-    """The numbers that the file would have shown as black and white (DICOM PS3.3 C.11.2.1.2); None where it says none."""
+    """The numbers that the file would have shown as black and white (DICOM PS3.3 C.11.2.1.2), if it says so."""
     center, width = (_first(facts.get(name)) for name in ("WindowCenter", "WindowWidth"))
     if center is None or width is None or width <= 1:
         return None

@@ -10,11 +10,11 @@ import numpy as np
 
 from diffcli.data.readers import Page, foreign_mode
 from diffcli.data.readers.pictures import check_size
-from diffcli.data.sources import LARGEST_MEMBER, Source
+from diffcli.data.sources import LARGEST_MEMBER, ImageSource
 from diffcli.data.spans import Array
 
 
-def pages(source: Source, *, first: bool) -> list[Page]:
+def pages(source: ImageSource, *, first: bool) -> list[Page]:
     """The slices of a file, or only its first; those of a series one volume after the other."""
     volume = _volume(source)
     width, height, *rest = _shape(volume)
@@ -25,12 +25,12 @@ def pages(source: Source, *, first: bool) -> list[Page]:
     return [Page(source, i, mode, (width, height)) for i in range(1 if first else int(np.prod(rest)))]
 
 
-def images(source: Source, pages: Sequence[Page]) -> Iterator[Array]:
+def images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Array]:
     """The slices of a file [H, W], turned so that a head looks up: the second axis of the volume points upwards."""
     volume = _volume(source)
     rest = _shape(volume)[2:]
     for page in pages:
-        place = np.unravel_index(page.index, rest, order="F")
+        place = np.unravel_index(page.number, rest, order="F")
         values: Array = np.asanyarray(volume.dataobj[(slice(None), slice(None), *map(int, place))])
         yield np.rot90(values.reshape(values.shape[:2]))
 
@@ -43,7 +43,7 @@ def _shape(volume: Any) -> tuple[int, ...]:
     return shape if len(shape) > 2 else (*shape, 1)
 
 
-def _volume(source: Source) -> Any:
+def _volume(source: ImageSource) -> Any:
     """The volume in a file; raises ValueError."""
     import nibabel
     from nibabel.filebasedimages import ImageFileError

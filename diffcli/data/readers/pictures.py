@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
 from diffcli.data.readers import HEIF, Page, foreign_mode, is_foreign, kind_of
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Array
 from diffcli.data.vision import import_from_torchvision
 from diffcli.errors import EnvironmentProblem
@@ -24,7 +24,7 @@ Image.MAX_IMAGE_PIXELS = None  # ours is checked below, before anything is decod
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = TEXT
 
 
-def pages(source: Source, *, first: bool) -> list[Page]:
+def pages(source: ImageSource, *, first: bool) -> list[Page]:
     """The images in a file, or only its first."""
     if source.suffix in (".tif", ".tiff") and (found := _deep_pages(source, first=first)):
         return found
@@ -40,20 +40,20 @@ def pages(source: Source, *, first: bool) -> list[Page]:
     return found
 
 
-def images(source: Source, pages: Sequence[Page]) -> Iterator[Image.Image | Array]:
+def images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Image.Image | Array]:
     """The images of a file, upright; arrays [H, W] or [H, W, C] of those with more than 8 bits."""
     if any(is_foreign(page.mode) for page in pages):
         yield from map(upright, _deep_images(source, pages))
         return
     with opened(source) as image:
         for page in pages:
-            if page.index:
-                image.seek(page.index)
+            if page.number:
+                image.seek(page.number)
             yield np.asarray(turned(image)) if page.deep else image
 
 
 @contextlib.contextmanager
-def opened(source: Source) -> Iterator[Image.Image]:
+def opened(source: ImageSource) -> Iterator[Image.Image]:
     """The image in a file, not decoded yet."""
     kind = kind_of(source.name)
     if kind is HEIF and HEIF.readable:
@@ -61,6 +61,7 @@ def opened(source: Source) -> Iterator[Image.Image]:
 
         register_heif_opener()
     with source.open() as file:
+        image: Image.Image
         try:
             image = Image.open(file)
         except ValueError:  # a text chunk that is out of bounds in a file that is whole
@@ -106,12 +107,12 @@ def _is_grey(image: Image.Image) -> bool:
 
 def _raw_mode(image: Image.Image) -> str:
     """How the file holds its pixels, as Pillow calls it."""
-    tile = image.tile[0] if image.tile else None
-    arguments = tile[3] if tile else ""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 
-def _by_torchvision(source: Source) -> Image.Image:
+def _by_torchvision(source: ImageSource) -> Image.Image:
     """A PNG of 8 bits whose text Pillow refuses; raises ValueError."""
     pixels = _decoded(source)
     if pixels.dtype != np.uint8:
@@ -119,7 +120,7 @@ def _by_torchvision(source: Source) -> Image.Image:
     return Image.fromarray(pixels.squeeze())
 
 
-def _decoded(source: Source) -> Array:
+def _decoded(source: ImageSource) -> Array:
     """The numbers of a PNG [H, W, C] by torchvision, which keeps 16 bits; raises ValueError."""
     import torch
 
@@ -132,7 +133,7 @@ def _decoded(source: Source) -> Array:
     return found
 
 
-def decoded_jpeg(source: Source, image: Image.Image) -> Image.Image | None:
+def decoded_jpeg(source: ImageSource, image: Image.Image) -> Image.Image | None:
     """A usual JPEG, decoded by torchvision in half of Pillow's time to the same bits; None for any other file."""
     if image.format != "JPEG" or image.mode not in ("L", "RGB") or orientation(image) != 1:
         return None
@@ -145,13 +146,14 @@ def decoded_jpeg(source: Source, image: Image.Image) -> Image.Image | None:
 # TIFF and PNG with more than 8 bits
 
 
-def _deep_pages(source: Source, *, first: bool) -> list[Page]:
+def _deep_pages(source: ImageSource, *, first: bool) -> list[Page]:
     """Those of a TIFF with more than 8 bits; nothing of others, and where tifffile does not understand it."""
     import tifffile
 
     found = []
     with source.open() as file, contextlib.suppress(tifffile.TiffFileError), tifffile.TiffFile(file) as tiff:
-        for index, page in enumerate(tiff.pages[:1] if first else tiff.pages):
+        every: Any = tiff.pages
+        for index, page in enumerate(every[:1] if first else every):
             kind = None if page.dtype is None else np.dtype(page.dtype)
             channels = page.samplesperpixel
             if kind is None or (kind.kind, kind.itemsize) in (("u", 1), ("b", 1)):
@@ -174,13 +176,13 @@ def _unpacks(page: Any) -> bool:
     return plain or util.find_spec("imagecodecs") is not None
 
 
-def _deep_images(source: Source, pages: Sequence[Page]) -> Iterator[Array]:
+def _deep_images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Array]:
     if source.suffix in (".tif", ".tiff"):
         import tifffile
 
         with source.open() as file, tifffile.TiffFile(file) as tiff:
             for page in pages:
-                found = tiff.pages[page.index]
+                found: Any = tiff.pages[page.number]
                 values: Array = found.asarray()
                 values = np.moveaxis(values, 0, -1) if found.axes == "SYX" else values
                 yield values if int(found.photometric) else _inverted(values)

@@ -18,7 +18,7 @@ from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.pages import Pages, is_fast
 from diffcli.data.readers import UNREADABLE, Page
 from diffcli.data.readers.pictures import header_of
-from diffcli.data.sources import Source
+from diffcli.data.sources import ImageSource
 from diffcli.data.vision import places
 from diffcli.data.vision.request import Request
 from diffcli.errors import DataProblem
@@ -80,7 +80,7 @@ def dataset_of(request: Request, source: Any, size: int) -> Dataset:
 
 def _files(paths: Sequence[Path], headers: Sequence[Header], shape: Shape) -> Pages:
     """Image files, read when asked for."""
-    found = tuple(Page(Source(p, p.name), 0, mode, size) for p, (mode, size) in zip(paths, headers, strict=True))
+    found = tuple(Page(ImageSource(p, p.name), 0, mode, size) for p, (mode, size) in zip(paths, headers, strict=True))
     return Pages(found, shape, None, is_fast(found))
 
 

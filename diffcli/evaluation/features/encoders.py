@@ -19,7 +19,14 @@ SUFFIX = ".safetensors"
 
 
 def encoder(
-    name: str, reference: str, data: Path | None, device: torch.device, show: Show, *, reading: Reading = PLAIN, train: bool = True
+    name: str,
+    reference: str,
+    data: Path | None,
+    device: torch.device,
+    show: Show,
+    *,
+    reading: Reading = PLAIN,
+    train: bool = True,
 ) -> Encoder:
     """An encoder by name: judge, pixels, inception, dinov2, clip, or a judge in a file.
 
