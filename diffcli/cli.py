@@ -34,6 +34,8 @@ from diffcli.commands import (
     vlb,
 )  # fmt: skip
 from diffcli.errors import InterruptedProblem, Problem
+from diffcli.system import cache, streams
+from diffcli.system.text import installed, one_line
 
 ORDER = (  # from first lessons to the daily tools
     "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
@@ -92,8 +94,6 @@ def options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; of every command."),
 ) -> None:
     if version:
-        from diffcli.system.text import installed
-
         print(installed("diffcli"))
         raise typer.Exit
 
@@ -102,13 +102,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; every way it can end becomes an exit code, and a failure one `error:` and one `hint:` line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")  # torch's, about its own parts
-    signal.signal(signal.SIGTERM, _terminated)
+    warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a class may have any name
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _terminated)
     debug, arguments = "--debug" in arguments, [word for word in arguments if word != "--debug"]
     try:
-        _load_installed(arguments)
+        _settle(arguments)
         code = _run(arguments)
-        if sys.stdout:  # None where it was closed
-            sys.stdout.flush()
+        if error := streams.failure():
+            return _fail(f"cannot write the output: {error.strerror or error}", "free some space", 5)
         return code if isinstance(code, int) else 0
     except Problem as problem:
         _traceback(debug)
@@ -117,15 +120,11 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(_first_line(problem), "diffcli --help lists commands, diffcli COMMAND --help options", 2)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", "", 130)
-    except Terminated:
-        return _fail("terminated", "", 143)
-    except BrokenPipeError:  # the reader of our output, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except SystemExit as end:  # typer's own way to meet a broken pipe
+    except Terminated as end:
+        return _fail(ENDINGS[end.number], "", 128 + end.number)
+    except SystemExit as end:  # typer's own way to meet a broken pipe, which is none that we print to
         if isinstance(end.__context__, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            return 0
+            return _fail("another process has ended that this one was speaking to", "", 5)
         raise
     except OSError as error:
         _traceback(debug)
@@ -154,11 +153,20 @@ def _run(arguments: list[str]) -> Any:
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived."""
+    """A signal arrived that ends the command."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-def _terminated(_: int, __: FrameType | None) -> None:
-    raise Terminated
+ENDINGS = {int(signal.SIGTERM): "terminated"}
+if sys.platform != "win32":
+    ENDINGS[int(signal.SIGHUP)] = "the terminal was closed"
+
+
+def _terminated(number: int, _: FrameType | None) -> None:
+    raise Terminated(number)
 
 
 def _first_line(problem: Exception) -> str:
@@ -173,26 +181,29 @@ def _traceback(wanted: bool) -> None:
         traceback.print_exc()
 
 
-def _load_installed(arguments: list[str]) -> None:
-    """Load the plug-ins of installed packages; not where only help is asked for, which imports nothing heavy."""
+def _settle(arguments: list[str]) -> None:
+    """Find the cache and load the plug-ins of installed packages; not for help, which imports nothing heavy."""
     if not arguments or {"-h", "--help", "--version"} & set(arguments):
         return
     from importlib.metadata import entry_points
 
+    trouble, notes = cache.settle(), []
     if entry_points(group="diffcli.plugins"):
         from diffcli import plugins
 
-        for note in plugins.load_installed():
-            print(f"note: {note}", file=sys.stderr)
+        notes = plugins.load_installed()
+    for note in [*([trouble] if trouble and "--quiet" not in arguments else []), *notes]:
+        print(f"note: {one_line(note)}", file=sys.stderr)
 
 
 def _fail(message: str, hint: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+        print(f"hint: {one_line(hint)}", file=sys.stderr)
     return code
 
 
 def run() -> None:
     """The `diffcli` script."""
+    streams.settle()
     sys.exit(main())

@@ -30,6 +30,8 @@ from diffcli.core.diffusion.walks import Option, Sampler, walk
 from diffcli.core.diffusion.weightings import WEIGHTINGS
 from diffcli.core.models import MODELS
 from diffcli.errors import CheckpointProblem, Problem, UsageProblem
+from diffcli.system.files import expanded
+from diffcli.system.shell import argument
 from diffcli.training.recipes.keys import Keys, key
 from diffcli.training.recipes.networks import NETWORKS
 
@@ -117,7 +119,7 @@ def load(paths: Iterable[Path | str]) -> list[Plugin]:
 
     Raises UsageProblem for a file that cannot be read or run, and for a name that is taken.
     """
-    return [_load(Path(path).expanduser().resolve()) for path in paths]
+    return [_load(expanded(path).resolve()) for path in paths]
 
 
 def loaded() -> list[Plugin]:
@@ -158,10 +160,10 @@ def check_here(wanted: Iterable[dict[str, Any]], needed_by: Path) -> list[str]:
             for name in names:
                 if name not in REGISTRIES[kind]:
                     copy = needed_by.parent / "impl" / document["file"]
-                    kept = f"; a copy is in {copy}" if copy.exists() else ""
+                    kept = f"; a copy is in {argument(copy)}" if copy.exists() else ""
                     raise CheckpointProblem(
                         f"{needed_by} needs {document['file']}, which defines the {kind} {name}",
-                        f"add --impl {document['file']}{kept}",
+                        f"add --impl {argument(document['file'])}{kept}",
                     )
         if here and here.digest != document["digest"]:
             notes.append(f"{document['file']} is not as it was when the run was trained")

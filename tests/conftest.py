@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from diffcli.cli import main
+from diffcli.console.interrupts import ENDING
 from diffcli.data import published
 from diffcli.runs import listing
 from diffcli.runs.session import Session
@@ -135,7 +136,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("DIFFCLI_DATA", raising=False)
     monkeypatch.setattr(listing, "BESIDE", Path("checkpoints"))  # the file that is shipped is no part of most tests
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.getsignal(s) for s in ENDING}
     yield
     torch.set_num_threads(1)
     for number, handler in before.items():

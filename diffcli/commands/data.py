@@ -1,6 +1,5 @@
 """diffcli data"""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -12,6 +11,7 @@ from diffcli.console import options
 from diffcli.data.reading import Reading
 from diffcli.data.vision import PREFIX
 from diffcli.errors import UsageProblem
+from diffcli.system.shell import argument
 from diffcli.training import recipes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _clear_cache(target: str | None, show: "Show") -> None:
     from diffcli.system.text import size
 
     if target is not None:
-        raise UsageProblem("--clear-cache forgets all decoded images", f"leave {shlex.quote(target)} out")
+        raise UsageProblem("--clear-cache forgets all decoded images", f"leave {argument(target)} out")
     freed = clear()
     show.result({"freed_bytes": freed}, [f"forgotten: {size(freed)} of decoded images"])
 
@@ -102,7 +102,7 @@ def _describe(target: str, folder: Path | None, reading: Reading, everything: bo
         if target in document.get("name", "") and "licence" in document:
             raise UsageProblem(f"--all lists the files of a folder; {target} is a named set", "leave --all out")
         document["left_out"], left = left_out(Path(target).expanduser())
-    train = f"diffcli train --dataset {shlex.quote(target)}"
+    train = f"diffcli train --dataset {argument(target)}"
     facts["next"] = f"{train}   ({missing})" if missing else train
     show.result(document, [*(line for name, text in facts.items() for line in wrapped(name, text)), *left])
 

@@ -23,6 +23,7 @@ def run(
     from diffcli.sampling.draw import settings
     from diffcli.sampling.write import Output, write
     from diffcli.system.files import check_free, fresh_place
+    from diffcli.system.shell import argument
     from diffcli.system.text import duration
 
     model, count, strip = prepared.model, prepared.count, "interpolate" in how
@@ -57,7 +58,7 @@ def run(
     took = f", {samples.evaluations:.0f} evaluations each" if prepared.adaptive else ""
     lines = [f"{count} {what} in {duration(seconds)}, {count / seconds:.1f} {what}/s{took}", *map(str, written)]
     lines += [f"{singles[0]} ... {singles[-1]}"] if singles else []
-    show.result(document, [*lines, f"next: diffcli visualize reverse {model.target}"])
+    show.result(document, [*lines, f"next: diffcli visualize reverse {argument(model.target)}"])
 
 
 def _draw(prepared: "Prepared", batch: int, frames: int, show: "Show", crew: "Crew") -> "Samples":

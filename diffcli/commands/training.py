@@ -13,6 +13,8 @@ from diffcli.console import options
 from diffcli.errors import UsageProblem
 from diffcli.ranks.count import gathered, processes
 from diffcli.runs.listing import ranks_of
+from diffcli.system import cores
+from diffcli.system.shell import argument
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
 
@@ -98,14 +100,16 @@ def _train(
     before = ranks_of(resume) if resume else 0
     long = _is_long(usual, (recipes.length_of(recipe) if recipe else {}) | changes)
     count, choose = processes(devices, device, worth=bool(before) or long, before=before)
+    tell = cores.watch()
     with gathered(count, EARLY) as team:
-        _lead(family, changes, suited, team, choose, began, recipe=recipe, resume=resume, device=device, **given)
+        tell = cores.busy_cores if team else tell  # a team keeps some busy while it imports
+        _lead(family, changes, suited, team, choose, began, tell, recipe=recipe, resume=resume, device=device, **given)
 
 
 def _lead(
     family: str, changes: dict[str, Any], suited: Callable[[Any], Training], team: "Team | None", choose: bool,
-    began: float, *, recipe: str | None, impl: list[Path] | None, resume: str | None, dry_run: bool,
-    data: Path | None, device: str, out: Path | None, as_json: bool, quiet: bool,
+    began: float, others: Callable[[], float | None], *, recipe: str | None, impl: list[Path] | None,
+    resume: str | None, dry_run: bool, data: Path | None, device: str, out: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Parse, prepare, train, say."""
     from diffcli import plugins
@@ -133,7 +137,8 @@ def _lead(
         start = recipes.override(start, changes | named)
     assignment = Assignment(family, Setting(where, data, out, began, team.count if team else 1), start, resume, changes)
     with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
-        for line in (*session.notes, *check_count(session), *training_report.announced(session, seconds_per_step)):
+        announced = training_report.announced(session, seconds_per_step, others)
+        for line in (*session.notes, *check_count(session), *announced):
             show.note(line)
         if dry_run:
             training_report.dry_run(session, seconds_per_step, show)
@@ -141,12 +146,12 @@ def _lead(
         folder = session.begin()
         if team is not None:
             team.remember("run", str(folder))
-        show.note(f"run: {folder}   (Ctrl-C saves and stops; {command} --resume {folder} goes on)")
+        show.note(f"run: {folder}   (Ctrl-C saves and stops; {command} --resume {argument(folder)} goes on)")
         with Interrupts() as wanted:
             session.prepare(seconds_per_step)
             saved = _loop(session, lambda: wanted.code != 0, show)
         if not session.complete:
-            show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {folder}")
+            show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {argument(folder)}")
             raise typer.Exit(wanted.code)
     training_report.finished(session, folder, saved, show)
 

@@ -1,9 +1,14 @@
 """What `train` of every family says, before and after."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffcli.system.cores import processors, share_left
+from diffcli.system.shell import argument
 from diffcli.training import recipes
+
+CALM = 0.85  # of the machine: with less a training is slower than what it says of its time
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
@@ -32,13 +37,13 @@ def finished(session: "Session", folder: Path, saved: Path, show: "Show") -> Non
         look.summary,
         f"checkpoint: {saved}",
         f"preview:    {folder / 'samples' / f'step-{steps:09d}.png'}",
-        f"next:       {session.recipe.next_command(str(folder), classes=bool(session.dataset.classes))}",
+        f"next:       {session.recipe.next_command(argument(folder), classes=bool(session.dataset.classes))}",
     ]
     show.result(document, lines)
 
 
-def announced(session: "Session", seconds_per_step: float) -> list[str]:
-    """What will be trained, and how long it will take."""
+def announced(session: "Session", seconds_per_step: float, others: Callable[[], float | None]) -> list[str]:
+    """What will be trained, and how long it will take. others: tells how many cores something else keeps busy"""
     from diffcli.system.text import duration
 
     recipe, dataset = session.recipe, session.dataset
@@ -54,6 +59,17 @@ def announced(session: "Session", seconds_per_step: float) -> list[str]:
         *([session.memory] if session.memory else []),
         *chosen(session),
         f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
+        *(crowded(others()) if session.device.type == "cpu" else []),
+    ]
+
+
+def crowded(busy: float | None) -> list[str]:
+    """What is left of the processor where something else keeps so many cores busy, and what can be done."""
+    if busy is None or (left := share_left(busy)) > CALM:
+        return []
+    return [
+        f"note: something else keeps {busy:.1f} of {processors()} cores busy and leaves about {left:.0%} of the "
+        "machine: wait for it, let it give way (nice, renice), or choose how many processes share the rest (--devices)"
     ]
 
 

@@ -1,7 +1,6 @@
 """What a teaching command leaves behind: a folder of figures and numbers, what was seen, and where it leads."""
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from diffcli.console.show import Show
 from diffcli.system.files import fresh_folder, numbered, write_atomically
-from diffcli.system.text import finite
+from diffcli.system.text import json_text
 
 ROOT = Path("outputs")
 
@@ -49,7 +48,7 @@ def lesson(name: str, out: Path | None, show: Show) -> Iterator[Lesson]:
         made = Lesson(folder)
         yield made
         metrics = folder / "metrics.json"
-        write_atomically(metrics, (json.dumps(finite(made.document), indent=2) + "\n").encode())
+        write_atomically(metrics, (json_text(made.document, indent=2) + "\n").encode())
     document = made.document | {"folder": str(folder), "figures": list(map(str, made.figures)), "metrics": str(metrics)}
     paths = [str(path) for path in (*made.figures, metrics)]
     show.result(document, [*made.lines, "", made.seen, made.leads, *paths, f"next: {made.next}"])

@@ -1,13 +1,12 @@
 """What a command says: the result on stdout, all else on stderr, a bar on a terminal and plain lines without one."""
 
-import json
 import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
-from diffcli.system.text import duration, finite, printable, width
+from diffcli.system.text import duration, json_text, printable, width
 
 PLAIN_EVERY = 10.0  # seconds between progress lines where there is no terminal
 NARROW = 20  # characters that a column of a table is content with if it may wrap
@@ -30,14 +29,14 @@ class Show:
     def note(self, text: str) -> None:
         """A line for whoever watches."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            _print(text, sys.stderr)
 
     def result(self, document: dict[str, Any], lines: list[str]) -> None:
         """The result: the document with --json, else the lines."""
         if self.as_json:
-            print(json.dumps(finite(document)), flush=True)
+            print(json_text(document), flush=True)
         else:
-            print("\n".join(lines), flush=True)
+            _print("\n".join(lines), sys.stdout)
 
     @contextmanager
     def progress(self, title: str, total: int, unit: str = "") -> Iterator["Bar"]:
@@ -70,7 +69,7 @@ class _RichBar(Bar):
         self.progress.update(self.task, completed=done, text=text, total=total)
 
     def note(self, text: str) -> None:
-        self.progress.console.print(text, markup=False, highlight=False)
+        self.progress.console.print(printable(text), markup=False, highlight=False)
 
 
 class _PlainBar(Bar):
@@ -88,7 +87,12 @@ class _PlainBar(Bar):
             self.note(f"{self.title}: {done}{of} {self.unit}  {text}  {duration(left)} left")
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Lines in which the name of a file neither moves the cursor nor ends the line."""
+    print("\n".join(map(printable, text.split("\n"))), file=stream, flush=True)
 
 
 def _rich_progress() -> Any:

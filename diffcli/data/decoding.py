@@ -13,8 +13,9 @@ from diffcli.data import fitting
 from diffcli.data.pages import Broken, Contents, Pages, is_fast, look, only, read_into, scaled, silenced, unreadable
 from diffcli.data.readers import UNREADABLE, Page, is_clear
 from diffcli.data.reading import Reading
-from diffcli.data.sources import ImageSource, shown
+from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Spans, Tallies
+from diffcli.system.text import legible
 
 NAMED = 5  # files that a note names
 
@@ -58,7 +59,7 @@ def decoded(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Dec
     skipped = len(found.broken)
     notes += [*result.notes, *_told(found, len(result.pages))]
     if skipped:
-        names = ", ".join(shown(one.source.name) for one in found.broken[:NAMED])
+        names = ", ".join(legible(one.source.name) for one in found.broken[:NAMED])
         notes.append(f"{skipped:,} broken files are skipped: {names}{', ...' if skipped > NAMED else ''}")
     return replace(result, notes=tuple(notes), skipped=skipped)
 
@@ -73,7 +74,7 @@ def _sized(pages: list[Page], reading: Reading, notes: list[str]) -> list[Page]:
     small = fitting.dwarfs([(page.mode, page.size) for page in pages], reading.size)
     if not small:
         return pages
-    names = ", ".join(f"{shown(pages[i].source.name)} ({pages[i].size[0]}x{pages[i].size[1]})" for i in small[:NAMED])
+    names = ", ".join(f"{legible(pages[i].source.name)} ({pages[i].size[0]}x{pages[i].size[1]})" for i in small[:NAMED])
     more = ", ..." if len(small) > NAMED else ""
     are = "is left out: it is" if len(small) == 1 else "are left out: they are"
     notes.append(f"{names}{more} {are} far smaller than the other images (--set size=N takes all)")

@@ -17,8 +17,9 @@ from diffcli.data.readers import SUFFIXES
 from diffcli.data.readers.arrays import labels_of
 from diffcli.data.reading import PLAIN, Reading
 from diffcli.data.scan import LeftOut, Scan, scan, told
-from diffcli.data.sources import ImageSource, is_archive, shown
+from diffcli.data.sources import ImageSource, is_archive
 from diffcli.errors import DataProblem, one_of
+from diffcli.system.text import legible
 
 NONE = "(none)"  # what the class of images outside the sub-folders is called
 
@@ -41,7 +42,7 @@ def load_folder(place: Path, reading: Reading = PLAIN, split: str = "train") -> 
     if left := told((*found.left, *named.left)):
         notes.append(left)
     items = Items(IMAGES, result.shape, tuple(name or NONE for name in classes), result.spans)
-    name = shown(place.resolve().name)
+    name = legible(place.resolve().name)
     return Dataset(name, items, result.storage, labels, _mark(result, named, items.classes), tuple(notes))
 
 
@@ -101,7 +102,7 @@ def _labels(result: Decoded, named: Layout, inside: list[str] | None) -> tuple[T
     else:
         return None, ()
     number = {name: i for i, name in enumerate(classes)}
-    return torch.tensor([number[name] for name in names]), tuple(map(shown, classes))
+    return torch.tensor([number[name] for name in names]), tuple(map(legible, classes))
 
 
 def _inside(sources: Sequence[ImageSource], result: Decoded) -> list[str] | None:

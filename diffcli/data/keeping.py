@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from diffcli.data.reading import Reading
 from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Span, Spans
 from diffcli.errors import EnvironmentProblem
+from diffcli.system.cache import cache_folder
 from diffcli.system.files import write_atomically
 
 VERSION = 1  # of what decoding does
@@ -33,7 +33,7 @@ ROOM = 2  # times as much must be free as is written
 
 def folder() -> Path:
     """Where decoded images are kept."""
-    return platformdirs.user_cache_path("diffcli") / "decoded"
+    return cache_folder() / "decoded"
 
 
 def decoded_once(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Decoded:

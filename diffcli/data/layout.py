@@ -11,8 +11,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from diffcli.data.scan import LeftOut
-from diffcli.data.sources import ImageSource, normal, shown
+from diffcli.data.sources import ImageSource, normal
 from diffcli.errors import DataProblem
+from diffcli.system.text import legible
 
 SPLITS = {
     **dict.fromkeys(("train", "training", "trainset"), "train"),
@@ -55,18 +56,18 @@ def layout(images: Sequence[ImageSource], tables: Sequence[ImageSource]) -> Layo
     left: list[LeftOut] = []
     depth = _outer(images)
     if depth:
-        notes.append(f"the images lie one level deeper, in {shown('/'.join(images[0].parts[:depth]))}")
+        notes.append(f"the images lie one level deeper, in {legible('/'.join(images[0].parts[:depth]))}")
     splits = _splits(images, depth)
     inside = depth + (len(splits) > 1)
     if len(splits) > 1:
         found = ", ".join(f"{len(some):,} {split}" for split, some in splits.items())
         notes.append(f"its folders are splits: {found} images")
         known = {source for some in splits.values() for source in some}
-        left += [LeftOut(shown(source.name), OUTSIDE) for source in images if source not in known]
+        left += [LeftOut(legible(source.name), OUTSIDE) for source in images if source not in known]
     if labelled := _by_table(splits, tables, depth):
         labels, note = labelled
         notes.append(note)
-        left += [LeftOut(shown(s.name), UNNAMED) for some in splits.values() for s in some if s not in labels]
+        left += [LeftOut(legible(s.name), UNNAMED) for some in splits.values() for s in some if s not in labels]
         splits = {split: tuple(s for s in some if s in labels) for split, some in splits.items()}
     else:
         labels = {s: _folder(s, inside) for some in splits.values() for s in some}
@@ -155,7 +156,7 @@ def _by_table(
             continue
         lost += len(matched) - len(hits)
         found |= {source: label for source, label in hits.items() if source not in found}
-        used.append(shown(table.name))
+        used.append(legible(table.name))
     if not found:
         return None
     note = f"classes are those of {', '.join(used)}"

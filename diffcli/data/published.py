@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 
 from diffcli.console.show import Show
 from diffcli.data.formats import Bytes, CifarBinary, Format, Idx, Npz, unpacked
 from diffcli.errors import DataProblem
+from diffcli.system.cache import cache_folder, cache_folders
 from diffcli.system.download import fetch, has_checksum
 from diffcli.system.files import is_file
 
@@ -84,14 +84,14 @@ class Source:
     @property
     def cache(self) -> Path:
         """The folder that its files are downloaded to."""
-        return platformdirs.user_cache_path("diffcli") / self.folder
+        return cache_folder() / self.folder
 
     def _places(self, extra: Path | None) -> list[Path]:
         places = [self.bundled]
         for root in (extra, os.environ.get("DIFFCLI_DATA")):
             if root:
                 places += [Path(root) / self.folder / "raw", Path(root) / self.folder, Path(root)]  # as torchvision
-        return [*places, self.cache]
+        return [*places, *(root / self.folder for root in cache_folders())]
 
     def _contents(self, names: tuple[str, ...], paths: list[Path]) -> dict[str, bytes]:
         """The content of the files that lie at these paths, or in the archive there, each path read once."""

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from diffcli.data.readers import KINDS, MEDICAL, PICTURES, FileKind, kind_of
-from diffcli.data.sources import ImageSource, is_archive, members, normal, shown
+from diffcli.data.sources import ImageSource, is_archive, members, normal
 from diffcli.errors import DataProblem
+from diffcli.system.text import legible
 
 JUNK = (
     "@eadir",
@@ -99,23 +100,23 @@ def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
         except OSError as error:
             if not name:
                 raise DataProblem(f"cannot enter {top}: {error.strerror}", "see its permissions") from None
-            yield LeftOut(shown(name) + "/", CLOSED)
+            yield LeftOut(legible(name) + "/", CLOSED)
             continue
         mark = (here.st_dev, here.st_ino)
         if mark in above:
-            yield LeftOut(shown(name) + "/", LINKED)
+            yield LeftOut(legible(name) + "/", LINKED)
             continue
         if name and _is_ours(folder, {entry.name for entry in entries}):
-            yield LeftOut(shown(name) + "/", OURS)
+            yield LeftOut(legible(name) + "/", OURS)
             continue
         for entry in entries:
             below = f"{name}/{entry.name}" if name else entry.name
             why = _why_not(entry)
             if why:
-                yield LeftOut(shown(below) + "/" * _is_dir(entry), why)
+                yield LeftOut(legible(below) + "/" * _is_dir(entry), why)
             elif _is_dir(entry):
                 if kind_of(entry.name) is not None and not _holds_images(entry.path):
-                    yield LeftOut(shown(below) + "/", FOLDERS)
+                    yield LeftOut(legible(below) + "/", FOLDERS)
                     continue
                 stack.append((entry.path, below, (*above, mark)))
             else:
@@ -142,20 +143,20 @@ def _sorted_out(source: ImageSource) -> ImageSource | LeftOut:
     """A file that is read, or why it is not."""
     name = PurePosixPath(source.name)
     if any(part.lower() in JUNK or part.startswith("._") for part in name.parts) or name.name.lower() in JUNK_FILES:
-        return LeftOut(shown(source.name), JUNKED)
+        return LeftOut(legible(source.name), JUNKED)
     if any(part.startswith(".") for part in name.parts):
-        return LeftOut(shown(source.name), HIDDEN)
+        return LeftOut(legible(source.name), HIDDEN)
     if source.suffix in TABLES:
         return source
     if is_archive(Path(source.name)):
-        return LeftOut(shown(source.name), ARCHIVED)
+        return LeftOut(legible(source.name), ARCHIVED)
     kind = kind_of(source.name)
     if kind is None and (not source.suffix or source.suffix[1:].isdigit()) and _is_dicom(source):
         kind = MEDICAL
     if kind is None:
-        return LeftOut(shown(source.name), f"{source.suffix} files" if source.suffix in ABOUT else OTHER)
+        return LeftOut(legible(source.name), f"{source.suffix} files" if source.suffix in ABOUT else OTHER)
     if not kind.readable:
-        return LeftOut(shown(source.name), f"{_end(source)} files ({kind.missing})")
+        return LeftOut(legible(source.name), f"{_end(source)} files ({kind.missing})")
     return source
 
 
@@ -170,7 +171,7 @@ def _end(source: ImageSource) -> str:
 
 def _is_dicom(source: ImageSource) -> bool:
     try:
-        with source.open() as file:
+        with source.stream() as file:
             return file.read(AT + len(MAGIC))[AT:] == MAGIC
     except (OSError, ValueError):
         return False

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from diffcli.errors import DataProblem
+from diffcli.system.text import legible
 
 ZIPS, TARS = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 LARGEST_MEMBER = 1 << 30  # bytes that a member may unpack to
@@ -45,7 +46,7 @@ class ImageSource:
     member: str = ""
 
     def __str__(self) -> str:
-        return shown(f"{self.path}/{self.member}" if self.member else str(self.path))
+        return legible(f"{self.path}/{self.member}" if self.member else str(self.path))
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -63,7 +64,7 @@ class ImageSource:
         return self.path.stat().st_size
 
     @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
+    def stream(self) -> Iterator[IO[bytes]]:
         """Its content, to be read from any place; raises OSError, and ValueError for what an archive does not give."""
         if not self.member:
             with self.path.open("rb") as file:
@@ -76,7 +77,7 @@ class ImageSource:
         if not self.member:
             return self.path.read_bytes()
         try:
-            with LOCK, _archive(str(self.path), os.getpid()).open(self.member) as file:
+            with LOCK, _archive(str(self.path), os.getpid()).member(self.member) as file:
                 found: bytes = file.read(LARGEST_MEMBER + 1)
         except BROKEN as error:
             raise ValueError(f"the archive does not give it: {error}") from None
@@ -100,11 +101,11 @@ def members(path: Path) -> tuple[list[ImageSource], list[tuple[str, str]]]:
         for name, plain, size in _archive(str(path), os.getpid()).members():
             shown_name = name.replace("\\", "/").removeprefix("./")
             if ".." in PurePosixPath(shown_name).parts or shown_name.startswith("/"):
-                left.append((shown(name), "names that lead out of the archive"))
+                left.append((legible(name), "names that lead out of the archive"))
             elif not plain:
-                left.append((shown(name), "links in archives"))
+                left.append((legible(name), "links in archives"))
             elif size > LARGEST_MEMBER:
-                left.append((shown(name), f"files of more than {LARGEST_MEMBER >> 30} GiB in archives"))
+                left.append((legible(name), f"files of more than {LARGEST_MEMBER >> 30} GiB in archives"))
             else:
                 found.append(ImageSource(path, normal(shown_name), name))
     except (OSError, ValueError, *BROKEN) as error:
@@ -125,7 +126,7 @@ class _Zip:
                 link = (info.external_attr >> 16) & 0o170000 == 0o120000
                 yield info.filename, not link, info.file_size
 
-    def open(self, name: str) -> IO[bytes]:
+    def member(self, name: str) -> IO[bytes]:
         return self.archive.open(name)
 
 
@@ -143,7 +144,7 @@ class _Tar:
             if not info.isdir():
                 yield info.name, info.isreg(), info.size
 
-    def open(self, name: str) -> IO[bytes]:
+    def member(self, name: str) -> IO[bytes]:
         found = self.archive.extractfile(self.by_name[name])
         if found is None:
             raise KeyError(name)
@@ -157,7 +158,7 @@ def _unpacked(path: str) -> IO[bytes]:
     if end.endswith(".tar"):
         return Path(path).open("rb")  # noqa: SIM115
     whole = tempfile.TemporaryFile()  # noqa: SIM115
-    with unpack.open(path) as packed:
+    with unpack.open(path, "rb") as packed:
         while part := packed.read(1 << 22):
             whole.write(part)
             if whole.tell() > LARGEST_ARCHIVE:
@@ -175,16 +176,3 @@ def _archive(path: str, process: int) -> Any:
 def normal(name: str) -> str:
     """A name as it is compared and told: in Unicode's normal form C; bytes that are no UTF-8 stay apart."""
     return unicodedata.normalize("NFC", name)
-
-
-def shown(name: str) -> str:
-    """A name as it can be written: what is no UTF-8 is replaced."""
-    return os.fsencode(name).decode("utf-8", "replace") if not _is_text(name) else name
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

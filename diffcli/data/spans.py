@@ -11,7 +11,7 @@ from diffcli.data.reading import ends
 
 Array = NDArray[Any]
 
-BITS = (255, 1023, 4095)  # white of 8, 10 and 12 bits
+BITS = (1, 255, 1023, 4095)  # white of 1, 8, 10 and 12 bits
 USED = 32768  # from here on the 16th bit is used
 TAIL = 0.001  # share of the values that may lie beyond a robust end
 FAR = 1.5  # times as wide as robust ends: then the outermost values are outliers
@@ -89,8 +89,8 @@ class NumberTally:
         """The numbers that are black and white, and why they are."""
         low, high = self.low, self.high
         if self.whole and low >= 0 and high <= BITS[-1]:
-            white = next(white for white in BITS if high <= white)
-            return Span(0, white), f"the {white.bit_length()} bits in use"
+            most = next(most for most in BITS if high <= most)
+            return Span(0, most), f"{most.bit_length()} bits are in use"
         if self.whole and low >= 0 and USED <= high <= SIXTEEN.white:
             return SIXTEEN, "the range of 16 bits"
         for span in (UNSIGNED, SIGNED):

@@ -16,6 +16,7 @@ from diffcli.runs.loading import Trained, load_trained
 from diffcli.runs.records import evaluation
 from diffcli.sampling import exact_models
 from diffcli.sampling.models import load_model
+from diffcli.system.shell import argument
 from diffcli.training import recipes
 from diffcli.training.families import family_of
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
@@ -38,7 +39,7 @@ def of_recipe(name: str, data: Path | None) -> dict[str, Any]:
         "schedule": _schedule(recipe.schedule, specs.schedule(recipe.schedule)),
         "recipe": recipes.to_dict(recipe),
         "made_by": None,
-        "next": f"diffcli train --recipe {name}",
+        "next": f"diffcli train --recipe {argument(name)}",
     }
 
 
@@ -55,7 +56,7 @@ def of_model(target: str | None, data: Path | None) -> tuple[dict[str, Any], tup
         "kind": "exact model" if model.exact else "checkpoint",
         **_items(model.items),
         "schedule": _schedule(model.schedule_name, model.schedule),
-        "next": f"diffcli sample {model.target} {sampler}" + (" --class all" if model.items.classes else ""),
+        "next": f"diffcli sample {argument(model.target)} {sampler}" + (" --class all" if model.items.classes else ""),
     }
     if model.trained is None:
         return document, model.notes
@@ -93,7 +94,7 @@ def _trained(trained: Trained) -> dict[str, Any]:
         "exported": about.get("exported"),
         "made_by": made_by(about.get("made") or facts_of(trained.run)),
         "recipe": recipes.to_dict(recipe),
-        "next": recipe.next_command(trained.target, classes=bool(trained.items.classes)),
+        "next": recipe.next_command(argument(trained.target), classes=bool(trained.items.classes)),
     }
 
 

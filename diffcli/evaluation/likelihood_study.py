@@ -26,6 +26,7 @@ from diffcli.ranks.sharing import Crew, own_device
 from diffcli.sampling.models import Model, load_model
 from diffcli.sampling.sharing import ModelElsewhere, elsewhere
 from diffcli.system import device as devices
+from diffcli.system.shell import argument
 from diffcli.system.text import duration
 
 IMAGES, POINTS = 64, 1000  # evaluated unless told
@@ -209,7 +210,7 @@ def _fill(
     write_figure(figure, made.figure("likelihood.png"))
     made.document = document
     made.leads = "The bound of the reverse chain is what training can lower; the flow is what it is worth: diffcli vlb."
-    made.next = f"diffcli vlb {model.target}"
+    made.next = f"diffcli vlb {argument(model.target)}"
 
 
 def _dequantisation(name: str | None, subject: Subject) -> str:

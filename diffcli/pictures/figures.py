@@ -1,21 +1,27 @@
 """What labelled figures share: images among their axes, and how one becomes a PNG."""
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from diffcli.data.scan import PROGRAM
 from diffcli.pictures.grid import single
 from diffcli.system.files import write_atomically
+from diffcli.system.text import legible
 
 CELL = 1.0  # inches of an image
 DPI = 110
+DOLLAR = re.compile(r"(?<!\\)\$")
+OWN_FORMULA = r"$\mathdefault"  # the numbers of a logarithmic axis, once it has been drawn
 
 
 def show_image(axes: Axes, image: Tensor) -> None:
@@ -45,6 +51,25 @@ def short(value: Tensor) -> str:
 def write_figure(figure: Figure, path: Path) -> None:
     """Render the figure as a PNG."""
     FigureCanvasAgg(figure)
+    _spell(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": PROGRAM})
     write_atomically(path, buffer.getvalue())
+
+
+def _spell(figure: Figure) -> None:
+    """Let names of the user's be shown as they are: two dollars make no formula, half a character is none."""
+    for text in figure.findobj(Text):
+        text.set_text(_spelled(text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, FuncFormatter):  # of labels that were given
+            formatter.func = _after(formatter.func, _spelled)
+
+
+def _spelled(text: str) -> str:
+    return text if text.startswith(OWN_FORMULA) else DOLLAR.sub(r"\$", legible(text))
+
+
+def _after(first: Callable[..., str], then: Callable[[str], str]) -> Callable[..., str]:
+    return lambda *given: then(first(*given))

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from diffcli.data.dataset import to_pixels
 from diffcli.data.scan import PROGRAM
 from diffcli.system.files import write_atomically
+from diffcli.system.text import legible
 
 GAP = 2  # pixels between images, before enlarging
 PAPER = 96  # grey of the gaps
@@ -31,19 +32,25 @@ def grid(images: Tensor, columns: int = 0, width: int = 800, above: Tensor | Non
 
     above:  images for a row of their own on top
     """
-    columns = columns or best_columns(len(images))
+    return single(sheet(images, columns, width, above))
+
+
+def sheet(images: Tensor, columns: int = 0, width: int = 800, above: Tensor | None = None) -> Tensor:
+    """The grid as one image, [C, H, W] in [-1, 1]; see `grid`."""
+    images, columns, paper = images.cpu(), columns or best_columns(len(images)), PAPER / 127.5 - 1
     if above is not None:
         columns = max(columns, len(above))
-        blank = torch.full_like(images[:1], PAPER / 127.5 - 1).expand(columns - len(above), -1, -1, -1)
+        blank = torch.full_like(images[:1], paper).expand(columns - len(above), -1, -1, -1)
         images = torch.cat([above.to(images), blank, images])
-    count, _, h, w = images.shape
+    count, channels, h, w = images.shape
     rows = math.ceil(count / columns)
-    sheet = Image.new(single(images[0]).mode, (columns * (w + GAP) + GAP, rows * (h + GAP) + GAP), _paper(images))
+    found = images.new_full((channels, rows * (h + GAP) + GAP, columns * (w + GAP) + GAP), paper)
     for i, image in enumerate(images):
         row, column = divmod(i, columns)
-        sheet.paste(single(image), (GAP + column * (w + GAP), GAP + row * (h + GAP)))
-    factor = max(1, min(6, width // sheet.width))
-    return sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
+        top, left = GAP + row * (h + GAP), GAP + column * (w + GAP)
+        found[:, top : top + h, left : left + w] = image
+    factor = max(1, min(6, width // found.shape[-1]))
+    return found.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2)
 
 
 def best_columns(count: int) -> int:
@@ -54,15 +61,24 @@ def best_columns(count: int) -> int:
     return next((columns for columns in range(side, 2 * side) if count % columns == 0), side)
 
 
-def save_png(path: Path, image: Image.Image, facts: dict[str, Any] | None = None) -> None:
+def save_png(path: Path, image: Image.Image, facts: Mapping[str, Any] | None = None) -> None:
     """Write a PNG, the facts in its text chunks."""
-    info = PngInfo()
-    info.add_text("Software", PROGRAM)  # data that lie above are told apart from results by it
-    for key, value in (facts or {}).items():
-        info.add_text(key, str(value))
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=info, optimize=True)
+    image.save(buffer, "PNG", pnginfo=_text(facts or {}), optimize=True)
     write_atomically(path, buffer.getvalue())
+
+
+def text_chunks(facts: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """The facts as chunks of a PNG, name and content."""
+    return [(name, content) for name, content, *_ in _text(facts).chunks]
+
+
+def _text(facts: Mapping[str, Any]) -> PngInfo:
+    info = PngInfo()
+    info.add_text("Software", PROGRAM)  # by it, results are told apart from data among which they lie
+    for key, value in facts.items():
+        info.add_text(key, legible(str(value)))
+    return info
 
 
 def save_gif(path: Path, frames: Sequence[Image.Image], *, seconds: float = 3.0, hold: float = 1.5) -> None:
@@ -79,7 +95,3 @@ def save_array(path: Path, images: Tensor) -> None:
     buffer = io.BytesIO()
     np.save(buffer, images.float().cpu().numpy())
     write_atomically(path, buffer.getvalue())
-
-
-def _paper(images: Tensor) -> int | tuple[int, int, int]:
-    return (PAPER,) * 3 if images.shape[1] == 3 else PAPER

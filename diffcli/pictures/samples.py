@@ -15,23 +15,12 @@ SHOWN = 5_000  # points; more would hide each other
 LINE = (-4.0, 4.0)  # standard deviations of the samples that a histogram shows
 
 
-def picture(
-    samples: Tensor,
-    *,
-    columns: int = 0,
-    above: Tensor | None = None,
-    density: Density | None = None,
-    law: Exact | None = None,
-) -> Image.Image:
-    """Samples [N, ...] as one picture.
+def scatter(samples: Tensor, *, density: Density | None = None, law: Exact | None = None) -> Image.Image:
+    """Points [N, D] as one picture, of numbers a histogram.
 
-    columns:  of a grid of images; 0 chooses
-    above:    an image to show over the grid
     density:  to draw below points in the plane
     law:      to draw over the histogram of numbers
     """
-    if samples.dim() == 4:
-        return grid(samples, columns=columns, above=above)
     if samples.shape[1] == 1:
         return _histogram(samples.flatten(), law)
     title = "samples" if samples.shape[1] == 2 else f"samples, the first 2 of {samples.shape[1]} coordinates"

@@ -92,12 +92,12 @@ class Team:
 
     def remember(self, name: str, value: str) -> None:
         """Leave a word for the time after torchrun has started all processes again."""
-        self.store.underlying_store.set(f"diffcli/{name}", value)
+        self.store.underlying_store.set(f"diffcli/{name}", os.fsencode(value))
 
     def recall(self, name: str) -> str | None:
         """The word that was left before torchrun started all processes again; None where none was."""
         store, key = self.store.underlying_store, f"diffcli/{name}"
-        return store.get(key).decode() if place().attempt and store.check([key]) else None
+        return os.fsdecode(store.get(key)) if place().attempt and store.check([key]) else None
 
     def meet(self, key: str) -> None:
         """Wait until every follower has set `key`; raises the problem of one that has ended instead."""
@@ -274,6 +274,8 @@ def _end_with_rank_0(parent: int) -> None:
     torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 is told, too, and decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL if torchrun else signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if sys.platform == "linux" and not torchrun:
         import ctypes
 

@@ -15,6 +15,7 @@ from diffcli.runs import loading
 from diffcli.runs.listing import family_name
 from diffcli.runs.session import Session, Setting
 from diffcli.system.files import check_free
+from diffcli.system.shell import argument
 from diffcli.training.recipes import Training, override
 from diffcli.training.trainer import Plan
 
@@ -48,7 +49,7 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
         if wanted.resume is None:
             out = wanted.setting.out
             if out is not None and not wanted.follows:
-                check_free(out, f"go on with --resume {out}, or choose another --out")
+                check_free(out, f"go on with --resume {argument(out)}, or choose another --out")
             assert wanted.recipe is not None
             yield Session(wanted.recipe, wanted.setting, held)
             return
@@ -59,7 +60,8 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
                 "diffcli train makes a run of your own",
             )
         if folder.is_file():
-            raise UsageProblem(f"--resume takes a run, not a file: {wanted.resume}", f"try --resume {folder.parent}")
+            hint = f"try --resume {argument(folder.parent)}"
+            raise UsageProblem(f"--resume takes a run, not a file: {wanted.resume}", hint)
         loading.check_family(folder, family_name(folder), wanted.family)
         if not wanted.follows:
             held.enter_context(runs.locked(folder))
@@ -76,7 +78,7 @@ def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "S
     here = {plugin.digest for plugin in plugins.loaded()}
     if changed := [d["file"] for d in stored.about.get("impl", ()) if d["digest"] not in here]:
         copy = folder / "impl" / changed[0]
-        raise DataProblem(f"{changed[0]} has changed since the run began", f"use the copy: --impl {copy}")
+        raise DataProblem(f"{changed[0]} has changed since the run began", f"use the copy: --impl {argument(copy)}")
     if session.dataset.fingerprint != stored.about["data"]:
         raise _other_data(stored.recipe.data.name, wanted.changes.get("dataset"))
     loading.restore(session.trainer, stored)

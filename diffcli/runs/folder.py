@@ -18,7 +18,8 @@ from diffcli.plugins import Plugin
 from diffcli.runs.checkpoint import write_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints
 from diffcli.system.files import cannot_write, check_free, numbered, write_atomically
-from diffcli.system.text import finite, installed
+from diffcli.system.shell import argument
+from diffcli.system.text import installed, json_text, utf8
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
 from diffcli.training.trainer import Trainer
@@ -29,7 +30,7 @@ KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
 def create(out: Path | None, name: str) -> Path:
     """A fresh folder for a run, `out` or checkpoints/<name>-<number>; raises BusyProblem if it is taken."""
     folder = out or numbered(ROOT, name)
-    check_free(folder, f"go on with --resume {folder}, or choose another --out")
+    check_free(folder, f"go on with --resume {argument(folder)}, or choose another --out")
     try:
         (folder / "samples").mkdir(parents=True)
     except OSError as error:
@@ -66,7 +67,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def describe(folder: Path, recipe: Training, facts: dict[str, Any]) -> None:
     """Write recipe.toml and run.json."""
-    write_atomically(folder / "recipe.toml", recipes.to_toml(recipe).encode())
+    write_atomically(folder / "recipe.toml", utf8(recipes.to_toml(recipe)))
     about = {
         "argv": sys.argv[1:],
         "versions": {name: installed(name) for name in ("diffcli", "torch", "numpy")}
@@ -74,7 +75,7 @@ def describe(folder: Path, recipe: Training, facts: dict[str, Any]) -> None:
         "threads": torch.get_num_threads(),
         **facts,
     }
-    write_atomically(folder / "run.json", json.dumps(about, indent=2).encode())
+    write_atomically(folder / "run.json", json_text(about, indent=2).encode())
 
 
 def keep(folder: Path, files: Iterable[Plugin]) -> None:
@@ -87,16 +88,16 @@ def keep(folder: Path, files: Iterable[Plugin]) -> None:
 def set_status(folder: Path, status: str) -> None:
     """Record in run.json what became of the run."""
     path = folder / "run.json"
-    about = json.loads(path.read_text()) | {"status": status}
-    write_atomically(path, json.dumps(about, indent=2).encode())
+    about = json.loads(path.read_text("utf-8")) | {"status": status}
+    write_atomically(path, json_text(about, indent=2).encode())
 
 
 def log(folder: Path, row: dict[str, Any]) -> None:
     """Append one object to metrics.jsonl."""
     path = folder / "metrics.jsonl"
     try:
-        with path.open("a") as file:
-            file.write(json.dumps(finite(row)) + "\n")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json_text(row) + "\n")
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -142,7 +143,7 @@ def forget_rows(folder: Path, after: int) -> None:
     """Drop the rows of the metrics of steps that will be taken again."""
     path = folder / "metrics.jsonl"
     if path.exists():
-        rows = [line for line in path.read_text().splitlines() if _step(line) <= after]
+        rows = [line for line in path.read_text("utf-8").splitlines() if _step(line) <= after]
         write_atomically(path, "".join(row + "\n" for row in rows).encode())
 
 

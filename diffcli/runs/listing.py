@@ -5,7 +5,6 @@ Nothing that lies in checkpoints/ may stop the list: what cannot be understood i
 
 import json
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import filelock
 
 from diffcli.runs.records import evaluation
 from diffcli.system.files import is_file
+from diffcli.system.shell import command_line
 
 ROOT = Path("checkpoints")
 BESIDE = Path(__file__).resolve().parents[2] / "checkpoints"  # of a clone that is used from another folder
@@ -146,7 +146,7 @@ def _judged(folder: Path) -> dict[str, Any] | None:
 def family_name(folder: Path) -> str:
     """The family of models that a run is of, as far as run.json tells; runs from before it did are of diffusion."""
     try:
-        name = json.loads((folder / "run.json").read_text()).get("family")
+        name = json.loads((folder / "run.json").read_text("utf-8")).get("family")
     except (*UNREADABLE, AttributeError):
         name = None
     return name if isinstance(name, str) else "diffusion"
@@ -156,7 +156,7 @@ def ranks_of(run: str) -> int:
     """How many processes trained a run last, as far as run.json tells; it is found as other commands find it."""
     for folder in (Path(run), ROOT / run):
         try:
-            count = json.loads((folder / "run.json").read_text()).get("ranks")
+            count = json.loads((folder / "run.json").read_text("utf-8")).get("ranks")
         except (*UNREADABLE, AttributeError):
             continue
         return count if isinstance(count, int) and count > 0 else 1
@@ -166,7 +166,7 @@ def ranks_of(run: str) -> int:
 def facts_of(folder: Path | None) -> dict[str, Any]:
     """What run.json says of a run; nothing where it cannot be read."""
     try:
-        found = json.loads((folder / "run.json").read_text()) if folder else None
+        found = json.loads((folder / "run.json").read_text("utf-8")) if folder else None
     except UNREADABLE:
         return {}
     return found if isinstance(found, dict) else {}
@@ -177,7 +177,7 @@ def made_by(about: Any) -> str | None:
     try:
         versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
         place = f"{about['precision']} on {about['device']}, {about['threads']} threads"
-        return f"diffcli {shlex.join(about['argv'])} ({place}; {versions})"
+        return f"diffcli {command_line(about['argv'])} ({place}; {versions})"
     except (KeyError, TypeError, AttributeError):
         return None
 
@@ -185,7 +185,7 @@ def made_by(about: Any) -> str | None:
 def _state(folder: Path) -> tuple[str, str]:
     """The state of a run, and what is wrong with its folder."""
     try:
-        about = json.loads((folder / "run.json").read_text())
+        about = json.loads((folder / "run.json").read_text("utf-8"))
         status = about.get("status") if isinstance(about, dict) else None
     except FileNotFoundError:
         return "damaged", "it has no run.json"
@@ -214,7 +214,7 @@ def _held(folder: Path) -> bool:
 
 def _dataset(folder: Path) -> str | None:
     try:
-        recipe = tomllib.loads((folder / "recipe.toml").read_text())
+        recipe = tomllib.loads((folder / "recipe.toml").read_text("utf-8"))
         name = recipe["data"]["name"] if "data" in recipe else recipe.get("dataset")  # which had no tables once
     except (*UNREADABLE, KeyError, TypeError):
         return None

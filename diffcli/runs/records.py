@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diffcli.system.files import write_atomically
-from diffcli.system.text import finite
+from diffcli.system.text import json_text
 
 EVALUATION = "metrics.json"
 COMPARISON = "comparison.json"
@@ -40,12 +40,12 @@ def not_kept(checkpoint: str) -> str:
 
 def _write(path: Path, document: dict[str, Any]) -> None:
     dated = {"written": time.strftime("%Y-%m-%d %H:%M"), **document}
-    write_atomically(path, (json.dumps(finite(dated), indent=2) + "\n").encode())
+    write_atomically(path, (json_text(dated, indent=2) + "\n").encode())
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text("utf-8"))
     except UNREADABLE:
         return None
     return document if isinstance(document, dict) else None

@@ -24,6 +24,7 @@ from diffcli.runs.dialling import dialled
 from diffcli.runs.fitting import fit_by, seconds_per_step
 from diffcli.runs.listing import checkpoints
 from diffcli.system.device import computing_threads, use_bf16
+from diffcli.system.shell import argument
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
 from diffcli.training.families.base import Look
@@ -240,7 +241,7 @@ class Session:
         found = self.group.explained(error)
         kept = checkpoints(self.folder) if self.folder else []
         if isinstance(found, Problem) and kept:
-            found.hint = f"go on with --resume {self.folder}: {kept[0].name} is whole"
+            found.hint = f"go on with --resume {argument(self.folder)}: {kept[0].name} is whole"
         return found
 
     @property

@@ -12,6 +12,7 @@ from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.gridfile import SUFFIX
 from diffcli.sampling.prepare import SamplingOptions
 from diffcli.system.files import is_file
+from diffcli.system.shell import argument
 from diffcli.system.text import flag
 
 USUAL = SamplingOptions(sampler="dpmpp-2m", steps=10, grid="trailing")  # where nothing was compared
@@ -28,7 +29,7 @@ def automatic(target: str | None, wanted: SamplingOptions) -> tuple[SamplingOpti
     best, run = _stored(target)
     if best is None:
         walk = f"{USUAL.sampler} in {USUAL.steps} steps on {USUAL.grid}"
-        why = f"auto: {walk}, the usual choice, as nothing was compared; diffcli compare {run}"
+        why = f"auto: {walk}, the usual choice, as nothing was compared; diffcli compare {argument(run)}"
         return replace(wanted, sampler=USUAL.sampler, steps=USUAL.steps, grid=USUAL.grid), why
     from_file = str(best["grid"]).endswith(SUFFIX)
     found = replace(

@@ -11,6 +11,7 @@ from diffcli.core.diffusion.grids import LOWEST_LOG_SNR
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.errors import DataProblem
 from diffcli.system.files import write_atomically
+from diffcli.system.shell import quoted
 
 SUFFIX = ".json"
 
@@ -30,7 +31,7 @@ def read_grid(path: Path, schedule: Schedule, name: str) -> Tensor:
     Raises DataProblem where the file is not one, or does not go from noise to clean data.
     """
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text("utf-8-sig"))
         times = [float(t) for t in document["times"]]
         levels = [None if v is None else float(v) for v in document["log_snr"]]
         own = str(document["schedule"])
@@ -47,11 +48,11 @@ def read_grid(path: Path, schedule: Schedule, name: str) -> Tensor:
     if own == name:
         return torch.tensor(times[:-1], dtype=torch.float64)
     if any(v is None for v in levels[1:-1]):
-        raise DataProblem(f"the grid in {path} has levels without a log-SNR", f"use it with --schedule {own}")
+        raise DataProblem(f"the grid in {path} has levels without a log-SNR", f"use it with --schedule {quoted(own)}")
     wanted = torch.tensor([-math.inf if v is None else v for v in levels[:-1]], dtype=torch.float64)
     found = schedule.time(wanted.clamp(min=LOWEST_LOG_SNR))
     if not bool((found.diff() < 0).all()):
-        raise DataProblem(f"the grid in {path}, made for {own}, does not fit {name}", f"use --schedule {own}")
+        raise DataProblem(f"the grid in {path}, made for {own}, does not fit {name}", f"use --schedule {quoted(own)}")
     return found
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from diffcli.pictures.grid import save_array, save_gif, save_png, single
-from diffcli.pictures.samples import animation, picture
+import numpy as np
+
+from diffcli.pictures.deep import quantised, save_pixels
+from diffcli.pictures.grid import save_array, save_gif, sheet, single
+from diffcli.pictures.samples import animation, scatter
 from diffcli.sampling.draw import Samples
 from diffcli.sampling.planes import PlanarData
 from diffcli.sampling.prepare import Prepared
@@ -17,6 +20,7 @@ class Output(NamedTuple):
     place:    of the picture, the animation and the single images
     strip:    columns of the samples that lie between two, which become an animation too; 0 for a grid
     animate:  whether the walk becomes an animation
+    depth:    bits per channel of images, 8 or 16; animations have 8
     """
 
     place: OutputPlace
@@ -24,6 +28,7 @@ class Output(NamedTuple):
     each: bool = False
     animate: bool = False
     strip: int = 0
+    depth: int = 8
 
 
 def write(
@@ -38,17 +43,21 @@ def write(
     written = [place.picture]
     plane = PlanarData.of_model(model, data)
     density = plane.density() if plane else None
-    scene = picture(samples.x, columns=output.strip, above=prepared.source, density=density, law=model.exact)
-    save_png(written[0], scene, facts)
+    if model.items.kind.dimensions == 3:
+        pixels = quantised(sheet(samples.x, output.strip, above=prepared.source), output.depth)
+    else:
+        pixels = np.asarray(scatter(samples.x, density=density, law=model.exact))
+    save_pixels(written[0], pixels, facts)
     if output.animate or output.strip:
         written.append(place.animation)
         moving = animation(samples.frames, samples.levels, density) if output.animate else map(single, samples.x)
         save_gif(written[-1], list(moving))
-    singles = [place.singles / f"{i:05d}.png" for i in range(prepared.count)] if output.each else []
+    suffix = place.picture.suffix.lower()
+    singles = [place.singles / f"{i:05d}{suffix}" for i in range(prepared.count)] if output.each else []
     if output.each:
         place.singles.mkdir(exist_ok=True)
     for path, image in zip(singles, samples.x, strict=False):
-        save_png(path, single(image), facts)
+        save_pixels(path, quantised(image, output.depth), facts)
     if output.array:
         written.append(output.array)
         save_array(output.array, samples.x)

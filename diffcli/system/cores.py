@@ -41,6 +41,17 @@ def watch(root: Path = ROOT) -> Callable[[], float | None]:
     return tell
 
 
+def processors() -> int:
+    """How many this process may run on."""
+    return len(_allowed())
+
+
+def share_left(busy: float, root: Path = ROOT) -> float:
+    """Of what this process may use of the processors, what others leave to it that keep so many busy; 0 to 1."""
+    most = min(processors(), processor_quota(root) or processors())
+    return max(0.0, min(most, processors() - busy)) / most
+
+
 def _allowed() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
@@ -51,7 +62,7 @@ def _core(root: Path, processor: int) -> str:
     """A name of the core that a processor belongs to; its own number where nothing tells."""
     siblings = root / f"sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
     try:
-        return siblings.read_text().strip()
+        return siblings.read_text("utf-8").strip()
     except OSError:
         return str(processor)
 
@@ -61,7 +72,7 @@ def _times(root: Path, allowed: Iterable[int]) -> tuple[int, int] | None:
     names = {f"cpu{processor}" for processor in allowed}
     busy = total = 0
     try:
-        lines = (root / "proc/stat").read_text().splitlines()
+        lines = (root / "proc/stat").read_text("utf-8").splitlines()
     except OSError:
         return None
     for line in lines:

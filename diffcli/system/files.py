@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,14 +98,17 @@ class OutputPlace(NamedTuple):
 
 
 @contextlib.contextmanager
-def fresh_place(out: Path | None, name: str, picture: str, animation: str = "") -> Iterator[OutputPlace]:
-    """The place for a command's pictures: `out` as a folder or as the PNG file itself, else outputs/<name>-<number>.
+def fresh_place(
+    out: Path | None, name: str, picture: str, animation: str = "", suffixes: Collection[str] = (".png",)
+) -> Iterator[OutputPlace]:
+    """The place for a command's pictures: `out` as a folder or as the file itself, else outputs/<name>-<number>.
 
     animation:  name of its GIF, if it writes one
+    suffixes:   that make `out` the file
 
     Raises as `fresh_folder` does.
     """
-    if out is None or out.suffix.lower() != ".png":
+    if out is None or out.suffix.lower() not in suffixes:
         with fresh_folder(out or numbered(Path("outputs"), name)) as folder:
             yield OutputPlace(folder / picture, folder / animation, folder)
         return
@@ -146,6 +149,11 @@ def is_free(path: Path) -> bool:
         return not path.exists() or (path.is_dir() and not any(path.iterdir()))
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def expanded(name: Path | str) -> Path:
+    """The path with the home for a leading ~; as it is where nobody knows one."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises)
 
 
 def is_file(path: Path) -> bool:

@@ -13,10 +13,10 @@ def processor_quota(root: Path = ROOT) -> float | None:
     found = []
     for folder in _folders(root, "cpu"):
         with contextlib.suppress(OSError, ValueError):  # version 2; "max" is no number
-            most, period = (folder / "cpu.max").read_text().split()
+            most, period = (folder / "cpu.max").read_text("utf-8").split()
             found.append(int(most) / int(period))
         with contextlib.suppress(OSError, ValueError):  # version 1; -1 is no limit
-            most, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            most, period = ((folder / f"cpu.cfs_{name}_us").read_text("utf-8") for name in ("quota", "period"))
             found += [int(most) / int(period)] if int(most) > 0 else []
     return min(found, default=None)
 
@@ -32,17 +32,17 @@ def free_memory(root: Path = ROOT) -> int | None:
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
             with contextlib.suppress(OSError, KeyError, ValueError):
-                limit = int((folder / most).read_text())
+                limit = int((folder / most).read_text("utf-8"))
                 given_back = _table(folder / "memory.stat")[cached]  # files that are cached go first
                 if limit < UNLIMITED:
-                    found.append(max(0, limit - int((folder / used).read_text()) + given_back))
+                    found.append(max(0, limit - int((folder / used).read_text("utf-8")) + given_back))
     return min(found, default=None)
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
     """The folders of the groups of this process that a controller may have limits in, each with those above it."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:
@@ -57,5 +57,5 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
 
 def _table(path: Path) -> dict[str, int]:
     """Lines of a name, a number and perhaps a unit."""
-    rows = (line.split() for line in path.read_text().splitlines())
+    rows = (line.split() for line in path.read_text("utf-8").splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) > 1}

@@ -22,6 +22,7 @@ def export(
     from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.runs.export import export as written
+    from diffcli.system.shell import argument
     from diffcli.system.text import size
 
     show = Show(as_json=as_json, quiet=quiet)
@@ -36,5 +37,5 @@ def export(
         "bytes": count,
     }
     told = f"{path}: the averaged weights of {found.source}, {found.numbers} in {precision}, {size(count)}"
-    follows = found.recipe.next_command(str(path), classes=bool(found.classes))
+    follows = found.recipe.next_command(argument(path), classes=bool(found.classes))
     show.result(document, [told, f"next: {follows}"])

@@ -1,6 +1,5 @@
 """diffcli runs, without a verb"""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import typer
 
 from diffcli.console import options
 from diffcli.errors import UsageProblem
+from diffcli.system.shell import argument
 from diffcli.training.recipes.families import USUAL
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _next(runs: list["Summary"]) -> str:
     """The command that goes on with the newest run that can be gone on with."""
     for run in runs:
         if run.checkpoint and run.state != "damaged":
-            path = shlex.quote(str(run.path))
+            path = argument(run.path)
             recipe = USUAL.get(run.family, USUAL["diffusion"])
             resume = run.state in ("interrupted", "stopped", "failed")
             return f"{recipe.command} train --resume {path}" if resume else recipe.next_command(path)

@@ -26,13 +26,11 @@ def forward(
     quiet: options.Quiet = False,
 ) -> None:
     """Images or points on their way to noise, level by level. This is the forward process."""
-    import json
-
     from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.forward import document, forward_process, seen, write_pictures
     from diffcli.system.files import check_free, fresh_place, write_atomically
-    from diffcli.system.text import finite
+    from diffcli.system.text import json_text
 
     plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
@@ -42,7 +40,7 @@ def forward(
         metrics = folder / "metrics.json" if folder == figure.parent else figure.with_suffix(".json")
         check_free(metrics)
         write_pictures(process, figure, gif)
-        write_atomically(metrics, (json.dumps(finite(numbers), indent=2) + "\n").encode())
+        write_atomically(metrics, (json_text(numbers, indent=2) + "\n").encode())
     lines = [
         seen(process),
         "A diffusion model learns the way back: it is shown x at any level and asked what it was without noise.",

@@ -34,6 +34,7 @@ def reverse(
     from diffcli.lessons.diffusion.reverse import reverse_process, write_pictures
     from diffcli.sampling.prepare import SamplingOptions
     from diffcli.system.files import fresh_place
+    from diffcli.system.shell import argument
 
     plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
@@ -48,4 +49,4 @@ def reverse(
     with fresh_place(out, "reverse", "reverse.png", "reverse.gif") as (figure, gif, _):
         write_pictures(process, figure, gif)
     document = {"figure": str(figure), "animation": str(gif), "sampler": sampler, "steps": steps}
-    show.result(document, [str(figure), str(gif), f"next: diffcli sample {model.target} --ddim --animate"])
+    show.result(document, [str(figure), str(gif), f"next: diffcli sample {argument(model.target)} --ddim --animate"])

@@ -24,6 +24,7 @@ def score(
     from diffcli.pictures.fields import score_fields_figure
     from diffcli.pictures.figures import write_figure
     from diffcli.system.files import fresh_place
+    from diffcli.system.shell import argument
 
     plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
@@ -34,7 +35,7 @@ def score(
         write_figure(score_fields_figure(found.rows), place.picture)
     shown = [{"alpha": v.alpha.item(), "sigma": v.sigma.item(), "log_snr": v.log_snr.item()} for v in found.levels]
     document = {"figure": str(place.picture), "levels": shown, "relative_errors": found.errors or None}
-    lines = [str(place.picture), f"next: diffcli visualize reverse {found.model.target}"]
+    lines = [str(place.picture), f"next: diffcli visualize reverse {argument(found.model.target)}"]
     if found.errors:
         errors = ", ".join(f"{error:.3f}" for error in found.errors)
         lines.insert(0, f"relative error of the score, noise to data: {errors}")

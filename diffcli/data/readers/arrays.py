@@ -55,7 +55,7 @@ def stacked(array: Array) -> Array:
 def _array(source: ImageSource) -> Array:
     """The array in a file; of an archive the one that is named as images are, or the only one."""
     try:
-        with source.open() as file:
+        with source.stream() as file:
             if source.suffix == ".npy":
                 found: Array = np.lib.format.read_array(file, allow_pickle=False)
                 return found
@@ -72,7 +72,7 @@ def labels_of(source: ImageSource) -> list[str] | None:
     """The class of each image in a .npz file, where an array is named as classes are; raises OSError, ValueError."""
     if source.suffix != ".npz":
         return None
-    with source.open() as file, np.load(file, allow_pickle=False) as archive:
+    with source.stream() as file, np.load(file, allow_pickle=False) as archive:
         name = next((n for n in LABELS if n in archive.files), None)
         if name is None:
             return None

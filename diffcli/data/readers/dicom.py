@@ -36,7 +36,7 @@ def images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Array]:
     facts = _facts(source)
     slope, intercept = _slope(facts)
     for page in pages:
-        with source.open() as opened:
+        with source.stream() as opened:
             file: Any = opened
             try:
                 values = pixel_array(file, index=page.number if page.number or _several(facts) else None)
@@ -52,7 +52,7 @@ def _facts(source: ImageSource) -> dict[str, Any]:
     import pydicom
     from pydicom.errors import InvalidDicomError
 
-    with source.open() as file:
+    with source.stream() as file:
         try:
             found = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(NEEDED))
         except (InvalidDicomError, EOFError, AttributeError, KeyError, NotImplementedError) as error:

@@ -60,7 +60,7 @@ def opened(source: ImageSource) -> Iterator[Image.Image]:
         from pillow_heif import register_heif_opener
 
         register_heif_opener()
-    with source.open() as file:
+    with source.stream() as file:
         image: Image.Image
         try:
             image = Image.open(file)
@@ -151,7 +151,7 @@ def _deep_pages(source: ImageSource, *, first: bool) -> list[Page]:
     import tifffile
 
     found = []
-    with source.open() as file, contextlib.suppress(tifffile.TiffFileError), tifffile.TiffFile(file) as tiff:
+    with source.stream() as file, contextlib.suppress(tifffile.TiffFileError), tifffile.TiffFile(file) as tiff:
         every: Any = tiff.pages
         for index, page in enumerate(every[:1] if first else every):
             kind = None if page.dtype is None else np.dtype(page.dtype)
@@ -180,7 +180,7 @@ def _deep_images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Array]:
     if source.suffix in (".tif", ".tiff"):
         import tifffile
 
-        with source.open() as file, tifffile.TiffFile(file) as tiff:
+        with source.stream() as file, tifffile.TiffFile(file) as tiff:
             for page in pages:
                 found: Any = tiff.pages[page.number]
                 values: Array = found.asarray()

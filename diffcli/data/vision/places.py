@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from diffcli.data.vision.download import downloading
 from diffcli.data.vision.request import Request
 from diffcli.errors import DataProblem, EnvironmentProblem, Problem, UsageProblem
+from diffcli.system.cache import cache_folder, cache_folders
 from diffcli.system.files import FULL, is_dir
 
 ABSENT = re.compile(r"not found|not present|does not exist|could not be found|couldn't find", re.IGNORECASE)
@@ -25,7 +24,7 @@ class _Absent(Exception):
 
 def cache(request: Request) -> Path:
     """The folder that the files of a data set are downloaded to."""
-    return platformdirs.user_cache_path("diffcli") / "torchvision" / request.entry.name
+    return cache_folder() / "torchvision" / request.entry.name
 
 
 def find(request: Request, split: str, data: Path | None) -> Any:
@@ -78,7 +77,8 @@ def _roots(request: Request, data: Path | None) -> list[Path | None]:
         return [request.root]
     given = [Path(root) for root in (data, os.environ.get("DIFFCLI_DATA")) if root]
     folders = [folder for root in given for folder in (root, root / request.entry.name)]
-    return [folder for folder in (*folders, cache(request)) if is_dir(folder)]
+    kept = [root / "torchvision" / request.entry.name for root in cache_folders()]
+    return [folder for folder in (*folders, *kept) if is_dir(folder)]
 
 
 def _inside(root: Path | None) -> set[Path]:

@@ -70,8 +70,9 @@ def dataset_of(request: Request, source: Any, size: int) -> Dataset:
     if pixels is None or pixels.shape[1:] != shape:
         pixels = in_memory(storage, shape)
     content = [f"{path.name} {path.stat().st_size}" for path in paths] if paths else map(str, found.headers)
-    of_pixels = "\n".join([request.spelling, *content]).encode() if pixels is None else pixels.numpy().tobytes()
-    of_classes = "\n".join([*classes, *map(str, [] if labels is None else labels.tolist())]).encode()
+    stamps, told = [request.spelling, *content], [*classes, *map(str, [] if labels is None else labels.tolist())]
+    of_stamps, of_classes = ("\n".join(lines).encode(errors="surrogateescape") for lines in (stamps, told))
+    of_pixels = of_stamps if pixels is None else pixels.numpy().tobytes()
     return Dataset(
         name, Items(IMAGES, shape, classes), storage if pixels is None else pixels, labels,
         digest(of_classes, of_pixels), (*notes, *note),

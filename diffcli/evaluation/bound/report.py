@@ -18,6 +18,7 @@ from diffcli.pictures.bound import bound_figure, walks_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.sampling import gridfile
 from diffcli.system.files import write_atomically
+from diffcli.system.shell import argument
 
 COLUMNS = ("step", "t", "log_snr", "next_log_snr", "nats", "bits_per_dim", "standard_error", "x0_mse", "eps_mse")
 
@@ -48,7 +49,7 @@ def fill(made: Lesson, study: BoundStudy, found: BoundFound) -> None:
         ]
     made.seen = _seen(parts, task.log_snr, unit, scale)
     made.leads = "L_simple is this sum with all levels weighed alike: diffcli visualize weights shows both."
-    made.next = f"diffcli likelihood {model.target}"
+    made.next = f"diffcli likelihood {argument(model.target)}"
     if study.best_steps:
         _add_walks(made, study, found.walks, study.best_steps)
 
@@ -71,7 +72,7 @@ def _add_walks(made: Lesson, study: BoundStudy, walks: dict[str, ShortWalk], ste
         "nats": {name: walk.nats for name, walk in walks.items()},
         "times": {name: times[walk.places].tolist() for name, walk in walks.items()},
     }
-    made.next = f"diffcli sample {model.target} --grid {path}"
+    made.next = f"diffcli sample {argument(model.target)} --grid {argument(path)}"
 
 
 def _document(subject: Subject, task: Task, kind: str, grid: str, every: dict[str, Parts]) -> dict[str, Any]:

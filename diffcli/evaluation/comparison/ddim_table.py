@@ -19,6 +19,7 @@ from diffcli.pictures.figures import write_figure
 from diffcli.ranks.sharing import Crew
 from diffcli.sampling.inversion import prepared_for_inversion, round_trips
 from diffcli.sampling.prepare import SamplingOptions
+from diffcli.system.shell import argument
 
 TABLES = ("ddim",)
 STEPS = (10, 20, 50, 100)  # of table 1, unless told; the paper's 1000 takes ten times as long as all of these
@@ -117,7 +118,7 @@ def fill(made: Lesson, asked: TableAsked, found: TableFound) -> None:
     made.lines = [*_table_1(asked, ours, errors), "", *_table_2(found), "", *_said(kept)]
     made.seen = f"{sum(t.holds for t in kept)} of {len(kept)} trends of the paper hold for this model."
     made.leads = "With few steps fresh noise has no time to be removed again: so DDIM takes none."
-    made.next = f"diffcli compare {asked.comparison.jobs[0].model.target} --samplers ddim,dpmpp-2m,ipndm"
+    made.next = f"diffcli compare {argument(asked.comparison.jobs[0].model.target)} --samplers ddim,dpmpp-2m,ipndm"
     figure = table_figure(ours, PAPER_1, found.returns, PAPER_2)
     write_figure(figure, made.figure("table-ddim.png"))
 

@@ -14,6 +14,7 @@ from diffcli.pictures.figures import write_figure
 from diffcli.runs.records import not_kept, write_comparison
 from diffcli.sampling.gridfile import SUFFIX
 from diffcli.system.files import write_atomically
+from diffcli.system.shell import argument
 
 SHOWN = 8  # images of each setting
 MOST_ROWS = 24  # settings on the sheet
@@ -136,12 +137,12 @@ def _next(best: Compared) -> str:
     model = best.prepared.model
     classes = " --class all" * (best.agreement is not None)
     if model.trained is None or model.trained.run:
-        return f"diffcli sample {model.target} --auto{classes}"
+        return f"diffcli sample {argument(model.target)} --auto{classes}"
     row = _row(best)
     names = ["sampler", "grid", "start", "eta", *([] if row["grid"].endswith(SUFFIX) else ["steps"])]
     names += ["guidance"] if classes else []
-    return f"diffcli sample {model.target}{classes}" + "".join(
-        f" --{name} {row[name]}" for name in names if row[name] is not None
+    return f"diffcli sample {argument(model.target)}{classes}" + "".join(
+        f" --{name} {argument(row[name])}" for name in names if row[name] is not None
     )
 
 

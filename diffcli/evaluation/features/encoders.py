@@ -13,6 +13,7 @@ from diffcli.evaluation.features.encoder import EncoderElsewhere
 from diffcli.evaluation.features.judge import from_file, images_of, judge
 from diffcli.evaluation.features.library import LIBRARY, library_encoder
 from diffcli.evaluation.features.pixels import pixels
+from diffcli.system.files import expanded
 
 NAMES = ("judge", "pixels", *LIBRARY)
 SUFFIX = ".safetensors"
@@ -46,7 +47,7 @@ def _named(
     name: str, reference: str, data: Path | None, device: torch.device, show: Show, reading: Reading, train: bool
 ) -> Encoder:
     if name.endswith(SUFFIX):
-        path = Path(name).expanduser()
+        path = expanded(name)
         if not path.is_file():
             raise CheckpointProblem(f"there is no file {name}", "a judge is a file of --features judge")
         return from_file(path, images_of(reference, data, reading).shape[0], device)

@@ -4,18 +4,25 @@ import re
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.errors import CheckpointProblem, EnvironmentProblem
 from diffcli.runs.checkpoint import read_checkpoint, write_checkpoint
+from diffcli.system.cache import cache_folder, cache_folders
+from diffcli.system.files import is_file
+
+LONGEST = 200  # bytes of a name; file systems take 255
 
 
 def cache_file(folder: str, *parts: str) -> Path:
     """The file of this name in a folder of the cache."""
     name = "-".join(re.sub(r"[^\w.]+", "-", part).strip("-.") for part in parts)
-    return platformdirs.user_cache_path("diffcli") / folder / f"{name[:200]}.safetensors"
+    while len(name.encode()) > LONGEST:
+        name = name[:-1]
+    below = Path(folder) / f"{name}.safetensors"
+    kept = (root / below for root in cache_folders())
+    return next((path for path in kept if is_file(path)), cache_folder() / below)
 
 
 def recalled(path: Path, show: Show) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

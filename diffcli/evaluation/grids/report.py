@@ -10,6 +10,7 @@ from diffcli.evaluation.grids.study import TEACHER, TEACHER_GRID, GridStudy
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.walks import DrawnWalk, grids_figure
 from diffcli.sampling import gridfile
+from diffcli.system.shell import argument
 
 NEXT = "ipndm"  # the sampler of the next command
 
@@ -46,7 +47,7 @@ def fill(made: Lesson, study: GridStudy, found: dict[int, Choice]) -> None:
     made.seen = _seen(study, found)
     made.leads = "A step may be long where this model's paths are straight, and must be short where they bend."
     few = min(found, key=lambda count: abs(count - 5))
-    made.next = f"diffcli sample {model.target} --sampler {NEXT} --grid {paths[few]}"
+    made.next = f"diffcli sample {argument(model.target)} --sampler {NEXT} --grid {argument(paths[few])}"
 
 
 def _all(study: GridStudy, choice: Choice) -> dict[str, CostedWalk]:

@@ -27,7 +27,7 @@ from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.models import Model, load_model
 from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
 from diffcli.system import device as devices
-from diffcli.system.files import is_dir
+from diffcli.system.files import expanded, is_dir
 from diffcli.system.text import duration
 
 COUNT = 1000  # samples of a model, unless told
@@ -62,7 +62,7 @@ def is_given(target: str | None) -> bool:
     """Whether the target names images that are there: a folder, an array, a split of a data set; else it is a model."""
     if target is None or target.startswith(PREFIX):
         return False
-    path = Path(target).expanduser()
+    path = expanded(target)
     if path.suffix in ARRAYS:
         return True
     if path.suffix == ".safetensors" or any((place / "run.json").exists() for place in (path, ROOT / target)):
@@ -72,7 +72,7 @@ def is_given(target: str | None) -> bool:
 
 def given(target: str, reference: Reference, data: Path | None) -> Judged:
     """Images that are there; raises DataProblem unless they are of the reference's size and channels."""
-    path = Path(target).expanduser()
+    path = expanded(target)
     if path.suffix in ARRAYS:
         images = load_array(path)
     else:
@@ -144,7 +144,7 @@ def asked_classes(prepared: Prepared, reference: Reference) -> Tensor | None:
 
 def _of_folder(name: str, reference: Reference) -> Dataset:
     """The images of a folder as they are; cropped only if those of the reference were."""
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     _, height, width = reference.real.shape
     if not any("cropped" in note for note in reference.real.notes):
         sizes = {header(source.path)[1] for source in image_sources(folder) if not source.member}

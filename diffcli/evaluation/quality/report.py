@@ -14,6 +14,7 @@ from diffcli.evaluation.quality.study import Judgement, QualityFound, QualityStu
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.quality import ClassBars, NearPair, Point, quality_figure
 from diffcli.runs.records import not_kept, write_evaluation
+from diffcli.system.shell import argument
 
 HEADS = ["", "samples", "real", "error", "bias"]
 
@@ -269,7 +270,7 @@ def _seen(one: Judgement) -> str:
 
 
 def _next(judged: Judged) -> str:
-    return f"diffcli compare {judged.run or judged.name}" if _is_trained(judged) else "diffcli train"
+    return f"diffcli compare {argument(judged.run or judged.name)}" if _is_trained(judged) else "diffcli train"
 
 
 def _is_trained(judged: Judged) -> bool:

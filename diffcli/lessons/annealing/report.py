@@ -6,6 +6,7 @@ from diffcli.console.show import table
 from diffcli.lessons.annealing import COUNTS
 from diffcli.lessons.annealing.walks import AnnealingSetting
 from diffcli.lessons.annealing.weights import ROUNDING, ConstantFound, LogEstimate
+from diffcli.system.shell import argument
 
 AGREED = 3  # standard errors
 LEADS = (
@@ -96,5 +97,5 @@ def constant_seen(setting: AnnealingSetting, found: ConstantFound) -> str:
 def next_command(setting: AnnealingSetting, found: ConstantFound) -> str:
     """More temperatures where the truth was missed, else what else there is to see."""
     if found.errors_off > AGREED and setting.temperatures < COUNTS[-1]:
-        return f"diffcli ais {setting.name} --temperatures {min(COUNTS[-1], 3 * setting.temperatures)}"
+        return f"diffcli ais {argument(setting.name)} --temperatures {min(COUNTS[-1], 3 * setting.temperatures)}"
     return NEXT[setting.name.partition(",")[0].strip()]

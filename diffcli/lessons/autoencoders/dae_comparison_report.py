@@ -8,6 +8,7 @@ from diffcli.evaluation.denoisers import TITLES
 from diffcli.lessons.autoencoders.dae_comparison import DenoiserComparison, DenoiserStudy
 from diffcli.lessons.autoencoders.dae_pictures import examples_figure, quality_figure
 from diffcli.pictures.figures import write_figure
+from diffcli.system.shell import argument
 from diffcli.system.text import width
 
 WIDE = 13  # characters of a column with standard errors
@@ -23,7 +24,7 @@ def fill(made: Lesson, study: DenoiserStudy, found: DenoiserComparison) -> None:
     }  # fmt: skip
     made.lines = _tables(study, found)
     made.seen, made.leads = _seen(study, here), _leads(study)
-    made.next = f"diffcli dae denoise {study.trained.target} IMAGE"
+    made.next = f"diffcli dae denoise {argument(study.trained.target)} IMAGE"
 
 
 def _draw(made: Lesson, study: DenoiserStudy, found: DenoiserComparison) -> None:

@@ -14,6 +14,7 @@ from diffcli.lessons.autoencoders.vae_pictures import bounds_figure, latent_figu
 from diffcli.metrics.statistics import standard_error
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.grid import save_png
+from diffcli.system.shell import argument
 
 SHOWN = 5000  # codes in the picture of the latent space
 
@@ -29,7 +30,7 @@ def fill(made: Lesson, study: VaeLikelihoodStudy, found: VaeLikelihood) -> None:
         f"{abs(s['gap']):.2f} ± {s['gap_standard_error']:.2f} nats; the ELBO is {s['upper'] - s['elbo']:.2f} below."
     )
     made.leads = "What the ELBO misses is KL(q || p(z | x)): diffusion fixes q and makes up for it by many layers."
-    made.next = f"diffcli vae sample {study.trained.target}"
+    made.next = f"diffcli vae sample {argument(study.trained.target)}"
 
 
 def _draw(made: Lesson, study: VaeLikelihoodStudy, found: VaeLikelihood) -> None:

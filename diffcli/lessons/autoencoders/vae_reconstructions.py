@@ -15,6 +15,7 @@ from diffcli.evaluation import vae_bounds
 from diffcli.lessons.autoencoders.vae_pictures import strips_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.runs.loading import Trained
+from diffcli.system.shell import argument
 
 
 def images_to_reconstruct(
@@ -46,4 +47,4 @@ def study_reconstructions(trained: Trained, x: Tensor, seed: int, made: Lesson) 
     worst = min(range(len(rows)), key=lambda i: rows[i]["elbo"])
     made.seen = f"Nats per image: image {worst + 1} is the least likely of these, {rows[worst]['elbo']:.1f}."
     made.leads = "KL is what the code costs, reconstruction what it leaves open; a diffusion model pays in small coins."
-    made.next = f"diffcli vae sample {trained.target}"
+    made.next = f"diffcli vae sample {argument(trained.target)}"

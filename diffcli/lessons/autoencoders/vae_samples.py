@@ -14,6 +14,7 @@ from diffcli.lessons.autoencoders.vae_pictures import strips_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.grid import grid, save_png
 from diffcli.runs.loading import Trained
+from diffcli.system.shell import argument
 
 PLACES = 9  # of a unit that is moved
 REACH = 2.5  # of a unit that is moved, in standard deviations of the prior
@@ -34,7 +35,7 @@ def study_samples(trained: Trained, count: int, traversed: int, seed: int, data:
     made.lines = [f"{count} images from z ~ N(0, 1) in {model.latent} dimensions, in one step each"]
     made.seen = "means.png shows the decoder's means, which are soft; drawn.png its pixels, each drawn by itself."
     made.leads = "A diffusion model is a VAE with a thousand layers whose encoder is fixed: the forward process."
-    made.next = f"diffcli vae interpolate {trained.target}"
+    made.next = f"diffcli vae interpolate {argument(trained.target)}"
 
 
 def _traverse(

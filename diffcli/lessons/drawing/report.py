@@ -7,6 +7,7 @@ from diffcli.console.show import table
 from diffcli.lessons.drawing import ALL
 from diffcli.lessons.drawing.measures import CoordinateEstimate, plain_moments
 from diffcli.lessons.drawing.samples import DrawingSetting, MethodSample
+from diffcli.system.shell import argument
 
 DOUBTFUL = 0.001  # a p-value below speaks against a method
 LENGTHS = 50  # autocorrelation times that chains should be long, for their numbers to be sure
@@ -163,5 +164,5 @@ def _compared(samples: list[MethodSample]) -> str:
 def next_command(setting: DrawingSetting) -> str:
     """All methods after one, then the banana, then chains."""
     if setting.method != ALL:
-        return f"diffcli draw {setting.name} --method all"
+        return f"diffcli draw {argument(setting.name)} --method all"
     return "diffcli markov" if setting.name.startswith("banana") else "diffcli draw banana --method all"

@@ -118,7 +118,7 @@ def length_of(name: str) -> dict[str, Any]:
 def _read(name: str, hint: str) -> dict[str, Any]:
     """The content of a TOML file; raises DataProblem."""
     try:
-        return tomllib.loads(Path(name).read_text(encoding="utf-8-sig"))
+        return tomllib.loads(Path(name).read_text("utf-8-sig"))
     except OSError as error:
         raise DataProblem(f"cannot read {name}: {error.strerror}", hint) from None
     except (ValueError, RecursionError) as error:  # bad syntax, bytes that are no text, numbers without end
