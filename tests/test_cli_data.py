@@ -218,7 +218,7 @@ def test_what_would_be_done_to_the_images_is_said(cli: Cli, tmp_path: Path) -> N
     out = " ".join(cli("data", "pics").out.split())
     for words in (
         "2 images, each 3x64x64",
-        "0 is black and 255 white",
+        "0 is black and 1 white",
         "transparency is laid over white (1 of 2 images)",
         "resized to 64x64",
         "classes: none",

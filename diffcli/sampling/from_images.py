@@ -72,8 +72,9 @@ def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> P
         raise DataProblem(
             f"{mask_path} is {mask_wide}x{mask_high}, {path} is {wide}x{high}", "make the mask as large as the image"
         )
+    known = picture(path, items).to(job.device)
     layer, note = mask(mask_path, items)
-    known, where = picture(path, items).to(job.device), layer.to(job.device)
+    where = layer.to(job.device)
     kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
     walker = inpainting(job.sampler, known, where, resample=resample)
     notes = (*prepared.notes, note) if note else prepared.notes
