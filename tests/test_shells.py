@@ -114,32 +114,27 @@ def test_only_a_reader_who_is_there_misses_something(
     assert capsys.readouterr().err == wanted
 
 
-def close_all() -> None:
-    for number in range(3):
-        os.close(number)
+def close_input_and_errors() -> None:
+    os.close(0)
+    os.close(2)
 
 
 @posix
-def test_a_training_without_any_stream_goes_on_to_its_end_and_writes_only_what_it_should(
+def test_a_training_that_nobody_listens_to_goes_on_to_its_end_and_writes_only_what_it_should(
     pictures: Path, tmp_path: Path
 ) -> None:
-    """The checkpoint would have the number of standard output otherwise, and the result be written into it."""
-    command = [sys.executable, "-m", "diffcli", *TINY, "--steps", "4", "--dataset", str(pictures), "--out", "run"]
-    process = subprocess.Popen(command, cwd=tmp_path, preexec_fn=close_all)
+    """A file that is opened would have the number of a stream that is closed, and be written notes into."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(
+        *TINY, "--steps", 4, "--dataset", pictures, "--out", "run",
+        cwd=tmp_path, preexec_fn=close_input_and_errors, stdout=writing, stderr=None,
+    )  # fmt: skip
+    os.close(writing)
     assert process.wait(120) == 0
     checkpoint.read_checkpoint(checkpoints(tmp_path / "run")[0])
     assert status(tmp_path / "run") == "complete"
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
-
-
-@posix
-def test_head_takes_a_line_and_the_rest_is_done_all_the_same(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    process = start("noise", "gaussian", "--out", "out", cwd=tmp_path, stdout=writing, stderr=writing)
-    os.close(writing)
-    os.close(reading)
-    assert process.wait(120) == 0
-    assert (tmp_path / "out" / "metrics.json").exists()
 
 
 def in_terminal(before: Callable[[], Any] | None) -> Callable[[], None]:
@@ -165,13 +160,13 @@ def status(run: Path) -> str:
     return json.loads((run / "run.json").read_text())["status"]
 
 
-def drained(windows: dict[int, Path], processes: list[Any]) -> None:
-    """Read what is shown in some windows until each training has a checkpoint."""
+def wait(until: Callable[[], bool], processes: list[Any], windows: list[int]) -> None:
+    """Read what is shown in some windows, until something is so."""
     end = time.monotonic() + 120
-    while not all(checkpoints(run) for run in windows.values()):
+    while not until():
         assert [process.poll() for process in processes] == [None] * len(processes)
         assert time.monotonic() < end
-        for window in select.select(list(windows), [], [], 0.02)[0]:
+        for window in select.select(windows, [], [], 0.02)[0]:
             os.read(window, 4096)
 
 
@@ -179,27 +174,32 @@ def drained(windows: dict[int, Path], processes: list[Any]) -> None:
 def test_a_terminal_that_is_closed_saves_as_sigterm_does_and_under_nohup_the_training_goes_on(
     cli: Cli, pictures: Path, tmp_path: Path
 ) -> None:
-    command = (*TINY, "--dataset", pictures, "--set", "checkpoint_every=100", "--out")
+    command = (*TINY, "--dataset", pictures, "--set", "checkpoint_every=20", "--steps", 100_000)
     windows, processes = {}, []
-    for name, steps, before in (("long", 100_000, None), ("nohup", 600, ignore_hangup)):
+    for name, devices, before in (("usual", 2, None), ("nohup", 1, ignore_hangup)):
         window, inside = pty.openpty()
         ends = {"stdin": inside, "stdout": inside, "stderr": inside, "env": os.environ | HARDEST}
-        processes.append(start(*command, name, "--steps", steps, cwd=tmp_path, preexec_fn=in_terminal(before), **ends))
+        words = (*command, "--devices", devices, "--out", name)
+        processes.append(start(*words, cwd=tmp_path, preexec_fn=in_terminal(before), **ends))
         os.close(inside)
         windows[window] = tmp_path / name
+    usual, nohup = processes
     try:
-        drained(windows, processes)
+        wait(lambda: all(checkpoints(run) for run in windows.values()), processes, list(windows))
         for window in windows:
             os.close(window)  # the system sends SIGHUP, and every write fails from now on
-        assert [process.wait(60) for process in processes] == [129, 0]
+        assert usual.wait(60) == 129
+        reached = steps_kept(tmp_path / "nohup")[-1]
+        wait(lambda: steps_kept(tmp_path / "nohup")[-1] > reached + 20, [nohup], [])
+        nohup.send_signal(signal.SIGTERM)
+        assert nohup.wait(60) == 143
     finally:
         for process in processes:
             process.kill()
-    assert steps_kept(tmp_path / "nohup")[-1] == 600
-    assert status(tmp_path / "nohup") == "complete"
-    assert status(tmp_path / "long") == "interrupted"
-    stopped = steps_kept(tmp_path / "long")[-1]
-    assert cli("train", "--resume", "long", "--steps", stopped + 1, "--json").document["steps"] == stopped + 1
+    stopped = steps_kept(tmp_path / "usual")[-1]
+    assert [status(tmp_path / name) for name in ("usual", "nohup")] == ["interrupted"] * 2
+    result = cli("train", "--resume", "usual", "--devices", 1, "--steps", stopped + 1, "--json")
+    assert result.document["steps"] == stopped + 1
 
 
 @posix
@@ -260,7 +260,8 @@ def test_names_that_are_no_text_go_through_training_sampling_and_resume(cli: Cli
         if path.suffix in (".json", ".jsonl", ".toml"):
             path.read_bytes().decode("utf-8")
             assert "\\ud" not in path.read_text("utf-8"), "half a character, which not every reader of JSON takes"
-    assert tomllib.loads((tmp_path / run / "recipe.toml").read_text("utf-8"))["data"]["name"] == "data no \ufffd text"
+    recipe = tomllib.loads((tmp_path / run / "recipe.toml").read_text("utf-8"))
+    assert Path(recipe["data"]["name"]).name == "data no \ufffd text"
     drawn = cli("sample", run, "--steps", 2, "--count", 2, "--class", NO_TEXT, "--out", f"out {NO_TEXT}")
     assert drawn.code == 0, drawn.err
     with Image.open(tmp_path / f"out {NO_TEXT}" / "grid.png") as picture:
@@ -429,21 +430,18 @@ def test_a_name_that_somebody_else_has_taken_is_not_used(homeless: Path, monkeyp
 
 
 @posix
-def test_a_command_without_a_home_says_one_thing_and_nothing_when_quiet(homeless: Path, tmp_path: Path) -> None:
+def test_a_command_without_a_home_says_one_thing_and_nothing_when_quiet(cli: Cli, homeless: Path) -> None:
     nobody = (
         "import pwd\ndef nobody(uid): raise KeyError(uid)\npwd.getpwuid = nobody\nfrom diffcli import cli\ncli.run()"
     )
-    found = []
-    for quiet in ((), ("--quiet",)):
-        command = [sys.executable, "-c", nobody, "noise", "gaussian", "--count", "10", *quiet]
-        environment = os.environ | {"TMPDIR": str(homeless)}
-        found.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment))
-    assert [(done.returncode, done.stdout != "") for done in found] == [(0, True)] * 2, found
-    told, silent = (done.stderr.splitlines() for done in found)
-    assert [line for line in told if "home" in line] == [line for line in told if line.startswith("note: ")]
-    assert len(told) == 1
-    assert silent == []
-    assert {p.name for p in tmp_path.iterdir()} == {"tmp", "outputs"}
+    command = [sys.executable, "-c", nobody, "noise", "gaussian", "--count", "10", "--out", "out"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TMPDIR": str(homeless)})
+    assert done.returncode == 0, done.stderr
+    assert [line.split(";")[0] for line in done.stderr.splitlines()] == ["note: there is no home folder"]
+    assert {p.name for p in Path.cwd().iterdir()} == {"tmp", "out"}
+    assert cli("data", "--quiet").err == ""
+    os.environ.pop("HOME")
+    assert cli("data").err == done.stderr
 
 
 # A busy machine

@@ -62,8 +62,9 @@ def settle() -> None:
     """Make this process's standard streams such. Before any file is opened, as the numbers 0 to 2 may be free."""
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
         _occupy(number, mode)
-    sys.stdout = sys.__stdout__ = lasting(sys.stdout, 1)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = lasting(sys.stderr, 2)  # type: ignore[misc]
+    streams: Any = sys
+    streams.stdout = streams.__stdout__ = lasting(sys.stdout, 1)
+    streams.stderr = streams.__stderr__ = lasting(sys.stderr, 2)
 
 
 def _occupy(number: int, mode: int) -> None:
@@ -82,17 +83,15 @@ def _occupy(number: int, mode: int) -> None:
 def lasting(stream: TextIO | None, number: int) -> TextIO:
     """The same stream without the errors. number: of its descriptor, for one that was closed at the start"""
     if stream is None:
-        raw = io.FileIO(number, "w", closefd=False)
-        return io.TextIOWrapper(LastingOutput(raw), "utf-8", "replace", newline="\n")  # type: ignore[arg-type]
+        made: Any = LastingOutput(io.FileIO(number, "w", closefd=False))
+        return io.TextIOWrapper(made, "utf-8", "replace", newline="\n")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     encoding, lines, through = stream.encoding, stream.line_buffering, stream.write_through
     stream.flush()
     buffer: Any = stream.detach()
-    raw = buffer.detach() if isinstance(buffer, io.BufferedWriter) else buffer
-    return io.TextIOWrapper(
-        LastingOutput(raw), encoding, "replace", newline="\n", line_buffering=lines, write_through=through
-    )  # type: ignore[call-overload]
+    made = LastingOutput(buffer.detach() if isinstance(buffer, io.BufferedWriter) else buffer)
+    return io.TextIOWrapper(made, encoding, "replace", newline="\n", line_buffering=lines, write_through=through)
 
 
 def failure() -> OSError | None:
