@@ -101,7 +101,7 @@ def _describe(target: str, folder: Path | None, reading: Reading, everything: bo
     if everything:
         if target in document.get("name", "") and "licence" in document:
             raise UsageProblem(f"--all lists the files of a folder; {target} is a named set", "leave --all out")
-        document["left_out"], left = left_out(Path(target).expanduser())
+        document["left_out"], left = left_out(target)
     train = f"diffcli train --dataset {argument(target)}"
     facts["next"] = f"{train}   ({missing})" if missing else train
     show.result(document, [*(line for name, text in facts.items() for line in wrapped(name, text)), *left])

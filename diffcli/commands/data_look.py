@@ -1,6 +1,5 @@
 """diffcli data: what is in one data set, for --json and for the eye."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,12 +86,13 @@ def wrapped(name: str, text: str) -> list[str]:
     )  # fmt: skip
 
 
-def left_out(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
+def left_out(target: str) -> tuple[list[dict[str, str]], list[str]]:
     """Every file below a folder that is left out, and why: for --json and for the eye."""
     from diffcli.data.folders import everything_left
+    from diffcli.data.loading import place_of
     from diffcli.system.text import printable
 
-    left = everything_left(folder)
+    left = everything_left(place_of(target))
     lines = [printable(f"  {one.name}: {one.why}") for one in left]
     title = f"left out: {len(left):,}" if left else "left out: nothing"
     return [one._asdict() for one in left], [title, *lines]

@@ -44,7 +44,7 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, r
         from diffcli.data.vision.samples import load
 
         return load(parse(name), split, data, reading.size)
-    folder = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
+    folder = place_of(name)
     if name and (is_dir(folder) or (is_file(folder) and is_place(folder))):
         return load_folder(folder, reading, split)
     if reading.mark and data is not None and not folder.exists():
@@ -56,6 +56,11 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, r
         raise DataProblem(f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(known)}")
     one_of(name, known, "data set (and no such folder)", DataProblem)
     raise AssertionError
+
+
+def place_of(name: str) -> Path:
+    """The folder or file that a name means: ~ is the user's home, and ./~ is not."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
 
 
 def has_test_split(name: str, data: Path | None = None) -> bool:
@@ -72,7 +77,7 @@ def has_test_split(name: str, data: Path | None = None) -> bool:
 
 def folder_splits(name: str) -> tuple[str, ...]:
     """The splits of a folder or an archive; none of anything else, and of one that is not divided."""
-    place = Path(os.path.expanduser(name))  # noqa: PTH111
+    place = place_of(name)
     inside = name not in names() and not name.startswith(PREFIX) and (is_dir(place) or is_place(place))
     return splits_of(place) if inside and place.exists() else ()
 
@@ -100,7 +105,7 @@ def lasting(name: str, reading: Reading, dataset: Dataset) -> tuple[str, Reading
         return parse(name).spelling, replace(reading, size=height if height == width else reading.size)
     if dataset.items.spans is not None:
         reading = replace(reading, range=str(dataset.items.spans))
-    return str(Path(name).expanduser().resolve()), reading
+    return str(place_of(name).resolve()), reading
 
 
 def _refuse(reading: Reading, why: str) -> None:
