@@ -83,7 +83,8 @@ def _call(registry: Mapping[str, Callable[..., T]], name: str, values: dict[str,
 
 def _typed(entry: Callable[..., Any], name: str, values: dict[str, str], what: str) -> dict[str, Any]:
     """The parameters given, each of the type of its default."""
-    known = {k: p for k, p in inspect.signature(entry).parameters.items() if p.default is not p.empty}
+    parameters = inspect.signature(entry).parameters.items()
+    known = {k: p for k, p in parameters if isinstance(p.default, int | float | str)}  # nothing else can be spelled
     names = {key.replace("_", "-"): key for key in known}
     given: dict[str, Any] = {}
     for key, text in values.items():

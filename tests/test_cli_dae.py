@@ -257,10 +257,9 @@ def test_unreadable_images_are_refused(cli: Cli, tmp_path: Path, dae: Path) -> N
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").write_bytes(b"")
     Image.new("L", (1, 9)).save(tmp_path / "line.png")
-    Image.new("L", (3000, 2000)).save(tmp_path / "large.png")
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99)).astype(np.uint8)).save(tmp_path / "half.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "half.png").read_bytes()[:3000])
-    for name in ("text.png", "empty.png", "line.png", "large.png", "half.png", "nope.png", "checkpoints"):
+    for name in ("text.png", "empty.png", "line.png", "half.png", "nope.png", "checkpoints"):
         refuses(cli, tmp_path, 3, "dae", "denoise", name, words=(name,))
 
 

@@ -153,7 +153,8 @@ def dry(cli: Cli, *arguments: object) -> dict[str, Any]:
 def test_a_dry_run_writes_nothing_and_tells_everything(cli: Cli, pictures: Path, tmp_path: Path) -> None:
     document = dry(cli, "--recipe", "tiny", "--dataset", pictures, "--out", "mine")
     assert list(tmp_path.iterdir()) == []
-    assert set(document) == {"recipe", "parameters", "steps", "seconds", "images_per_second", "disk_bytes"}
+    told = {"recipe", "parameters", "steps", "seconds", "images_per_second", "memory_bytes", "disk_bytes", "run"}
+    assert set(document) == told
     assert document["steps"] == 20
     assert document["recipe"]["data"]["name"] == str(pictures)
 

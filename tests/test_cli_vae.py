@@ -108,6 +108,29 @@ def test_runs_and_info_know_it(cli: Cli, vae: Path) -> None:
     assert "dynamic pixels" in cli("info", vae).out
 
 
+@pytest.mark.parametrize("pixels", ["dynamic", "static"])
+def test_bits_of_grey_pictures_come_with_a_suggestion(cli: Cli, pictures: Path, pixels: str) -> None:
+    how = ("vae", "train", "--recipe", "tiny", "--steps", 2, "--dataset", pictures)
+    result = cli(*how, "--pixels", pixels)
+    (note,) = (line for line in result.err.splitlines() if "--pixels 8bit" in line)
+    assert "of the pixels are grey" in note
+    run = result.out.split("checkpoint: ")[1].split()[0].rsplit("/", 1)[0]
+    assert "--pixels 8bit" not in cli("vae", "train", "--resume", run, "--steps", 3).err
+    assert "--pixels 8bit" not in cli(*how, "--pixels", "8bit").err
+    assert cli(*how, "--pixels", pixels, "--quiet").err == ""
+
+
+def test_digits_are_black_and_white_enough(cli: Cli) -> None:
+    from diffcli.data.loading import load_dataset
+    from diffcli.training.families.vae import GREY, grey_share
+
+    dataset = load_dataset("mnist")
+    x = dataset.take(range(0, 60_000, 600))[0]
+    assert grey_share(dataset) == pytest.approx(((x > -0.8) & (x < 0.8)).double().mean().item(), rel=0.05)
+    assert grey_share(dataset) < GREY / 2
+    assert "8bit" not in cli("vae", "train", "--recipe", "tiny", "--steps", 1).err
+
+
 def test_a_run_of_another_family_is_refused_with_the_command_that_takes_it(cli: Cli, vae: Path, tmp_path: Path) -> None:
     refuses(cli, tmp_path, 4, "sample", "vae-mnist-1", words=("variational autoencoder", "diffcli vae"))
     refuses(cli, tmp_path, 4, "train", "--resume", "vae-mnist-1", words=("diffcli vae",))

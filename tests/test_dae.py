@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from diffcli.core.processes.corruption import CORRUPTIONS, Replacing, best_affine, draw_amounts, moments, recollection
 from diffcli.core.randomness import keyed
 from diffcli.errors import CheckpointProblem, UsageProblem
-from diffcli.evaluation.denoisers import by_tiles, median_filter, tiles
+from diffcli.evaluation.denoisers import median_filter
 from diffcli.metrics.fields import compare
 from diffcli.metrics.quality import psnr, ssim
 from diffcli.runs.checkpoint import read_checkpoint
@@ -114,24 +114,6 @@ def test_amounts_stay_in_their_range(low: float) -> None:
     for kind in CORRUPTIONS.values():
         drawn = torch.cat([draw_amounts(kind, 64, keyed(0, "a", i), low, 0.9) for i in range(20)])
         assert (low or kind.low) <= drawn.min() <= drawn.max() <= 0.9
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(2, 9), st.integers(2, 9))
-@settings(max_examples=30, deadline=None)
-def test_an_image_of_any_size_comes_back_from_its_tiles(height: int, width: int, rows: int, columns: int) -> None:
-    image = torch.rand(2, 1, height, width)
-    *_, (done, whole) = by_tiles(lambda part: part, image, (rows, columns))
-    torch.testing.assert_close(whole, image)
-    assert done == len(list(tiles(max(height, rows), max(width, columns), (rows, columns))))
-
-
-def test_tiles_leave_no_seam() -> None:
-    """A denoiser that is off by more at its border than within leaves no jump between neighbours."""
-    ramp = torch.linspace(0, 1, 8).expand(1, 1, 8, 8)
-    *_, (_, whole) = by_tiles(lambda part: part + ramp, torch.zeros(1, 1, 64, 64), (8, 8))
-    assert whole[..., 8:-8].diff(dim=-1).abs().max() < 0.25, (
-        "of 1, from the right end of a tile to the left of the next"
-    )
 
 
 def test_fields_that_are_equal_agree() -> None:

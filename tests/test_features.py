@@ -254,9 +254,11 @@ def test_a_judge_that_is_interrupted_leaves_nothing(
 
 
 def test_a_cache_that_cannot_be_written_to_is_told_of(
-    cache: Path, brief: None, pictures: Path, capsys: pytest.CaptureFixture[str]
+    cache: Path, brief: None, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache.parent.write_text("a file where a folder should be")
+    monkeypatch.setattr(keeping, "cache_folder", lambda: cache)  # and the temporary one neither
+    monkeypatch.setattr(keeping, "cache_folders", lambda: [cache])
     assert encoder("judge", str(pictures), None, CPU, Show()).classes
     assert "cannot be kept" in capsys.readouterr().err
 

@@ -350,7 +350,17 @@ def opens_text(call: ast.Call) -> str:
 @pytest.fixture
 def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No home and no name, and a place for temporary files."""
-    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"):
+    for name in (
+        "HOME",
+        "LOGNAME",
+        "USER",
+        "LNAME",
+        "USERNAME",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "MPLCONFIGDIR",
+        "TRITON_HOME",
+    ):
         monkeypatch.setenv(name, "to be put back")
         monkeypatch.delenv(name)
     pwd = pytest.importorskip("pwd")
@@ -406,6 +416,7 @@ def test_a_cache_that_cannot_be_written_to_is_still_read(
     assert told == f"{home}/.cache/diffcli cannot be written to; what is kept for the next time goes to {own(homeless)}"
     assert cache.cache_folders() == [home / ".cache" / "diffcli", own(homeless)]
     assert Path(os.environ["MPLCONFIGDIR"]) == own(homeless) / "matplotlib"
+    assert Path(os.environ["TRITON_HOME"]) == own(homeless)
     assert Path(os.environ["HOME"]) == home
 
 
@@ -457,7 +468,7 @@ def test_a_training_says_what_a_busy_machine_leaves_to_it(
     words = [*command, "--recipe", "tiny", "--steps", 1, "--dataset", pictures, "--dry-run"]
     told = [line for line in cli(*words).err.splitlines() if "busy" in line]
     assert told == [
-        "note: something else keeps 1.5 of 2 cores busy and leaves about 25% of the machine: wait for it, let it give "
+        "note: something else keeps 1.5 of 2 cores busy, so about 25% of the machine is free: wait for it, let it give "
         "way (nice, renice), or choose how many processes share the rest (--devices)"
     ]
     assert cli(*words, "--quiet").err == ""

@@ -19,7 +19,7 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.processes import langevin, annealing, problems, variational, pixels  # noqa: F401, I001
     from diffcli.checks.evaluation import vae_bounds  # noqa: F401, I001
     from diffcli.checks.processes import corruption  # noqa: F401, I001
-    from diffcli.checks.evaluation import memorisation, quality, features  # noqa: F401, I001
+    from diffcli.checks.evaluation import memorisation, quality, tiles, features  # noqa: F401, I001
     from diffcli.checks.evaluation import frechet, feature_distances, coverage, resampling  # noqa: F401, I001
     from diffcli.checks.evaluation import feature_likelihood, judging, strata  # noqa: F401, I001
     from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts, conditions  # noqa: F401, I001

@@ -4,6 +4,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 
 SAMPLERS = "ddim,dpmpp-2m,unipc,ipndm"
@@ -73,6 +74,7 @@ def compare(
     plugins.load(impl or ())
     base = SamplingOptions(count=count, seed=seed, label=label, weights=weights, data=data, device=device)
     if table:
+        refuse_idle(context, ("truth",), "with --table, which sends images to noise and back instead")
         given = {"samplers": samplers, "grid": grid, "eta": eta, "guidance": guidance, "start": start}
         asked = ddim_table.asked(table, runs or [], steps, given, base, against, features)
         for note in asked.comparison.notes:
@@ -85,6 +87,7 @@ def compare(
         numbers(eta, "--eta", float, 0) if eta else [None],
         numbers(guidance, "--guidance", float, 0) if guidance else [None],
         [None if name == "none" else name for name in specs_of(start)] if start else [None],
+        steps_told=steps is not None,
     )  # fmt: skip
     wanted = study.ComparisonOptions(settings(runs or [None], lists), against, features, truth, base)
     prepared = study.prepared(wanted)

@@ -4,8 +4,10 @@ from typing import Annotated, Optional
 
 import typer
 
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 
+OF_MODELS = ("sampler", "steps", "grid", "schedule", "label", "guidance", "weights", "batch", "seed")
 JUDGED = Annotated[
     Optional[str],
     typer.Argument(
@@ -64,9 +66,12 @@ def evaluate(
     from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.evaluation.quality import report, study
+    from diffcli.evaluation.quality.judged import is_given
     from diffcli.sampling.prepare import SamplingOptions
 
     plugins.load(impl or ())
+    if is_given(target):
+        refuse_idle(context, OF_MODELS, f"for {target}: it says how a model draws, and these images are there")
     wanted = study.QualityOptions(
         against=against, encoders=tuple(features.split(",")), shrink=shrink, downstream=downstream, batch=batch or 0,
         metrics=tuple(metrics.split(",")) if metrics else study.METRICS,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from diffcli.commands.sample_modes import check_modes, sampler_name
 from diffcli.console import options
 from diffcli.errors import UsageProblem
 
@@ -51,7 +52,9 @@ def sample(
     snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio of these.  [0.16 and 0.2236]")] = None,
     label: options.Label = None,
     guidance: options.Guidance = None,
-    guide: Annotated[str, typer.Option(metavar="NAME", help="How to follow it: cfg, or a plug-in's.")] = "cfg",
+    guide: Annotated[
+        str, typer.Option(metavar="NAME", help="How --guidance follows the class: cfg, or a plug-in's.")
+    ] = "cfg",
     guidance_interval: Annotated[
         Optional[str], typer.Option(metavar="LOW,HIGH", help="Noise levels sigma/alpha between which to guide.  [all]")
     ] = None,
@@ -83,7 +86,10 @@ def sample(
     ] = None,
     batch: Annotated[Optional[int], typer.Option(help="Images at once.  [64]", min=1)] = None,
     weights: options.Weights = "ema",
-    each: Annotated[bool, typer.Option("--each", help="Write every image as a PNG, too.")] = False,
+    each: Annotated[bool, typer.Option("--each", help="Write every image as a file of its own, too.")] = False,
+    depth: Annotated[
+        Optional[int], typer.Option(metavar="8|16", help="Bits per channel of the images, PNG or TIFF.  [8]")
+    ] = None,
     animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,
     array: Annotated[
         Optional[Path], typer.Option(metavar="FILE.npy", help="Write float32 [N, C, H, W] or [N, D], too.")
@@ -93,7 +99,9 @@ def sample(
     data: options.Data = None,
     device: options.Device = "auto",
     devices: options.Devices = "auto",
-    out: options.Picture = None,
+    out: Annotated[
+        Optional[Path], typer.Option(help="Folder, FILE.png or FILE.tif.  [a fresh one in outputs/]")
+    ] = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -102,22 +110,26 @@ def sample(
     from diffcli.console.show import Show
 
     show = Show(as_json=as_json, quiet=quiet)
-    crew = crew_of(context, "auto" if plan or invert else devices, device, show)  # others start before this imports
+    modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
+    details: dict[str, Any] = {"mask": mask, "resample": resample, "strength": strength}
+    mode = check_modes(context, modes, details, plan=plan, start=start)
+    name = sampler_name(ddim, sampler, eta, "ddim" if interpolate or invert else "ddpm")
+    if auto and (mode or ddim or sampler):
+        raise UsageProblem("--auto chooses the walk of plain sampling", "leave it out, or the sampler and the mode")
+    if depth not in (None, 8, 16):
+        raise UsageProblem(f"--depth must be 8 or 16, not {depth}", "bits per channel of the images written")
+    crew = crew_of(context, devices, device, show)  # others start before this imports
     from diffcli import plugins
     from diffcli.commands import sample_draw, sample_inversion, sample_plan
     from diffcli.sampling.auto import automatic
+    from diffcli.sampling.draw import settings
     from diffcli.sampling.from_images import varied
     from diffcli.sampling.prepare import SamplingOptions, Variation, check_ranges, prepare
     from diffcli.system.files import check_new
 
     plugins.load(impl or ())
-    modes = {"from": begin, "inpaint": inpaint, "interpolate": interpolate, "invert": invert}
-    mode = {k: v for k, v in modes.items() if v}
-    details: dict[str, Any] = {"mask": mask, "resample": resample, "strength": strength}
-    _check_mode(mode | ({"start": start} if mode and start else {}), details, plan=plan, each=each, animate=animate)
     if begin and strength is None:
         details["strength"] = STRENGTH
-    name = _sampler_name(ddim, sampler, eta, "ddim" if interpolate or invert else "ddpm")
     if array:
         check_new(array, ".npy", out)
     check_ranges(strength=strength)
@@ -132,8 +144,6 @@ def sample(
         },
     )  # fmt: skip
     if auto:
-        if mode or ddim or sampler:
-            raise UsageProblem("--auto chooses the walk of plain sampling", "leave it out, or the sampler and the mode")
         wanted, why = automatic(run, wanted)
         show.note(why)
     if invert:
@@ -145,31 +155,9 @@ def sample(
     for note in prepared.model.notes:
         show.note(f"note: {note}")
     if plan:
-        sample_plan.run(prepared, show)
+        sample_plan.run(prepared, settings(prepared, wanted, how), show)
         return
-    if each and prepared.model.items.kind.dimensions != 3:
-        raise UsageProblem("--each writes images; this model has points", "use --array")
-    sample_draw.run(prepared, wanted, how, show, out, array, each, animate, batch or 0, crew)
-
-
-def _check_mode(mode: dict[str, Any], details: dict[str, Any], **actions: bool) -> None:
-    """Refuse two modes at once, details of a mode that is not asked for, and what a mode does not do."""
-    if len(mode) > 1:
-        raise UsageProblem(f"{' and '.join(f'--{m}' for m in mode)} exclude each other", "ask for one")
-    for detail, owner in (("mask", "inpaint"), ("resample", "inpaint"), ("strength", "from")):
-        if details[detail] is not None and owner not in mode:
-            raise UsageProblem(f"--{detail} belongs to --{owner} IMAGE", f"leave it out, or add --{owner} IMAGE")
-    if "inpaint" in mode and details["mask"] is None:
-        raise UsageProblem("--inpaint needs --mask MASK", "an image of the same size: white is painted, black is kept")
-    for action, wanted in actions.items():
-        if wanted and "invert" in mode:
-            raise UsageProblem(f"--{action} does not go with --invert, which draws no samples", "leave one out")
-
-
-def _sampler_name(ddim: bool, sampler: str | None, eta: float | None, usual: str) -> str:
-    """The sampler that --ddim and --sampler ask for together."""
-    if ddim and (sampler not in (None, "ddim") or eta not in (None, 0)):
-        raise UsageProblem("--ddim means --sampler ddim --eta 0", "leave --ddim out to set either")
-    if ddim or (sampler is None and eta is not None):
-        return "ddim"
-    return usual if sampler is None else sampler
+    if (each or depth) and prepared.model.items.kind.dimensions != 3:
+        name = "--each writes" if each else "--depth is of"
+        raise UsageProblem(f"{name} images; this model has points", "use --array")
+    sample_draw.run(prepared, wanted, how, show, out, array, each, animate, batch or 0, crew, depth or 8)

@@ -17,9 +17,10 @@ MOST_COLUMNS = 20  # of the strip of --interpolate
 
 def run(
     prepared: "Prepared", wanted: "SamplingOptions", how: dict[str, Any], show: "Show", out: Path | None,
-    array: Path | None, each: bool, animate: bool, batch: int, crew: "Crew",
+    array: Path | None, each: bool, animate: bool, batch: int, crew: "Crew", depth: int = 8,
 ) -> None:  # fmt: skip
     from diffcli.metrics.health import line
+    from diffcli.pictures.deep import SUFFIXES
     from diffcli.sampling.draw import settings
     from diffcli.sampling.write import Output, write
     from diffcli.system.files import check_free, fresh_place
@@ -27,7 +28,9 @@ def run(
     from diffcli.system.text import duration
 
     model, count, strip = prepared.model, prepared.count, "interpolate" in how
-    with fresh_place(out, "sample", "grid.png", "walk.gif" if animate or strip else "") as place:
+    if depth > 8 and getattr(model.items, "span", None) is None:
+        show.note("note: the images that it knows had 8 bits; 16 hold what its samples have between those steps")
+    with fresh_place(out, "sample", "grid.png", "walk.gif" if animate or strip else "", SUFFIXES) as place:
         if each:
             check_free(place.singles)
         guided = f", guidance {prepared.guidance:g}" if prepared.job.conditions else ""
@@ -38,7 +41,7 @@ def run(
         began = time.monotonic()
         samples = _draw(prepared, batch, FRAMES if animate else 0, show, crew)
         seconds = time.monotonic() - began
-        output = Output(place, array, each, animate, min(count, MOST_COLUMNS) if strip else 0)
+        output = Output(place, array, each, animate, min(count, MOST_COLUMNS) if strip else 0, depth)
         written, singles = write(prepared, samples, output, settings(prepared, wanted, how), wanted.data)
     if model.health:
         show.note(line(type(model.health).of(samples.x), model.health))

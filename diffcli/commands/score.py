@@ -4,10 +4,14 @@ from typing import Annotated
 
 import typer
 
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
+
+OF_SLICED = ("projections", "directions", "reduced")
 
 
 def score(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Argument(
@@ -17,8 +21,8 @@ def score(
     sigma: Annotated[float, typer.Option(help="Noise on the data, whose coordinates have variance 1.")] = 0.3,
     steps: Annotated[int, typer.Option(help="Optimiser steps of each estimator.", min=1, max=100_000)] = 3000,
     method: Annotated[str, typer.Option(help="explicit, denoising, sliced or all.")] = "all",
-    projections: Annotated[int, typer.Option(help="Directions per point, of sliced.", min=1, max=100)] = 1,
-    directions: Annotated[str, typer.Option(help="Their law: rademacher or gaussian.")] = "rademacher",
+    projections: Annotated[int, typer.Option(help="Of sliced: directions per point.", min=1, max=100)] = 1,
+    directions: Annotated[str, typer.Option(help="Of sliced: their law, rademacher or gaussian.")] = "rademacher",
     reduced: Annotated[bool, typer.Option("--reduced", help="Sliced with |s|² for (v·s)²: less variance.")] = False,
     count: Annotated[int, typer.Option("--count", help="Training points.", min=10, max=50_000)] = 10_000,
     seed: options.Seed = 0,
@@ -32,6 +36,8 @@ def score(
     from diffcli.lessons.scores.estimators import estimator_setting
     from diffcli.lessons.scores.study import study_scores
 
+    if method in ("explicit", "denoising"):
+        refuse_idle(context, OF_SLICED, f"with --method {method}", "leave it out, or use --method sliced or all")
     show = Show(as_json=as_json, quiet=quiet)
     setting = estimator_setting(
         data, method, sigma=sigma, steps=steps, projections=projections, directions=directions, reduced=reduced,

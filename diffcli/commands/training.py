@@ -15,6 +15,7 @@ from diffcli.ranks.count import gathered, processes
 from diffcli.runs.listing import ranks_of
 from diffcli.system import cores
 from diffcli.system.shell import argument
+from diffcli.system.text import flag
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
 
@@ -141,7 +142,7 @@ def _lead(
         for line in (*session.notes, *check_count(session), *announced):
             show.note(line)
         if dry_run:
-            training_report.dry_run(session, seconds_per_step, show)
+            training_report.dry_run(session, seconds_per_step, out, show)
             return
         folder = session.begin()
         if team is not None:
@@ -174,11 +175,21 @@ def _changes(keys: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     """The keys of the recipe that the options replace."""
     given = {k: v for k, v in keys.items() if v is not None}
     changes = recipes.parse_settings(settings) | given
-    if "minutes" in given and "steps" in given:
-        raise UsageProblem("--minutes and --steps exclude each other", "give one of them")
+    written = [(key, f"{flag(key)} {value}") for key, value in given.items()]
+    written += [(text.partition("=")[0].strip(), f"--set {text}") for text in settings]
+    for key in changes:
+        _check_one([how for other, how in written if other == key], "one of them would be ignored")
+    if "steps" in given or changes.get("steps"):  # steps=0 says that it is minutes
+        _check_one([how for key, how in written if key in ("minutes", "steps")], "a training ends by one of them")
     if changes.get("steps", 1) == 0 and "minutes" not in changes:
         raise UsageProblem("--steps must be at least 1", "or give --minutes")
     return changes
+
+
+def _check_one(written: list[str], why: str) -> None:
+    """Raise UsageProblem where more was written than can count."""
+    if len(written) > 1:
+        raise UsageProblem(f"{' and '.join(written)}: {why}", "leave one out")
 
 
 def _loop(session: "Session", stop: Callable[[], bool], show: "Show") -> Path:

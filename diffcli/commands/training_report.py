@@ -68,8 +68,8 @@ def crowded(busy: float | None) -> list[str]:
     if busy is None or (left := share_left(busy)) > CALM:
         return []
     return [
-        f"note: something else keeps {busy:.1f} of {processors()} cores busy and leaves about {left:.0%} of the "
-        "machine: wait for it, let it give way (nice, renice), or choose how many processes share the rest (--devices)"
+        f"note: something else keeps {busy:.1f} of {processors()} cores busy, so about {left:.0%} of the machine "
+        "is free: wait for it, let it give way (nice, renice), or choose how many processes share the rest (--devices)"
     ]
 
 
@@ -91,21 +91,26 @@ def chosen(session: "Session") -> list[str]:
     return lines
 
 
-def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
-    """The resolved recipe and the estimates, as the result."""
+def dry_run(session: "Session", seconds_per_step: float, out: Path | None, show: "Show") -> None:
+    """The resolved recipe, the estimates, and where the run would be, as the result. out: as asked for"""
     from diffcli.runs.folder import bytes_of_checkpoints
-    from diffcli.system.text import duration, size
+    from diffcli.runs.listing import ROOT
+    from diffcli.system.files import numbered
+    from diffcli.system.text import duration, printable, size
 
     recipe = session.recipe
     seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
-    disk = bytes_of_checkpoints(session.trainer)
+    disk, (memory, shared) = bytes_of_checkpoints(session.trainer), memory_of(session)
+    folder = session.folder or out or numbered(ROOT, session.family.prefix + session.dataset.name)
     document = {
         "recipe": recipes.to_dict(recipe),
         "parameters": session.parameters,
         "steps": recipe.steps or int(seconds / seconds_per_step),
         "seconds": seconds,
         "images_per_second": recipe.batch / seconds_per_step,
+        "memory_bytes": memory,
         "disk_bytes": disk,
+        "run": str(folder),
     }
     if choice := session.dialled.choice:
         document["dial"] = {"chosen": list(session.dialled.keys), "images": choice.images}
@@ -120,6 +125,24 @@ def dry_run(session: "Session", seconds_per_step: float, show: "Show") -> None:
         f"# parameters: {session.parameters}",
         f"# steps:      {document['steps']}" + ("" if recipe.steps else " (as the time allows)"),
         f"# time:       {duration(seconds)}",
+        f"# memory:     {shared}",
         f"# disk:       {size(disk)}",
+        f"# run:        {printable(str(folder))}",
     ]
     show.result(document, [recipes.to_toml(recipe).rstrip(), *facts])
+
+
+def memory_of(session: "Session") -> tuple[int | None, str]:
+    """Bytes that the training takes, by what a probe has taken, and in words; of GPUs those of each.
+
+    A processor's processes have all in common memory: what rank 0 took counts for each of them.
+    """
+    from diffcli.system.memory import most_in_use
+    from diffcli.system.text import size
+
+    taken, count = most_in_use(session.device), session.group.count
+    if taken is None:
+        return None, f"nothing tells on {session.device}"
+    if session.device.type != "cpu":
+        return taken, f"{size(taken)} of {f'each of {count} devices' if count > 1 else session.device}"
+    return taken * count, size(taken * count) + (f", {count} processes of {size(taken)}" if count > 1 else "")

@@ -69,7 +69,7 @@ class _RichBar(Bar):
         self.progress.update(self.task, completed=done, text=text, total=total)
 
     def note(self, text: str) -> None:
-        self.progress.console.print(printable(text), markup=False, highlight=False)
+        self.progress.console.print(_shown(text), markup=False, highlight=False)
 
 
 class _PlainBar(Bar):
@@ -91,8 +91,12 @@ class _PlainBar(Bar):
 
 
 def _print(text: str, stream: TextIO) -> None:
-    """Lines in which the name of a file neither moves the cursor nor ends the line."""
-    print("\n".join(map(printable, text.split("\n"))), file=stream, flush=True)
+    print(_shown(text), file=stream, flush=True)
+
+
+def _shown(text: str) -> str:
+    """Lines in which no name moves the cursor."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _rich_progress() -> Any:

@@ -1,7 +1,7 @@
 """Denoisers side by side: the median filter, the best linear one, the memorising one and a network."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,35 +95,3 @@ def by_network(model: Any, y: Tensor, amount: float) -> Tensor:
     device = next(model.parameters()).device
     parts = y.split(AT_ONCE)
     return torch.cat([model(part.to(device), torch.full((len(part),), amount, device=device)).cpu() for part in parts])
-
-
-def tiles(height: int, width: int, side: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Upper left corners of tiles that cover an image, each over half of the one before; the last end at the border."""
-    rows, columns = (
-        sorted({*range(0, whole - part, max(1, part // 2)), whole - part})
-        for whole, part in zip((height, width), side, strict=True)
-    )
-    yield from ((row, column) for row in rows for column in columns)
-
-
-def by_tiles(denoise: Denoiser, image: Tensor, side: tuple[int, int]) -> Iterator[tuple[int, Tensor]]:
-    """Denoise images [B, C, H, W] of any size in overlapping tiles of the size that the denoiser was trained on.
-
-    Tiles weigh less at their border, so that no seam is seen; smaller images are padded with their border's values.
-    Yields how many tiles are done and the images so far; the last are whole.
-    """
-    height, width = image.shape[-2:]
-    short = (max(0, side[0] - height), max(0, side[1] - width))
-    padded = F.pad(image, (0, short[1], 0, short[0]), mode="replicate")
-    total, weights = torch.zeros_like(padded), torch.zeros_like(padded)
-    ramps = [torch.hann_window(n + 2, periodic=False)[1:-1] + 1e-3 for n in side]
-    window = ramps[0].unsqueeze(1) * ramps[1]
-    places = list(tiles(padded.shape[-2], padded.shape[-1], side))
-    each = max(1, AT_ONCE // len(image))
-    for first in range(0, len(places), each):
-        chosen = places[first : first + each]
-        parts = torch.cat([padded[..., r : r + side[0], c : c + side[1]] for r, c in chosen])
-        for (r, c), part in zip(chosen, denoise(parts).split(len(image)), strict=True):
-            total[..., r : r + side[0], c : c + side[1]] += window * part
-            weights[..., r : r + side[0], c : c + side[1]] += window
-        yield first + len(chosen), (total / weights.clamp(min=1e-12))[..., :height, :width]

@@ -110,7 +110,7 @@ def prepared(target: str | None, wanted: LikelihoodOptions, model: Model | None 
     points = model.items.kind.dimensions == 1
     count = wanted.count or (POINTS if points else IMAGES)
     subject = subjects.subject(model, count, 1000, conditional=wanted.conditional, seed=wanted.seed, data=wanted.data)
-    if not model.exact:
+    if not model.exact or wanted.precision != LikelihoodOptions.precision:
         subjects.compute_in(model, wanted.precision)
     tolerance = 1e-6 if points else 1e-4
     most, least = subjects.log_snr_range(model.schedule)

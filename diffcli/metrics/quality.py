@@ -1,5 +1,6 @@
 """How near one image is to another: PSNR and SSIM, of images in [-1, 1]."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -46,6 +47,40 @@ def _window(side: int) -> Tensor:
     place = torch.arange(count, dtype=torch.float64) - count // 2
     weights = (-(place**2) / (2 * SIGMA**2)).exp()
     return weights / weights.sum()
+
+
+class QualityByStrips:
+    """PSNR and SSIM of one image that comes in strips of its rows, from the top; the same numbers as of the whole.
+
+    height:  of the image
+    """
+
+    def __init__(self, height: int) -> None:
+        self._above = min(SIDE, height - 1 + height % 2) - 1  # rows that a window shares with the one a row below
+        self._open: list[Tensor] = []  # rows of both, [2, C, h, W], whose places are not all counted
+        self._error = self._alike = 0.0
+        self._values = self._places = 0
+
+    def add(self, rows: Tensor, truth: Tensor) -> None:
+        """Take the next rows [C, h, W] into account, and what they should be."""
+        difference = (rows.double() - truth.double()).square()
+        self._error, self._values = self._error + difference.sum().item(), self._values + difference.numel()
+        both = torch.cat([*self._open, torch.stack([rows, truth])], dim=-2)
+        places = both.shape[-2] - self._above
+        if places > 0:
+            self._alike, self._places = self._alike + places * ssim(both[:1], both[1:]).item(), self._places + places
+            both = both[..., places:, :].clone()
+        self._open = [both]
+
+    @property
+    def psnr(self) -> float:
+        """In dB; inf where the images are equal."""
+        return 10 * math.log10(RANGE**2 * self._values / self._error) if self._error else math.inf
+
+    @property
+    def ssim(self) -> float:
+        """The mean over all places."""
+        return self._alike / self._places
 
 
 class Quality(NamedTuple):

@@ -77,8 +77,9 @@ def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -
     found = {
         "checkpoint": prepared.model.name, "sampler": sampler, "grid": prepared.grid,
         "schedule": prepared.model.schedule_name, "start": wanted.start, **wanted.options, "class": wanted.label,
-        "guidance": prepared.guidance, "guidance_interval": wanted.guidance_interval,
-        "guidance_rescale": wanted.guidance_rescale, "clip": wanted.clip, "threshold": wanted.threshold,
+        "guidance": prepared.guidance, "guide": None if wanted.guide == SamplingOptions.guide else wanted.guide,
+        "guidance_interval": wanted.guidance_interval, "guidance_rescale": wanted.guidance_rescale,
+        "clip": wanted.clip, "threshold": wanted.threshold,
         "weights": wanted.weights, "seed": wanted.seed, "count": prepared.count, **how,
     }  # fmt: skip
     return {f"diffcli {k.replace('_', '-')}": v for k, v in found.items() if v is not None}

@@ -176,6 +176,8 @@ def _follow(wanted: SamplingOptions) -> Callable[[Denoise, float], Denoise]:
     for option, value in asked.items():
         if value is not None and option not in takes:
             raise UsageProblem(f"the guidance {name} takes no {option}", f"leave --guidance-{option} out")
+        if value is not None and option in own:
+            raise UsageProblem(f"--guidance-{option} is given twice", f"leave it out of --guide {wanted.guide}")
     if "interval" in takes:
         own["interval"] = _interval(wanted.guidance_interval)
     if wanted.guidance_rescale is not None:
@@ -220,8 +222,10 @@ def _check_together(wanted: SamplingOptions, options: dict[str, Any]) -> None:
         raise UsageProblem(f"{flag(idle[0])} changes nothing without churn", "add --churn")
     if (options.get("churn_min") or 0) > (math.inf if options.get("churn_max") is None else options["churn_max"]):
         raise UsageProblem("--churn-min must not be above --churn-max")
-    if wanted.clip and wanted.threshold is not None:
-        raise UsageProblem("--clip and --threshold exclude each other", "leave one out")
+    if options.get("corrections") == 0 and options.get("snr") is not None:
+        raise UsageProblem("--snr changes nothing without corrections", "leave it out, or ask for --corrections")
+    if wanted.clip is not None and wanted.threshold is not None:
+        raise UsageProblem("--threshold takes the place of --clip and --no-clip", "leave one out")
 
 
 def walk_times(model: Model, steps: int | None, usual: int, grid: str, start: LinearStart | None = None) -> Tensor:
@@ -258,6 +262,8 @@ def _guidance(wanted: SamplingOptions, model: Model, *, conditional: bool) -> fl
     ):
         if value is not None and guidance == 1:
             raise UsageProblem(f"{flag(option)} changes nothing at guidance 1", "add --class and --guidance")
+    if guidance == 1 and wanted.guide.startswith(f"{SamplingOptions.guide},"):
+        raise UsageProblem(f"--guide {wanted.guide} changes nothing at guidance 1", "add --class and --guidance")
     return guidance
 
 

@@ -44,6 +44,8 @@ def settle() -> str:
         os.environ["LOGNAME"] = f"user{os.getuid()}"
     if any(map(_trouble, _of_matplotlib())):
         os.environ["MPLCONFIGDIR"] = str(_temporary() / "matplotlib")
+    if (home := _home()) and _trouble(home):
+        os.environ.setdefault("TRITON_HOME", str(_temporary()))  # of kernels that torch compiles for a GPU
     return f"{trouble}; what is kept for the next time goes to {cache_folder()}" if trouble else ""
 
 

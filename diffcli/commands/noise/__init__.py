@@ -3,6 +3,7 @@
 import typer
 
 from diffcli.commands.noise import chain, gaussian
+from diffcli.commands.together import given
 from diffcli.commands.visualize import forward
 from diffcli.console import options
 from diffcli.errors import UsageProblem
@@ -27,8 +28,9 @@ def noise(
 ) -> None:
     command = context.invoked_subcommand
     if command is None:
-        forward.forward(count=8, seed=seed, out=out, as_json=as_json, quiet=quiet)
-    elif seed or out or as_json or quiet:
+        forward.forward(context, count=8, seed=seed, out=out, as_json=as_json, quiet=quiet)
+    elif before := given(context):
         raise UsageProblem(
-            "options stand after the command that they are for", f"as in diffcli noise {command} --seed 1"
+            f"options stand after the command that they are for: {', '.join(before.values())}",
+            f"as in diffcli noise {command} --seed 1",
         )

@@ -4,11 +4,13 @@ from typing import Annotated, Optional
 
 import typer
 
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 from diffcli.lessons.gaussians.noising import MOST_STEPS
 
 
 def chain(
+    context: typer.Context,
     dataset: Annotated[
         Optional[str], typer.Option(help="A name (diffcli data lists them) or a folder of images.  [mnist]")
     ] = None,
@@ -35,6 +37,8 @@ def chain(
     from diffcli.lessons.gaussians.noising.setting import noising_setting
     from diffcli.lessons.gaussians.noising.study import study_chain_and_jump
 
+    if value is not None:
+        refuse_idle(context, ("dataset", "data"), "with --value, which takes the place of a data set")
     plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
     setting = noising_setting(dataset, value, schedule, steps, count, seed, data)

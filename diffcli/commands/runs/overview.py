@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from diffcli.commands.together import given
 from diffcli.console import options
 from diffcli.errors import UsageProblem
 from diffcli.system.shell import argument
@@ -23,8 +24,11 @@ def runs(
 ) -> None:
     """List the runs in checkpoints/, newest first. State, progress, and losses, and the last distance."""
     if context.invoked_subcommand:
-        if as_json or quiet:
-            raise UsageProblem("options go behind the verb", f"diffcli runs {context.invoked_subcommand} --help")
+        if before := given(context):
+            raise UsageProblem(
+                f"options go behind the verb: {', '.join(before.values())}",
+                f"diffcli runs {context.invoked_subcommand} --help",
+            )
         return
     from diffcli.console.show import Show, table
     from diffcli.runs import listing

@@ -12,7 +12,6 @@ def interpolate(
     first: Annotated[int, typer.Option("--from", help="Number of a test image, from 0.", min=0)] = 0,
     second: Annotated[int, typer.Option("--to", help="Number of another.", min=0)] = 1,
     count: Annotated[int, typer.Option("--count", help="Images on the way, both ends among them.", min=2, max=20)] = 10,
-    seed: options.Seed = 0,
     data: options.Data = None,
     out: options.Out = None,
     as_json: options.Json = False,

@@ -5,15 +5,17 @@ from typing import Annotated, Optional
 
 import typer
 
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 
 
 def reconstruct(
+    context: typer.Context,
     run: options.Run = None,
     image: Annotated[
         Optional[list[Path]], typer.Option("--image", metavar="FILE", help="An image file; repeatable.  [test images]")
     ] = None,
-    count: Annotated[int, typer.Option("--count", help="Test images.", min=1, max=20)] = 10,
+    count: Annotated[int, typer.Option("--count", help="Test images, without --image.", min=1, max=20)] = 10,
     seed: options.Seed = 0,
     data: options.Data = None,
     out: options.Out = None,
@@ -26,6 +28,8 @@ def reconstruct(
     from diffcli.console.show import Show
     from diffcli.lessons.autoencoders.vae_reconstructions import images_to_reconstruct, study_reconstructions
 
+    if image:
+        refuse_idle(context, ("count", "data"), "with --image: no test images are looked for")
     show = Show(as_json=as_json, quiet=quiet)
     trained = opened(run, "vae", show)
     x = images_to_reconstruct(trained, image, count, seed, data)

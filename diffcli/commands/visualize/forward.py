@@ -5,10 +5,12 @@ from typing import Annotated, Optional
 
 import typer
 
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 
 
 def forward(
+    context: typer.Context,
     dataset: Annotated[str, typer.Option(help="A name (diffcli data lists them) or a folder of images.")] = "mnist",
     image: Annotated[Optional[Path], typer.Option(metavar="FILE", help="One image, instead of a data set.")] = None,
     schedule: Annotated[str, typer.Option(metavar="NAME[,KEY=VALUE...]", help="Noise schedule, e.g. flow.")] = "cosine",
@@ -32,6 +34,8 @@ def forward(
     from diffcli.system.files import check_free, fresh_place, write_atomically
     from diffcli.system.text import json_text
 
+    if image:
+        refuse_idle(context, ("dataset", "count", "data"), "with --image, which is one image of its own")
     plugins.load(impl or ())
     show = Show(as_json=as_json, quiet=quiet)
     process = forward_process(dataset, image, schedule, count, columns, seed, data)

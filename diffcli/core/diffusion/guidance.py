@@ -59,7 +59,7 @@ def guided(
         if not inside.any():
             return denoise(x, level, **cond)
         without = denoise(x, level, **{k: v for k, v in cond.items() if drop is not None and k not in drop})
-        if scale == 0 and inside.all():
+        if scale == 0 and rescale == 0 and inside.all():
             return without
         given = denoise(x, level, **cond)
         x0, eps = (u + scale * (c - u) for u, c in zip(without[:2], given[:2], strict=True))

@@ -55,7 +55,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Asked:
-    """The lists that the options give; every combination that makes sense is compared."""
+    """The lists that the options give; every combination that makes sense is compared.
+
+    steps_told:  whether the numbers of steps were asked for
+    """
 
     samplers: Sequence[str]
     steps: Sequence[int]
@@ -63,12 +66,13 @@ class Asked:
     etas: Sequence[float | None] = (None,)
     guidances: Sequence[float | None] = (None,)
     starts: Sequence[str | None] = (None,)
+    steps_told: bool = False
 
 
 def settings(runs: Sequence[str | None], asked: Asked) -> list[Candidate]:
     """All combinations: eta for samplers that have it only, and one number of steps for a grid from a file.
 
-    Raises UsageProblem for too many of them, and for an eta that no sampler takes.
+    Raises UsageProblem for too many of them, and for an eta or numbers of steps that none has use for.
     """
     found: dict[Candidate, None] = {}
     takers = [sampler for sampler in asked.samplers if _has_eta(sampler)]
@@ -82,6 +86,8 @@ def settings(runs: Sequence[str | None], asked: Asked) -> list[Candidate]:
         for steps in (None,) if from_file else (own_steps,) if own_steps else asked.steps:
             for eta in asked.etas if sampler in takers else (None,):
                 found[Candidate(run, spec, steps, grid, eta, guidance, start)] = None
+    if asked.steps_told and not any(setting.steps in asked.steps for setting in found):
+        raise UsageProblem("--steps changes nothing where every sampler or --grid has its own number", "leave it out")
     if len(found) > MOST_SETTINGS:
         raise UsageProblem(f"{len(found)} settings are too many to compare", f"ask for {MOST_SETTINGS} at most")
     return list(found)

@@ -1,5 +1,7 @@
 """Variational autoencoders in training: the networks, the bound, and a look at reconstructions and samples."""
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,10 @@ from diffcli.training.families.base import Family, Look
 from diffcli.training.recipes.vae import RECIPES, VaeRecipe
 from diffcli.training.trainer import Losses, Objective
 
+BITS = ("dynamic", "static")  # what pixels are that are black or white
+GREY = 0.25  # share of the pixels that are grey, from which on black and white lose too much; MNIST has 0.09
+MIDDLE = 0.8  # |x| of what is grey, in [-1, 1]
+LOOKED_AT = 100  # images
 COLUMNS, SAMPLE_ROWS = 10, 3  # of a preview, below a row of images and a row of their reconstructions
 
 
@@ -26,7 +32,7 @@ def build(recipe: VaeRecipe, items: Items, bf16: bool) -> vae.VAE:
     """An untrained VAE of such images; raises UsageProblem for points and for colours in two values."""
     if items.kind.dimensions != 3:
         raise UsageProblem(f"{recipe.data.name} holds points; a VAE here is of images", "use --dataset mnist")
-    if items.shape[0] != 1 and recipe.pixels.name in ("static", "dynamic"):
+    if items.shape[0] != 1 and recipe.pixels.name in BITS:
         raise UsageProblem(f"the images of {recipe.data.name} have colours, not two values", "use --pixels 8bit")
     pixels = PIXELS[recipe.pixels.name](recipe.pixels.own().get("noise", 0.0))
     network = vae.NETWORKS[recipe.network.name](items.shape, recipe.latent, pixels.count, **recipe.network.own())
@@ -49,8 +55,20 @@ def objective(recipe: VaeRecipe, items: Items) -> Objective:
 
 
 def view(recipe: VaeRecipe, dataset: Dataset) -> Dataset:
-    """The data set in bits, where they are drawn once for all."""
+    """The data set in bits, where they are drawn once for all; with a note where greys are lost to bits."""
+    if recipe.pixels.name not in BITS or dataset.items.kind.dimensions != 3:
+        return dataset
+    share = grey_share(dataset)
+    if share > GREY:
+        text = f"{share:.0%} of the pixels are grey, and --pixels {recipe.pixels.name} knows black and white only"
+        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, f"{text}: --pixels 8bit learns the greys"))
     return binarised(dataset) if recipe.pixels.name == "static" else dataset
+
+
+def grey_share(dataset: Dataset) -> float:
+    """Of the pixels, those further than a tenth of the range from black and from white; in some of the images."""
+    x, _ = dataset.take(torch.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset))).long())
+    return (x.abs() < MIDDLE).float().mean().item()
 
 
 class VaePreview:

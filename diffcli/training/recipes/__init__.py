@@ -155,12 +155,15 @@ def override(recipe: R, values: Mapping[str, Any]) -> R:
             given[name] = value
     choices = {n: a for n in given if (a := _address(recipe, n, strict=False)).endswith(".name")}
     for name, address in choices.items():
+        if len(twice := [other for other in choices if choices[other] == address]) > 1:
+            raise UsageProblem(f"{' and '.join(twice)} are one key, given twice", "leave one of them out")
         recipe = _replaced(recipe, address.removesuffix(".name"), {"name": given.pop(name)})
     changes: dict[str, dict[str, Any]] = {}  # table by table, as its keys need to go together only when all are there
     for name, value in given.items():
         address = _address(recipe, name)
         head, leaf = address.split(".", 1) if "." in address else ("", address)
-        changes.setdefault(head, {})[leaf] = value
+        if changes.setdefault(head, {}).setdefault(leaf, value) != value:
+            raise UsageProblem(f"{name} is given twice, as {changes[head][leaf]} and as {value}", "leave one out")
     for head, changed in changes.items():
         recipe = _replaced(recipe, head, changed)
     return recipe.settled({*choices.values(), *(_address(recipe, name) for name in given)})
