@@ -13,7 +13,7 @@ import pytest
 from conftest import SHAPES, Cli, tree
 from PIL import Image
 
-from diffcli.commands import data as command
+from diffcli.commands import data_look
 from diffcli.core.processes.laws.toys import TOYS
 from diffcli.data import loading as datasets
 from diffcli.data.published import DATASETS
@@ -216,19 +216,25 @@ def test_what_would_be_done_to_the_images_is_said(cli: Cli, tmp_path: Path) -> N
     Image.fromarray(np.zeros((70, 90, 4), np.uint8)).save(tmp_path / "pics" / "a.png")
     Image.fromarray(np.zeros((80, 80), np.uint16)).save(tmp_path / "pics" / "b.png")
     out = " ".join(cli("data", "pics").out.split())
-    for words in ("2 images, each 3x64x64", "16-bit", "transparency", "resized to 64x64", "classes: none"):
+    for words in (
+        "2 images, each 3x64x64",
+        "0 is black and 1 white",
+        "transparency is laid over white (1 of 2 images)",
+        "resized to 64x64",
+        "classes: none",
+    ):
         assert words in out
     assert cli("data", "pics", "--json").document["class_counts"] is None
 
 
 def test_many_classes_are_counted(cli: Cli, tmp_path: Path) -> None:
-    for i in range(command.NAMED + 1):
+    for i in range(data_look.NAMED + 1):
         (tmp_path / "many" / f"class-{i:02d}").mkdir(parents=True)
         for j in range(1 + i % 3):
             Image.new("L", (4, 4)).save(tmp_path / "many" / f"class-{i:02d}" / f"{j}.png")
     out = cli("data", "many").out
     assert "41, of 1 to 3 images each" in out
-    assert "class-00" not in out
+    assert "class-10" not in out
     assert len(cli("data", "many", "--json").document["classes"]) == 41
 
 

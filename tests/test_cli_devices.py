@@ -22,6 +22,7 @@ from PIL import Image
 from diffcli import plugins
 from diffcli.console.show import Show
 from diffcli.core.diffusion.job import Drawing, Job
+from diffcli.data.reading import Reading
 from diffcli.errors import CheckpointProblem
 from diffcli.evaluation.features import keeping
 from diffcli.evaluation.features.encoders import encoder
@@ -181,7 +182,7 @@ def test_what_others_do_is_what_is_done_here(
 
 def test_a_judge_is_trained_once(cli: Cli, pictures: Path) -> None:
     with pytest.raises(CheckpointProblem, match="there is no judge of shapes"):
-        encoder("judge", str(pictures), None, torch.device("cpu"), Show(quiet=True), size=5, train=False)
+        encoder("judge", str(pictures), None, torch.device("cpu"), Show(quiet=True), reading=Reading(5), train=False)
 
 
 def without_times(document: Any) -> Any:

@@ -136,11 +136,26 @@ def test_a_mask_of_the_same_proportions_is_made_to_fit_and_another_refused(cli: 
     refuses(cli, tmp_path, DATA, "sample", "shapes-1", *how, "wide.png", words=("16x8", "8x8", "hint"))
 
 
-@pytest.mark.usefixtures("run")
-def test_a_white_mask_paints_everything(cli: Cli, photo: np.ndarray) -> None:
-    save("white.png", np.full((8, 8), 255, np.uint8))
-    images = draw(cli, "--inpaint", "photo.png", "--mask", "white.png", "--ddim")
-    assert np.array_equal(images, draw(cli, "--ddim"))
+@pytest.mark.usefixtures("run", "photo")
+@pytest.mark.parametrize(("value", "word"), [(255, "keep"), (0, "paint")])
+def test_a_mask_that_is_all_one_value_is_refused(cli: Cli, tmp_path: Path, value: int, word: str) -> None:
+    save("flat.png", np.full((8, 8), value, np.uint8))
+    words = ("flat.png", f"nothing to {word}")
+    refuses(cli, tmp_path, DATA, "sample", "shapes-1", "--inpaint", "photo.png", "--mask", "flat.png", words=words)
+
+
+@pytest.mark.usefixtures("run", "photo", "lower")
+def test_a_mask_that_is_drawn_as_a_layer_is_read_by_its_opacity(cli: Cli) -> None:
+    """White where to paint, on a transparent ground: over white it would be white everywhere."""
+    lower = np.asarray(Image.open("mask.png").convert("L")) > 127
+    for name, colour in (("layer", 255), ("grey", 200)):
+        layer = np.zeros((8, 8, 4), np.uint8)
+        layer[lower] = [colour, colour, colour, 255]
+        save(f"{name}.png", layer)
+        how = ("--inpaint", "photo.png", "--mask", f"{name}.png", "--ddim")
+        assert np.array_equal(draw(cli, *how), draw(cli, "--inpaint", "photo.png", "--mask", "mask.png", "--ddim"))
+        said = cli("sample", "shapes-1", *how, "--steps", 4, "--count", 1).err
+        assert f"{name}.png is read as a layer" in said
 
 
 @pytest.mark.usefixtures("run", "photo", "lower")

@@ -233,7 +233,7 @@ def test_a_key_that_would_do_nothing_is_refused_with_the_way_out(
         ("foo.name=x", ("unknown table of the recipe 'foo'", "network")),
         ("network.widths.x=1", ("[network]", "did you mean widths?")),
         ("sampling.name=x", ("[sampling]", "guidance")),
-        ("data=mnist", ("data is a table", "name, size, augment")),
+        ("data=mnist", ("data is a table", "name, size, range")),
         ("name=mnist", ("several tables", "data.name or optimizer.name or network.name or objective.name")),
         ("widht=8", ("did you mean widths?",)),
     ],
@@ -542,7 +542,7 @@ def test_a_signal_between_two_steps_loses_nothing(
 
     def interrupting(bar: show.Bar, done: int, *args: Any) -> None:
         update(bar, done, *args)
-        if done == 7:
+        if done == 7 and args:  # with a loss
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(show.Bar, "update", interrupting)

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from diffcli.console.show import Show
 from diffcli.data.dataset import Dataset
 from diffcli.data.folders import load_folder
-from diffcli.data.images import Files
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.loading import load_dataset
+from diffcli.data.pages import Pages
+from diffcli.data.reading import Reading
 from diffcli.errors import CheckpointProblem, EnvironmentProblem, UsageProblem
 from diffcli.evaluation.features import judge as judges
 from diffcli.evaluation.features import keeping, library, training
@@ -218,7 +219,7 @@ def test_a_judge_is_trained_once_and_kept(
 
 def test_other_images_have_another_judge(cache: Path, brief: None, pictures: Path) -> None:
     encoder("judge", str(pictures), None, CPU, QUIET)
-    encoder("judge", str(pictures), None, CPU, QUIET, size=6)
+    encoder("judge", str(pictures), None, CPU, QUIET, reading=Reading(6))
     assert len(list((cache / "judges").iterdir())) == 2
 
 
@@ -382,17 +383,19 @@ def test_features_come_batch_by_batch_in_the_order_of_the_places(pictures: Path)
     assert (found.shape, found.dtype) == ((60, 1), torch.float32)
 
 
-def test_files_are_read_batch_by_batch(pictures: Path) -> None:
+def test_files_are_read_batch_by_batch(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = load_folder(pictures)
-    paths = tuple(sorted(pictures.rglob("*.png")))
+    monkeypatch.setattr("diffcli.data.fitting.MEMORY_LIMIT", 0)
+    on_disk = load_folder(pictures).storage
+    assert isinstance(on_disk, Pages)
     read: list[int] = []
 
-    class Watched(Files):
+    class Watched(Pages):
         def __getitem__(self, index: int) -> Tensor:
             read.append(index)
             return super().__getitem__(index)
 
-    lazy = Dataset("lazy", dataset.items, Watched(paths, (1, 8, 8)), None, "lazy")
+    lazy = Dataset("lazy", dataset.items, Watched(on_disk.pages, on_disk.shape), None, "lazy")
     found, read_before = counting([]), list[int]()
 
     def encode(images: Tensor) -> Tensor:

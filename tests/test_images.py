@@ -8,9 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from diffcli.data import images
+from diffcli.data import pages
 from diffcli.data.images import header, read_image
 from diffcli.data.loading import load_folder
+from diffcli.data.pages import Pages
+from diffcli.data.readers import Page
+from diffcli.data.reading import Reading
+from diffcli.data.sources import ImageSource
 from diffcli.errors import DataProblem
 
 RNG = np.random.default_rng(0)
@@ -58,22 +62,6 @@ def test_black_and_white_is_grey(tmp_path: Path) -> None:
     found = load_folder(tmp_path)
     assert found.shape == (1, 6, 9)
     assert torch.equal(found.storage[0][0], torch.from_numpy(pixels) * torch.tensor(255, dtype=torch.uint8))
-
-
-def test_16_bits_become_8_by_division_by_257(tmp_path: Path) -> None:
-    """257 takes 65535 to 255; a shift by 8 bits would take 65279 there, too."""
-    pixels = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    found = load_folder(tmp_path)
-    assert found.shape == (1, 8, 8)
-    assert np.array_equal(found.storage[0][0].numpy(), np.round(pixels / 257).astype(np.uint8))
-    assert any("16-bit" in note for note in found.notes)
-
-
-def test_a_dark_16_bit_image_stays_dark(tmp_path: Path) -> None:
-    """The scale is that of the format, not of the image."""
-    Image.fromarray(np.full((8, 8), 250, np.uint16)).save(tmp_path / "a.png")
-    assert read_image(tmp_path / "a.png", (1, 8, 8)).max() == 1
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -140,22 +128,14 @@ def test_sizes_that_differ_are_cropped_in_the_middle_to_the_smallest_side(tmp_pa
 def test_large_images_are_reduced_unless_a_size_is_asked_for(tmp_path: Path) -> None:
     Image.fromarray(noise(100, 100)).save(tmp_path / "a.png")
     assert load_folder(tmp_path).shape == (1, 64, 64)
-    assert load_folder(tmp_path, size=100).shape == (1, 100, 100)
-    assert load_folder(tmp_path, size=16).shape == (1, 16, 16)
+    assert load_folder(tmp_path, Reading(size=100)).shape == (1, 100, 100)
+    assert load_folder(tmp_path, Reading(size=16)).shape == (1, 16, 16)
 
 
 def test_resizing_keeps_the_brightness(tmp_path: Path) -> None:
     Image.fromarray(np.tile(np.array([[0, 200], [200, 0]], np.uint8), (32, 32))).save(tmp_path / "a.png")
-    pixels = load_folder(tmp_path, size=16).storage[0].float()
+    pixels = load_folder(tmp_path, Reading(size=16)).storage[0].float()
     assert (pixels[:, 2:-2, 2:-2] - 100).abs().max() < 8
-
-
-def test_an_animation_is_its_first_frame(tmp_path: Path) -> None:
-    frames = [Image.new("L", (8, 8), value) for value in (30, 90, 200)]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    found = load_folder(tmp_path)
-    assert len(found) == 1
-    assert found.storage[0].unique().tolist() == [30]
 
 
 def test_a_grey_gif_stays_one_channel(tmp_path: Path) -> None:
@@ -179,31 +159,37 @@ def photograph(path: Path, mode: str, **options: Any) -> Path:
     return path
 
 
+def by(path: Path, shape: tuple[int, int, int], *, fast: bool) -> torch.Tensor:
+    """A photograph as training reads it, by the decoder for many or by that for few."""
+    page = Page(ImageSource(path, path.name), 0, "RGB", (90, 70))
+    return Pages((page,), shape, None, fast)[0]
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("shape", [(3, 70, 90), (1, 70, 90), (3, 16, 16), (1, 16, 16)], ids=str)
 def test_many_photographs_are_decoded_to_the_same_bits(tmp_path: Path, mode: str, shape: tuple[int, int, int]) -> None:
     for options in ({}, {"quality": 30}, {"progressive": True}, {"subsampling": 0}):
         path = photograph(tmp_path / "a.jpg", mode, **options)
-        assert torch.equal(read_image(path, shape, many=True), read_image(path, shape))
+        assert torch.equal(by(path, shape, fast=True), read_image(path, shape))
 
 
 def test_one_that_lies_on_its_side_is_turned_by_either(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = photograph(tmp_path / "a.jpg", "RGB", exif=exif)
-    assert torch.equal(read_image(path, (3, 90, 70), many=True), read_image(path, (3, 90, 70)))
+    assert torch.equal(by(path, (3, 90, 70), fast=True), read_image(path, (3, 90, 70)))
 
 
 def test_torchvision_decodes_where_there_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = images._decoded
-    monkeypatch.setattr(images, "_decoded", lambda *a: calls.append(a) or real(*a))
-    paths = [photograph(tmp_path / f"{i}.jpg", "RGB") for i in range(3)]
+    real = pages.decoded_jpeg
+    monkeypatch.setattr(pages, "decoded_jpeg", lambda *a: calls.append(a) or real(*a))
+    for i in range(3):
+        photograph(tmp_path / f"{i}.jpg", "RGB")
     for most, expected in ((3 * 90 * 70, 0), (3 * 90 * 70 - 1, 3)):
         calls.clear()
-        monkeypatch.setattr(images, "MANY_PIXELS", most)
-        files = images.Files.of(paths, [header(path) for path in paths], (3, 8, 8))
-        assert [files[i].shape for i in range(3)] == [(3, 8, 8)] * 3
+        monkeypatch.setattr(pages, "MANY_PIXELS", most)
+        assert load_folder(tmp_path).shape == (3, 64, 64)
         assert len(calls) == expected
 
 
@@ -211,6 +197,6 @@ def test_torchvision_decodes_where_there_are_many(tmp_path: Path, monkeypatch: p
 def test_a_photograph_that_is_cut_off_is_refused_by_either(tmp_path: Path, keep: float) -> None:
     path = photograph(tmp_path / "a.jpg", "RGB")
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    for many in (False, True):
+    for fast in (False, True):
         with pytest.raises(DataProblem, match=r"a\.jpg is not a readable image"):
-            read_image(path, (3, 8, 8), many=many)
+            by(path, (3, 8, 8), fast=fast)

@@ -347,7 +347,7 @@ def opens_text(call: ast.Call) -> str:
     if name in ("read_text", "write_text") and owner:
         return "named" if named or len(call.args) > (name == "write_text") else "unnamed"
     binary = any(isinstance(word, str) and "b" in word for word in words)
-    if name not in ("open", "fdopen") or owner in ("Image", "tarfile", "os", "books") or binary:
+    if name not in ("open", "fdopen") or owner in ("Image", "tarfile", "os", "books", "self.archive") or binary:
         return ""
     return "named" if named else "unnamed"
 

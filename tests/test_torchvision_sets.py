@@ -22,6 +22,7 @@ from torchvision import datasets as theirs
 from diffcli.data import fitting
 from diffcli.data.dataset import Dataset
 from diffcli.data.loading import has_test_split, lasting, load_dataset
+from diffcli.data.reading import Reading
 from diffcli.data.vision import places
 from diffcli.data.vision.request import parse
 from diffcli.data.vision.sets import refusal, vision_set, vision_sets
@@ -173,7 +174,7 @@ def test_large_images_are_cropped_and_resized_as_those_of_a_folder(
     found = load_dataset("torchvision:stl10", data=tmp_path)
     assert found.shape == (3, 64, 64)
     assert "resized to 64x64" in found.notes[0]
-    whole = load_dataset("torchvision:stl10", data=tmp_path, size=96)
+    whole = load_dataset("torchvision:stl10", data=tmp_path, reading=Reading(size=96))
     assert np.array_equal(images_of(whole)[:, :, ::3, ::3], COLOURS)
     assert whole.classes[:2] == ("c0", "c1")
 
@@ -264,7 +265,7 @@ def test_what_does_not_fit_into_memory_is_read_when_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     FORMATS.get(name, lambda root, _: tree_of_images(root))(tmp_path / "data", monkeypatch)
-    read = {"data": tmp_path / "data", "size": 16}
+    read = {"data": tmp_path / "data", "reading": Reading(16)}
     in_memory = load_dataset(f"torchvision:{name}", **read)
     monkeypatch.setattr(fitting, "MEMORY_LIMIT", 0)
     on_disk = load_dataset(f"torchvision:{name}", **read)
@@ -469,8 +470,8 @@ def test_a_recipe_names_what_it_was_trained_on_for_good(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     tree_of_images(Path("pics"), side=96)
     name = "torchvision:imagefolder,root=pics"
-    kept = lasting(name, 0, load_dataset(name))
-    assert kept == (f"torchvision:ImageFolder,root={tmp_path / 'pics'}", 64)
+    kept = lasting(name, Reading(), load_dataset(name))
+    assert kept == (f"torchvision:ImageFolder,root={tmp_path / 'pics'}", Reading(64))
     for text in ("FakeData,size=3,image_size=3x8x8", "EMNIST,split=letters"):
         assert parse(parse(f"torchvision:{text}").spelling).given == parse(f"torchvision:{text}").given
 

@@ -1,29 +1,44 @@
 """diffcli data"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from diffcli.commands.data_look import facts_of, left_out, measured, size_of, wrapped
 from diffcli.console import options
+from diffcli.data.reading import Reading
 from diffcli.data.vision import PREFIX
+from diffcli.errors import UsageProblem
 from diffcli.system.shell import argument
+from diffcli.training import recipes
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
     from diffcli.data.catalogue import Entry
     from diffcli.data.dataset import Dataset
-    from diffcli.metrics.values import Values
 
-NAMED = 40  # classes that are listed one by one
+DEFAULT = recipes.DataKeys()
 
 
 def data(
     target: Annotated[
         Optional[str],
-        typer.Argument(metavar="[NAME|FOLDER]", help="One data set, or a folder of images; torchvision lists its own."),
+        typer.Argument(
+            metavar="[NAME|FOLDER]", help="One data set, a folder or an archive of images; torchvision lists its own."
+        ),
     ] = None,
     folder: options.Data = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also list every file that is left out, and why.")] = False,
+    settings: Annotated[
+        Optional[list[str]],
+        typer.Option("--set", metavar="KEY=VALUE", help="As train reads the files: size, range or frames; repeatable."),
+    ] = None,
+    skip_broken: options.SkipBroken = False,
+    clear_cache: Annotated[
+        bool, typer.Option("--clear-cache", help="Forget the images that were decoded before.")
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -32,14 +47,36 @@ def data(
     from diffcli.data import catalogue
 
     show = Show(as_json=as_json, quiet=quiet)
-    if target is None:
+    if target is None and (everything or settings or skip_broken):
+        raise UsageProblem("--all, --set and --skip-broken are about one data set", "name it: diffcli data FOLDER")
+    if clear_cache:
+        _clear_cache(target, show)
+    elif target is None:
         entries = list(catalogue.entries(folder).values())
         lines = [*_tables(entries), "next: diffcli data NAME, or diffcli train --dataset NAME"]
         show.result({"datasets": [entry.document for entry in entries]}, lines)
     elif target in ("torchvision", PREFIX):
         _list_vision(show)
     else:
-        _describe(target, folder, show)
+        _describe(target, folder, _reading(settings or [], skip_broken), everything, show)
+
+
+def _reading(settings: list[str], skip_broken: bool) -> Reading:
+    """As the keys of a recipe say it."""
+    recipe = recipes.override(recipes.Training(), recipes.parse_settings(settings))
+    if recipe != recipes.Training(data=recipe.data) or recipe.data.name != DEFAULT.name or recipe.data.augment:
+        raise UsageProblem("--set is about the reading of files here", "data.size, data.range or data.frames")
+    return replace(recipe.data.reading, skip_broken=skip_broken or recipe.data.skip_broken)
+
+
+def _clear_cache(target: str | None, show: "Show") -> None:
+    from diffcli.data.keeping import clear
+    from diffcli.system.text import size
+
+    if target is not None:
+        raise UsageProblem("--clear-cache forgets all decoded images", f"leave {argument(target)} out")
+    freed = clear()
+    show.result({"freed_bytes": freed}, [f"forgotten: {size(freed)} of decoded images"])
 
 
 def _list_vision(show: "Show") -> None:
@@ -53,19 +90,26 @@ def _list_vision(show: "Show") -> None:
     show.result({"datasets": [PREFIX + name for name in found]}, lines)
 
 
-def _describe(target: str, folder: Path | None, show: "Show") -> None:
+def _describe(target: str, folder: Path | None, reading: Reading, everything: bool, show: "Show") -> None:
     """What is known of one data set and, where it is here, what is in it."""
-    document, facts, dataset, missing = _known(target, folder)
+    document, facts, dataset, missing = _known(target, folder, reading)
+    left: list[str] = []
     if dataset is not None:
-        measured, contents = _look(dataset, show)
-        document |= measured
+        found, contents = measured(dataset, show)
+        document |= found
         facts |= contents
+    if everything:
+        if target in document.get("name", "") and "licence" in document:
+            raise UsageProblem(f"--all lists the files of a folder; {target} is a named set", "leave --all out")
+        document["left_out"], left = left_out(target)
     train = f"diffcli train --dataset {argument(target)}"
     facts["next"] = f"{train}   ({missing})" if missing else train
-    show.result(document, [line for name, text in facts.items() for line in _wrapped(name, text)])
+    show.result(document, [*(line for name, text in facts.items() for line in wrapped(name, text)), *left])
 
 
-def _known(target: str, folder: Path | None) -> tuple[dict[str, Any], dict[str, str], "Dataset | None", str]:
+def _known(
+    target: str, folder: Path | None, reading: Reading
+) -> tuple[dict[str, Any], dict[str, str], "Dataset | None", str]:
     """What a data set's name tells, for --json and for the eye; the data set if it is here, else how it comes here."""
     from diffcli.data import catalogue
 
@@ -75,12 +119,12 @@ def _known(target: str, folder: Path | None) -> tuple[dict[str, Any], dict[str, 
         found = entry_of(target, folder)
         return found.document, found.facts, found.dataset, found.missing
     entry = catalogue.entries(folder).get(target)
-    document, facts = ({"name": target}, {}) if entry is None else (entry.document, _facts(entry))
+    document, facts = ({"name": target}, {}) if entry is None else (entry.document, facts_of(entry))
     if entry is not None and not entry.present:
         return document, facts, None, "downloads it"
     from diffcli.data.loading import load_dataset
 
-    return document, facts, load_dataset(target, data=folder), ""
+    return document, facts, load_dataset(target, data=folder, reading=reading), ""
 
 
 def _tables(entries: list["Entry"]) -> list[str]:
@@ -91,7 +135,7 @@ def _tables(entries: list["Entry"]) -> list[str]:
         [
             entry.name,
             *(f"{entry.images[split]:,}" if split in entry.images else "-" for split in ("train", "test")),
-            _size(entry.shape),
+            size_of(entry.shape),
             str(len(entry.classes)),
             entry.where,
         ]
@@ -104,77 +148,3 @@ def _tables(entries: list["Entry"]) -> list[str]:
         *table(["data set", "classes", "licence"], what, wraps=(1, 2)),
         "",
     ]
-
-
-def _facts(entry: "Entry") -> dict[str, str]:
-    """What is known of a data set without opening it."""
-    counts = ", ".join(f"{count:,} {split}" for split, count in entry.images.items())
-    facts = {
-        "data set": entry.title,
-        "images": f"{counts}, each {_size(entry.shape)}",
-        "classes": ", ".join(entry.classes),
-        "licence": entry.licence,
-        "where": entry.where,
-        "checksum": entry.checksum,
-    }
-    return {name: text for name, text in facts.items() if text}
-
-
-def _look(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str, str]]:
-    """What the images to train on are, for --json and for the eye."""
-    values, kind, counts = _values(dataset, show), dataset.items.kind, dataset.class_counts
-    document = {
-        "images": len(dataset),
-        "shape": list(dataset.shape),
-        "classes": list(dataset.classes),
-        "class_counts": counts,
-        "notes": list(dataset.notes),
-        **values._asdict(),
-        "fingerprint": dataset.fingerprint,
-    }
-    facts = {
-        "to train on": f"{len(dataset):,} {kind.name}, each {_size(dataset.shape)}",
-        "classes": _classes(dataset.classes, counts or []),
-        "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}"
-        + (", where black is -1 and white is 1" if kind.bounded else ""),
-        "fingerprint": dataset.fingerprint,
-        **({"note": "; ".join(dataset.notes)} if dataset.notes else {}),
-    }
-    return document, facts
-
-
-def _values(dataset: "Dataset", show: "Show") -> "Values":
-    from diffcli.metrics.values import measure
-
-    with show.progress("reading", len(dataset), "images") as bar:
-        for done, values in measure(dataset):
-            bar.update(done, f"mean {values.mean:.2f}")
-    return values
-
-
-def _classes(names: tuple[str, ...], counts: list[int]) -> str:
-    """Each class with its number of images; of many, how many and how unequal they are."""
-    if not names:
-        return "none (a sub-folder for each would make them)"
-    if len(names) > NAMED:
-        return f"{len(names)}, of {min(counts):,} to {max(counts):,} images each"
-    return ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _wrapped(name: str, text: str) -> list[str]:
-    """A fact, its text in a column of its own."""
-    import textwrap
-
-    from diffcli.system.text import printable, width
-
-    text = printable(text)
-    if name == "next":  # to be copied
-        return [f"{name + ':':13}{text}"]
-    return textwrap.wrap(
-        text, max(40, width()), initial_indent=f"{name + ':':13}", subsequent_indent=" " * 13,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip

@@ -36,6 +36,8 @@ def run(
         guided = f", guidance {prepared.guidance:g}" if prepared.job.conditions else ""
         source = f", {wanted.weights} weights" if model.trained else f", {model.schedule_name} schedule"
         show.note(f"{model.name}: {count} by {prepared.sampler} in {prepared.job.steps} steps{source}{guided}")
+        for note in prepared.notes:
+            show.note(f"note: {note}")
         began = time.monotonic()
         samples = _draw(prepared, batch, FRAMES if animate else 0, show, crew)
         seconds = time.monotonic() - began

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from diffcli.commands import training_report
+from diffcli.commands.training_changes import changes_of, dataset_of, is_long
 from diffcli.console import options
 from diffcli.errors import UsageProblem
 from diffcli.ranks.count import gathered, processes
 from diffcli.runs.listing import ranks_of
 from diffcli.system import cores
 from diffcli.system.shell import argument
-from diffcli.system.text import flag
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
 
@@ -29,6 +29,7 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
     "impl": options.Impl,
     "resume": options.Resume,
     "dry_run": options.DryRun,
+    "skip_broken": options.SkipBroken,
     "data": options.Data,
     "device": options.Device,
     "devices": options.Devices,
@@ -37,8 +38,14 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
     "quiet": options.Quiet,
 }
 EARLY = "diffcli.runs.together"  # what followers import while rank 0 does
-LONG = 1000  # steps
-DEFAULTS = {"device": "auto", "devices": "auto", "dry_run": False, "as_json": False, "quiet": False}
+DEFAULTS = {
+    "device": "auto",
+    "devices": "auto",
+    "dry_run": False,
+    "skip_broken": False,
+    "as_json": False,
+    "quiet": False,
+}
 
 
 def train_command(
@@ -83,14 +90,15 @@ def _flag(usual: Training, key: str, text: str) -> Any:
 
 def _train(
     family: str, keys: dict[str, Any], suited: Callable[[Any], Training], known: Mapping[str, Training],
-    *, recipe: str | None, settings: list[str] | None, resume: str | None, device: str, devices: str, **given: Any,
+    *, recipe: str | None, settings: list[str] | None, resume: str | None, device: str, devices: str,
+    skip_broken: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Train a model of the family, with as many processes as are worth it: these are started before all else."""
     began = time.monotonic()
-    changes = _changes(keys, settings or [])
-    usual = known.get(recipe, known["default"]) if recipe else suited(_dataset(changes))
+    changes = changes_of(keys, settings or []) | ({"skip_broken": True} if skip_broken else {})
+    usual = known.get(recipe, known["default"]) if recipe else suited(dataset_of(changes))
     before = ranks_of(resume) if resume else 0
-    long = _is_long(usual, (recipes.length_of(recipe) if recipe else {}) | changes)
+    long = is_long(usual, (recipes.length_of(recipe) if recipe else {}) | changes)
     count, choose = processes(devices, device, worth=bool(before) or long, before=before)
     tell = cores.watch()
     with gathered(count, EARLY) as team:
@@ -124,7 +132,7 @@ def _lead(
         resume, changes = again, {}
     if resume is None:
         known = FAMILIES[family].recipes
-        start = recipes.load_recipe(recipe, known) if recipe else suited(_dataset(changes))
+        start = recipes.load_recipe(recipe, known) if recipe else suited(dataset_of(changes))
         named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
         start = recipes.override(start, changes | named)
     assignment = Assignment(family, Setting(where, data, out, began, team.count if team else 1), start, resume, changes)
@@ -146,41 +154,6 @@ def _lead(
             show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {argument(folder)}")
             raise typer.Exit(wanted.code)
     training_report.finished(session, folder, saved, show)
-
-
-def _dataset(changes: dict[str, Any]) -> Any:
-    """The data set that the options name, if they do."""
-    return changes.get("dataset") or changes.get("data.name", "")
-
-
-def _is_long(usual: Training, changes: dict[str, Any]) -> bool:
-    """Whether a run with these changes will take so long that other processes are worth their start."""
-    by_clock = "minutes" in changes or not changes.get("steps", usual.steps)
-    try:
-        return float(changes.get("minutes", usual.minutes)) >= 1 if by_clock else int(changes["steps"]) >= LONG
-    except (KeyError, TypeError, ValueError):
-        return usual.steps >= LONG
-
-
-def _changes(keys: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """The keys of the recipe that the options replace."""
-    given = {k: v for k, v in keys.items() if v is not None}
-    changes = recipes.parse_settings(settings) | given
-    written = [(key, f"{flag(key)} {value}") for key, value in given.items()]
-    written += [(text.partition("=")[0].strip(), f"--set {text}") for text in settings]
-    for key in changes:
-        _check_one([how for other, how in written if other == key], "one of them would be ignored")
-    if "steps" in given or changes.get("steps"):  # steps=0 says that it is minutes
-        _check_one([how for key, how in written if key in ("minutes", "steps")], "a training ends by one of them")
-    if changes.get("steps", 1) == 0 and "minutes" not in changes:
-        raise UsageProblem("--steps must be at least 1", "or give --minutes")
-    return changes
-
-
-def _check_one(written: list[str], why: str) -> None:
-    """Raise UsageProblem where more was written than can count."""
-    if len(written) > 1:
-        raise UsageProblem(f"{' and '.join(written)}: {why}", "leave one out")
 
 
 def _loop(session: "Session", stop: Callable[[], bool], show: "Show") -> Path:

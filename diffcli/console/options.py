@@ -24,6 +24,9 @@ Grid = Annotated[
         help="trailing, leading, linspace, quadratic, karras, log-snr, or FILE.json.  [trailing; heun, edm: karras]",
     ),
 ]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Go on without files that cannot be read; the run says which.")
+]
 Label = Annotated[
     Optional[str], typer.Option("--class", help="A class by number or name, or all: image i gets class i mod K.")
 ]

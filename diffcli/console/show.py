@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from diffcli.system.text import duration, json_text, printable, width
 
@@ -15,8 +15,16 @@ NARROW = 20  # characters that a column of a table is content with if it may wra
 class Show:
     """Speaks for one command. json: the result is one document on stdout; quiet: no notes and no progress."""
 
+    _latest: ClassVar["Show | None"] = None
+
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json, self.quiet = as_json, quiet
+        Show._latest = self
+
+    @classmethod
+    def of_command(cls) -> "Show":
+        """That of the command that runs; what reads data in the middle of one speaks by it."""
+        return cls._latest or cls()
 
     def note(self, text: str) -> None:
         """A line for whoever watches."""

@@ -5,16 +5,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from diffcli.data.dataset import Dataset, to_pixels
 from diffcli.data.fitting import MEMORY_LIMIT, digest
 from diffcli.data.kinds import IMAGES, Items
+from diffcli.data.spans import OVERSHOOT, SIGNED, UNSIGNED, Array, Span
 from diffcli.data.tables import reading
 
 SUFFIXES = (".npy", ".npz")
@@ -25,24 +24,7 @@ BLOCK = 1024  # images looked at together
 MOST_CLASSES = 10_000
 HINT = "images are uint8, or floats in [-1, 1] or [0, 1], as [N, C, H, W], [N, H, W, C] or [N, H, W]"
 
-Array = NDArray[Any]
-
-
-class Span(NamedTuple):
-    """The numbers that are black and white."""
-
-    black: float
-    white: float
-
-    def pixels(self, values: Array) -> Tensor:
-        """uint8, of values in the span and of such as lie just outside."""
-        unit = (torch.from_numpy(np.array(values, dtype=np.float32)) - self.black) / (self.white - self.black)
-        return to_pixels(2 * unit - 1)
-
-
-SIGNED, UNSIGNED = Span(-1.0, 1.0), Span(0.0, 1.0)
 DARK = -0.5  # values in [-1, 1] go below it somewhere
-OVERSHOOT = 0.05  # of a span: what a sampler or a filter leaves outside
 
 
 @dataclass(frozen=True)
@@ -59,7 +41,7 @@ class FloatImages:
         return len(self.values)
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.span.pixels(self.values[index])
+        return _pixels(self.values[index], self.span)
 
 
 def load_array(path: Path) -> Dataset:
@@ -164,7 +146,7 @@ def _storage(images: Array) -> tuple[Tensor | FloatImages, tuple[str, ...]]:
     reader = FloatImages(images, span)
     if images.size > MEMORY_LIMIT:
         return reader, tuple(notes)
-    return torch.cat([span.pixels(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK)]), tuple(notes)
+    return torch.cat([_pixels(images[i : i + BLOCK], span) for i in range(0, len(images), BLOCK)]), tuple(notes)
 
 
 def _span(images: Array) -> tuple[Span, float, float]:
@@ -189,4 +171,10 @@ def _blocks(storage: Tensor | FloatImages) -> Iterator[Tensor]:
     """uint8 [B, C, H, W], one block of images after the other."""
     for i in range(0, len(storage), BLOCK):
         places = slice(i, i + BLOCK)
-        yield storage[places] if isinstance(storage, Tensor) else storage.span.pixels(storage.values[places])
+        yield storage[places] if isinstance(storage, Tensor) else _pixels(storage.values[places], storage.span)
+
+
+def _pixels(values: Array, span: Span) -> Tensor:
+    """uint8, of values in the span and of such as lie just outside."""
+    unit = (torch.from_numpy(np.array(values, dtype=np.float32)) - span.black) / (span.white - span.black)
+    return to_pixels(2 * unit - 1)

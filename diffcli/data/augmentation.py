@@ -140,12 +140,14 @@ def _color(pixels: "Tensor", numbers: "Tensor") -> "Tensor":
 
     f = transforms().functional
     jitters = (f.adjust_brightness, f.adjust_contrast, f.adjust_saturation)[: 3 if pixels.shape[1] == 3 else 2]
+    deep = pixels.is_floating_point()  # torchvision's floats lie in [0, 1]
+    pixels = (pixels + 1) / 2 if deep else pixels
     changed = []
     for image, factors in zip(pixels, 1 + (2 * numbers - 1) * STRENGTH, strict=True):
         for jitter, factor in zip(jitters, factors.tolist(), strict=False):
             image = jitter(image, factor)
         changed.append(image)
-    return torch.stack(changed)
+    return 2 * torch.stack(changed) - 1 if deep else torch.stack(changed)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {

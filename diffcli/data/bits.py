@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from diffcli.core.randomness import keyed
-from diffcli.data.dataset import Dataset, Storage
+from diffcli.data.dataset import Dataset, Storage, to_pixels
 
 SEED = 0  # the same bits for every run, so that their likelihoods can be compared
 BLOCK = 64  # images that share a generator
@@ -50,4 +50,5 @@ def binarised(dataset: Dataset, split: str = "train") -> Dataset:
 
 
 def _bits(pixels: Tensor, draws: Tensor) -> Tensor:
-    return torch.where(draws < pixels, 255, 0).to(torch.uint8)
+    values = pixels if pixels.dtype == torch.uint8 else to_pixels(pixels)
+    return torch.where(draws < values, 255, 0).to(torch.uint8)

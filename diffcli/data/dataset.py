@@ -7,9 +7,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from diffcli.core.randomness import keyed
 from diffcli.data.kinds import CLASS, Items
+
+MANY = 1000  # images of a class: then chance leaves it about its share
 
 
 class Storage(Protocol):
@@ -18,7 +21,7 @@ class Storage(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Tensor:
-        """One item: an image as uint8 [C, H, W], or a point as float32 [D]."""
+        """One item: an image as uint8 [C, H, W], or float32 in [-1, 1] where files hold more; or a point [D]."""
         ...
 
 
@@ -41,7 +44,8 @@ class Dataset:
     """Items of one kind with optional labels, in one split.
 
     items:        what each of them is
-    storage:      uint8 [N, C, H, W] in memory, or a reader of files; float32 [N, D] for points
+    storage:      uint8 [N, C, H, W] in memory, float32 where the files hold more, or a reader of files; float32 [N, D]
+                  for points
     labels:       int64 [N], or None
     fingerprint:  a digest of all that is in it
     notes:        what was done to the images, for the user to know
@@ -92,14 +96,36 @@ class Dataset:
         mark = hashlib.sha256(self.fingerprint.encode() + places.numpy().tobytes()).hexdigest()[:16]
         return replace(self, storage=storage, labels=labels, fingerprint=mark)
 
-    def holdout(self, most: int = 512) -> tuple[Tensor, Tensor]:
+    def holdout(self, most: int = 512, *, by_class: bool = True) -> tuple[Tensor, Tensor]:
         """Places for training and for validation: a tenth is held out, at most `most`; the same for every seed.
+
+        by_class:  whether each class gives its share, and keeps an image, where one has fewer than `MANY`
 
         A set of fewer than ten images is validated on itself.
         """
         order = torch.randperm(len(self), generator=keyed(0, "holdout"))
         count = min(most, len(self) // 10)
-        return (order[count:], order[:count]) if count else (order, order)
+        if not count:
+            return order, order
+        counts = self.class_counts
+        if not by_class or counts is None or min(counts, default=MANY) >= MANY:
+            return order[count:], order[:count]
+        assert self.labels is not None
+        labels, shares = self.labels[order], apportioned(count, counts)
+        rank = one_hot(labels, len(counts)).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
+        chosen = rank <= torch.tensor(shares)[labels]
+        return order[~chosen], order[chosen]
+
+
+def apportioned(count: int, sizes: Sequence[int]) -> list[int]:
+    """`count` in whole parts as the sizes are, by the largest remainders; of no size all is taken."""
+    total = sum(sizes)
+    exact = [count * size / total for size in sizes]
+    found = [min(int(share), max(0, size - 1)) for share, size in zip(exact, sizes, strict=True)]
+    by_rest = sorted(range(len(sizes)), key=lambda i: (found[i] - exact[i], i))
+    for i in by_rest[: max(0, count - sum(found))]:
+        found[i] = min(found[i] + 1, max(0, sizes[i] - 1))
+    return found
 
 
 def to_unit(pixels: Tensor) -> Tensor:

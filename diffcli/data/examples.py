@@ -8,7 +8,8 @@ from torch.nn.functional import one_hot
 
 from diffcli.core.randomness import keyed
 from diffcli.data.dataset import Dataset, to_unit
-from diffcli.data.images import GREY, header, read_image
+from diffcli.data.images import header, read_image
+from diffcli.data.readers import is_grey
 
 LARGEST = 256  # pixels of the longer side of an image file
 CHOSEN_FROM = 1000  # items, drawn at random
@@ -28,5 +29,5 @@ def image_file(path: Path) -> Tensor:
     """An image file [1, C, H, W] in [-1, 1], grey or colour; a large one is made smaller in its proportions."""
     mode, (width, height) = header(path)
     factor = min(1.0, LARGEST / max(width, height))
-    shape = (1 if mode in GREY else 3, max(1, round(height * factor)), max(1, round(width * factor)))
+    shape = (1 if is_grey(mode) else 3, max(1, round(height * factor)), max(1, round(width * factor)))
     return to_unit(read_image(path, shape)).unsqueeze(0)

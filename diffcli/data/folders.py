@@ -1,50 +1,134 @@
-"""Any folder of images as a data set."""
+"""A folder of images, an archive or a file of several images as a data set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from diffcli.console.show import Show
 from diffcli.data.dataset import Dataset
-from diffcli.data.fitting import common_shape, digest, in_memory
-from diffcli.data.images import SUFFIXES, Files, header
+from diffcli.data.decoding import Decoded, few
+from diffcli.data.fitting import digest
+from diffcli.data.keeping import decoded_once
 from diffcli.data.kinds import IMAGES, Items
-from diffcli.errors import DataProblem
+from diffcli.data.layout import Layout, layout, numbering
+from diffcli.data.readers import SUFFIXES
+from diffcli.data.readers.arrays import labels_of
+from diffcli.data.reading import PLAIN, Reading
+from diffcli.data.scan import LeftOut, Scan, scan, told
+from diffcli.data.sources import ImageSource, is_archive
+from diffcli.errors import DataProblem, one_of
+from diffcli.system.text import legible
+
+NONE = "(none)"  # what the class of images outside the sub-folders is called
 
 
-def load_folder(folder: Path, size: int = 0) -> Dataset:
-    """The images below a folder, a class per sub-folder where there are several; in memory if they fit.
+def load_folder(place: Path, reading: Reading = PLAIN, split: str = "train") -> Dataset:
+    """The images below a folder or in an archive, with a class per sub-folder; in memory if they fit.
 
-    Grey images stay one channel; one colour image makes all of them colour.
+    split:  that the folder names, where it has any; a folder without is one itself, whatever is asked for
+
+    Grey images stay one channel; one colour image makes all of them colour. Raises DataProblem.
     """
-    paths = image_paths(folder)
-    name = folder.resolve().name
-    headers = [header(path) for path in paths]
-    shape, notes = common_shape(headers, size)
-
-    tops = [p.relative_to(folder).parts[0] if p.parent != folder else "" for p in paths]
-    classes = tuple(sorted(set(tops)))
-    labels = torch.tensor([classes.index(top) for top in tops]) if len(classes) > 1 else None
-    if labels is None:
-        classes = ()
-    elif "" in classes:
-        notes.append("images outside the sub-folders are a class of their own")
-        classes = tuple(c or "(none)" for c in classes)
-
-    reader, items = Files.of(paths, headers, shape), Items(IMAGES, shape, classes)
-    if (pixels := in_memory(reader, shape)) is not None:
-        of_classes = "\n".join((*classes, *tops)).encode(errors="surrogateescape")
-        return Dataset(name, items, pixels, labels, digest(of_classes, pixels.numpy().tobytes()), tuple(notes))
-    stamps = "\n".join(f"{p.relative_to(folder)} {p.stat().st_size}" for p in paths)
-    return Dataset(name, items, reader, labels, digest(stamps.encode(errors="surrogateescape")), tuple(notes))
+    found, named = laid_out(place)
+    splits = named.splits
+    sources = splits[_split(split, splits, place)]
+    result = decoded_once(sources, reading, Show.of_command())
+    labels, classes = _labels(result, named, _inside(sources, result))
+    notes = [*named.notes, *result.notes]
+    if labels is not None:
+        notes += few(labels.tolist(), classes)
+    if left := told((*found.left, *named.left)):
+        notes.append(left)
+    items = Items(IMAGES, result.shape, tuple(name or NONE for name in classes), result.spans)
+    name = legible(place.resolve().name)
+    return Dataset(name, items, result.storage, labels, _mark(result, named, items.classes), tuple(notes))
 
 
-def image_paths(folder: Path) -> list[Path]:
-    """The image files below a folder, sorted; raises DataProblem where there is none."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
-    if not paths:
-        raise DataProblem(f"no images in {folder}", f"images end in {', '.join(sorted(SUFFIXES))}")
-    return paths
+def laid_out(place: Path) -> tuple[Scan, Layout]:
+    """What lies below a folder or in an archive, by its names; raises DataProblem where no image does."""
+    found = scan(place)
+    if not found.images:
+        left = told(found.left)
+        raise DataProblem(
+            f"no images in {place}" + (f"; {left}" if left else ""), f"images end in {', '.join(SUFFIXES)}"
+        )
+    named = layout(found.images, found.tables)
+    if not any(named.splits.values()):
+        raise DataProblem(f"the table of labels in {place} names none of its images", "see the names in it")
+    return found, named
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def everything_left(place: Path) -> list[LeftOut]:
+    """What is left out of a folder or an archive, all of it; raises DataProblem where no image is left."""
+    found, named = laid_out(place)
+    return sorted((*found.left, *named.left))
+
+
+def splits_of(place: Path) -> tuple[str, ...]:
+    """The splits that a folder or an archive has; none where its images are not divided."""
+    found = scan(place)
+    splits = tuple(layout(found.images, found.tables).splits) if found.images else ()
+    return splits if len(splits) > 1 else ()
+
+
+def image_sources(place: Path) -> tuple[ImageSource, ...]:
+    """The image files below a folder, in order; raises DataProblem where there is none."""
+    return laid_out(place)[0].images
+
+
+def is_place(path: Path) -> bool:
+    """Whether a file is one that holds a data set: an archive, or images of a kind that has several in a file."""
+    several = (".npy", ".npz", ".nii", ".nii.gz", ".tif", ".tiff", ".gif", ".dcm")
+    return is_archive(path) or path.name.lower().endswith(several)
+
+
+def _split(asked: str, splits: dict[str, tuple[ImageSource, ...]], place: Path) -> str:
+    """The split that is meant: of a folder without splits its only one, and its validation where it has no test."""
+    if len(splits) == 1:
+        return next(iter(splits))
+    if asked == "test" and "test" not in splits:
+        return "val"
+    return one_of(asked, splits, f"split of {place}")
+
+
+def _labels(result: Decoded, named: Layout, inside: list[str] | None) -> tuple[Tensor | None, tuple[str, ...]]:
+    """The class of each image [N], and the names of all."""
+    if inside is not None:
+        names, classes = [inside[page.number] for page in result.pages], tuple(sorted(set(inside), key=numbering))
+    elif named.labels is not None:
+        names, classes = [named.labels[page.source] for page in result.pages], named.classes
+    else:
+        return None, ()
+    number = {name: i for i, name in enumerate(classes)}
+    return torch.tensor([number[name] for name in names]), tuple(map(legible, classes))
+
+
+def _inside(sources: Sequence[ImageSource], result: Decoded) -> list[str] | None:
+    """The classes that a single numpy file holds beside its images; raises DataProblem where they do not fit."""
+    if len(sources) != 1 or sources[0].suffix != ".npz":
+        return None
+    try:
+        found = labels_of(sources[0])
+    except (OSError, ValueError) as error:
+        raise DataProblem(f"{sources[0]}: {error}", "classes are whole numbers or words, one for an image") from None
+    if found is not None and len(found) != len(result.pages):
+        raise DataProblem(f"{sources[0]} holds {len(result.pages):,} images and {len(found):,} classes", "repair it")
+    return found if found is None or len(set(found)) > 1 else None
+
+
+def _mark(result: Decoded, named: Layout, classes: Sequence[str]) -> str:
+    """The fingerprint: of classes and pixels, or of names and sizes where the pixels stay on the disk."""
+    if isinstance(result.storage, Tensor):
+        tops = [_top(page.source, named) for page in result.pages]
+        of_classes = "\n".join((*classes, *tops)).encode("utf-8", "surrogateescape")
+        return digest(of_classes, result.storage.numpy().tobytes())
+    stamps = "\n".join(f"{source.name} {source.length}" for source in dict.fromkeys(p.source for p in result.pages))
+    return digest(stamps.encode("utf-8", "surrogateescape"))
+
+
+def _top(source: ImageSource, named: Layout) -> str:
+    if named.labels is not None:
+        return named.labels[source]
+    return source.parts[0] if len(source.parts) > 1 else ""

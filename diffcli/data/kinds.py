@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diffcli.data.spans import Spans
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -55,6 +57,7 @@ class Items:
 
     shape:    (C, H, W), or (D,) for points
     classes:  a name per class; none where items have no class
+    spans:    the numbers that were black and white in files of more than 8 bits; None of all other items
 
     Raises ValueError for a shape that no item of the kind has.
     """
@@ -62,6 +65,7 @@ class Items:
     kind: Kind
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
+    spans: Spans | None = None
 
     def __post_init__(self) -> None:
         numbers = all(isinstance(n, int) and n > 0 for n in self.shape)

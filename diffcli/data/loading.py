@@ -1,17 +1,18 @@
-"""Data sets by name, of images or of points, those of torchvision, and any folder of images."""
+"""Data sets by name, of images or of points, those of torchvision, and any folder or archive of images."""
 
 import os
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from diffcli.data import points
 from diffcli.data.dataset import Dataset
 from diffcli.data.fitting import digest
-from diffcli.data.folders import load_folder
+from diffcli.data.folders import is_place, load_folder, splits_of
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.published import DATASETS
+from diffcli.data.reading import PLAIN, Reading
 from diffcli.data.vision import PREFIX
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.system.files import is_dir, is_file
@@ -22,34 +23,34 @@ def names() -> list[str]:
     return [*DATASETS, *points.TITLES]
 
 
-def load_dataset(name: str, split: str = "train", *, data: Path | None = None, size: int = 0) -> Dataset:
-    """A data set by name, of images or of points, one of torchvision, or the images of a folder.
+def load_dataset(name: str, split: str = "train", *, data: Path | None = None, reading: Reading = PLAIN) -> Dataset:
+    """A data set by name, of images or of points, one of torchvision, or the images of a folder or an archive.
 
-    split:  "train", "test", or "val" where a set has one (it is in neither of the others); a folder has no splits
-    data:   a folder to look in first for the files of a named set
-    size:   side of the square that the images of a folder or of torchvision are cropped to; 0 keeps those of one size
+    split:    "train", "test", or "val" where a set has one (it is in neither of the others)
+    data:     a folder to look in first for the files of a named set
+    reading:  how the files of a folder or of torchvision are read
 
     Raises DataProblem for an unknown name and where files are missing or broken, UsageProblem for an unknown split or
     argument, EnvironmentProblem where torchvision is asked for and cannot be imported.
     """
     if name in DATASETS:
-        if size:
-            raise UsageProblem(f"size belongs to folders of images; {name} has its own", "leave size at 0")
+        _refuse(reading, f"{name} has its own")
         return _load_named(name, split, data)
     if name in points.TITLES:
-        if size:
-            raise UsageProblem(f"size belongs to folders of images; {name} holds points", "leave size at 0")
+        _refuse(reading, f"{name} holds points")
         return points.toy_dataset(name, one_of(split, points.COUNTS, f"split of {name}"))
     if name.startswith(PREFIX):
         from diffcli.data.vision.request import parse
         from diffcli.data.vision.samples import load
 
-        return load(parse(name), split, data, size)
-    folder = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
-    if name and is_dir(folder):
-        return load_folder(folder, size)
+        return load(parse(name), split, data, reading.size)
+    folder = place_of(name)
+    if name and (is_dir(folder) or (is_file(folder) and is_place(folder))):
+        return load_folder(folder, reading, split)
+    if reading.mark and data is not None and not folder.exists():
+        return _moved(name, data, reading, split)
     if is_file(folder):
-        raise DataProblem(f"{name} is a file, not a folder of images", "name the folder that holds the images")
+        raise DataProblem(f"{name} is one file, not a folder of images", "name the folder that holds the images")
     known = [*names(), f"{PREFIX}NAME"]
     if len(folder.parts) > 1 or name.startswith("."):
         raise DataProblem(f"no such folder: {name}", f"a data set is a folder of images or one of {', '.join(known)}")
@@ -57,35 +58,62 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, s
     raise AssertionError
 
 
-def has_test_split(name: str) -> bool:
-    """Whether a data set that could be loaded has images of its own to test on, and need not hold some out."""
+def place_of(name: str) -> Path:
+    """The folder or file that a name means: ~ is the user's home, and ./~ is not."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
+
+
+def has_test_split(name: str, data: Path | None = None) -> bool:
+    """Whether a data set that could be loaded has images of its own to test on, and need not hold some out.
+
+    data:  where a folder may have been moved to
+    """
     if name.startswith(PREFIX):
         from diffcli.data.vision.request import parse
 
         return bool(parse(name).entry.split)
-    return name in names()
+    return name in names() or len(folder_splits(name) or (folder_splits(str(data)) if data else ())) > 1
 
 
-class Lasting(NamedTuple):
-    """How a recipe names its data, so that they are found again from wherever, and are cropped alike."""
+def folder_splits(name: str) -> tuple[str, ...]:
+    """The splits of a folder or an archive; none of anything else, and of one that is not divided."""
+    place = place_of(name)
+    inside = name not in names() and not name.startswith(PREFIX) and (is_dir(place) or is_place(place))
+    return splits_of(place) if inside and place.exists() else ()
 
-    name: str
-    size: int
+
+def _moved(name: str, data: Path, reading: Reading, split: str) -> Dataset:
+    """The images of a folder that is no longer there, from another one; raises DataProblem unless they are the same."""
+    found = load_folder(data, reading)
+    if found.fingerprint != reading.mark:
+        raise DataProblem(f"{data} does not hold the very images that were in {name}", "name the folder where they are")
+    return found if split == "train" else load_folder(data, reading, split)
 
 
-def lasting(name: str, size: int, dataset: Dataset) -> Lasting:
-    """The name and the size that load a data set again, that was loaded as these: a folder by its whole path.
+def lasting(name: str, reading: Reading, dataset: Dataset) -> tuple[str, Reading]:
+    """The name and the reading that load a data set again, that was loaded as these: a folder by its whole path.
 
-    The size that images of torchvision were given is kept, because their test images may have another.
+    The size that images of torchvision were given is kept, because their test images may have another; and the scale
+    that was found in a first pass, because other images have to be read by it.
     """
     if name in names():
-        return Lasting(name, size)
+        return name, reading
     if name.startswith(PREFIX):
         from diffcli.data.vision.request import parse
 
         _, height, width = dataset.shape
-        return Lasting(parse(name).spelling, height if height == width else size)
-    return Lasting(str(Path(name).expanduser().resolve()), size)
+        return parse(name).spelling, replace(reading, size=height if height == width else reading.size)
+    if dataset.items.spans is not None:
+        reading = replace(reading, range=str(dataset.items.spans))
+    return str(place_of(name).resolve()), reading
+
+
+def _refuse(reading: Reading, why: str) -> None:
+    """Raise UsageProblem for what concerns files only."""
+    reading = replace(reading, mark="")
+    if reading != PLAIN:
+        key = next(f.name for f in fields(reading) if getattr(reading, f.name) != f.default)
+        raise UsageProblem(f"data.{key} belongs to folders of images; {why}", f"leave data.{key} out")
 
 
 def _load_named(name: str, split: str, data: Path | None) -> Dataset:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diffcli.errors import DataProblem
 
+DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 COMMENT = re.compile(r"(^|\s)#.*")
 """From a # at the start of a line or after a space to the line's end."""
 
@@ -42,12 +43,26 @@ def read_rows(path: Path, most: int) -> tuple[list[str], list[list[str]]]:
 
     Empty lines and comments are left out. A first line without any number holds names. Raises OSError and ValueError.
     """
-    lines = (COMMENT.sub("", line) for line in read_text(path, most).splitlines())
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if any(map(str.strip, row))]
+    lines = [COMMENT.sub("", line).strip() for line in read_text(path, most).splitlines()]
+    mark = _separator(lines)
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark) if any(map(str.strip, row))]
+    if mark != ",":
+        rows = [[_with_point(cell) for cell in row] for row in rows]
     if not rows:
         raise ValueError("this file is empty")
     named = not any(map(is_number, rows[0]))
     return (rows[0], rows[1:]) if named else ([], rows)
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """What stands between cells: where there are semicolons or tabs, commas are those of decimals."""
+    text = "\n".join(lines)
+    return ";" if ";" in text else "\t" if "\t" in text else ","
+
+
+def _with_point(cell: str) -> str:
+    """A number with a decimal comma as one with a point; whatever else is there as it is."""
+    return cell.replace(",", ".") if DECIMAL.fullmatch(cell) else cell
 
 
 def read_json(path: Path, most: int) -> Any:

@@ -29,7 +29,7 @@ def of_recipe(name: str, data: Path | None) -> dict[str, Any]:
     """The network that a recipe would train, on its data set."""
     recipe = recipes.load_recipe(name, RECIPES)
     recipe.check_core()
-    items = datasets.load_dataset(recipe.data.name, data=data, size=recipe.data.size).items
+    items = datasets.load_dataset(recipe.data.name, data=data, reading=recipe.data.reading).items
     return {
         "name": name,
         "kind": "recipe",

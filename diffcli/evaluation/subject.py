@@ -14,7 +14,7 @@ from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.levels import Level
 from diffcli.core.randomness import keyed
 from diffcli.data import loading as datasets
-from diffcli.data.dataset import Dataset
+from diffcli.data.dataset import Dataset, to_pixels, to_unit
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.runs.loading import Trained
 from diffcli.sampling.models import Model
@@ -26,14 +26,14 @@ def held_out(trained: Trained, data: Path | None) -> tuple[Dataset, Tensor]:
     Raises DataProblem where the data have changed their shape.
     """
     wanted = trained.recipe.data
-    tested = datasets.has_test_split(wanted.name)
-    found = datasets.load_dataset(wanted.name, "test" if tested else "train", data=data, size=wanted.size)
+    tested = datasets.has_test_split(wanted.name, data)
+    found = datasets.load_dataset(wanted.name, "test" if tested else "train", data=data, reading=trained.stored.reading)
     if found.shape != trained.items.shape:
         raise DataProblem(
             f"{wanted.name} holds items of {found.shape}, and the model was trained on {trained.items.shape}",
             "train a model on the data as they are",
         )
-    return found, torch.arange(len(found)) if tested else found.holdout()[1]
+    return found, torch.arange(len(found)) if tested else found.holdout(by_class=trained.stored.by_class)[1]
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,15 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
     test, places = held_out(trained, data)
     order = torch.randperm(len(places), generator=keyed(0, "judged"))  # the first of MNIST are harder than the rest
     x0, conditions = test.take(places[order[:count]])
-    train = datasets.load_dataset(trained.recipe.data.name, data=data, size=trained.recipe.data.size)
-    more, more_conditions = train.take(train.holdout(kind.held)[0][:known])
+    train = datasets.load_dataset(trained.recipe.data.name, data=data, reading=trained.stored.reading)
+    more, more_conditions = train.take(train.holdout(kind.held, by_class=trained.stored.by_class)[0][:known])
     if not conditional:
         conditions, more_conditions = {}, {}
+    source = f"{len(x0)} test {kind.name}"
+    if model.items.spans is not None:  # a probability of 8-bit values needs such
+        x0, more, source = to_unit(to_pixels(x0)), to_unit(to_pixels(more)), f"{source}, rounded to 8 bits"
     denoise = clipped(model.denoise) if model.clip else model.denoise
-    return Subject(model, denoise, x0, conditions, more, more_conditions, f"{len(x0)} test {kind.name}")
+    return Subject(model, denoise, x0, conditions, more, more_conditions, source)
 
 
 def compute_in(model: Model, precision: str) -> None:

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
+from diffcli.data.scan import PROGRAM
 from diffcli.pictures.grid import single
 from diffcli.system.files import write_atomically
 from diffcli.system.text import legible
@@ -52,7 +53,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
     _spell(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": PROGRAM})
     write_atomically(path, buffer.getvalue())
 
 

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from diffcli.data.dataset import to_pixels
+from diffcli.data.scan import PROGRAM
 from diffcli.system.files import write_atomically
 from diffcli.system.text import legible
 
@@ -74,6 +75,7 @@ def text_chunks(facts: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
 
 def _text(facts: Mapping[str, Any]) -> PngInfo:
     info = PngInfo()
+    info.add_text("Software", PROGRAM)  # by it, results are told apart from data among which they lie
     for key, value in facts.items():
         info.add_text(key, legible(str(value)))
     return info
@@ -84,7 +86,7 @@ def save_gif(path: Path, frames: Sequence[Image.Image], *, seconds: float = 3.0,
     each = max(20, round(1000 * seconds / len(frames)))
     times = [each] * (len(frames) - 1) + [each + round(1000 * hold)]
     buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, comment=PROGRAM)
     write_atomically(path, buffer.getvalue())
 
 

@@ -25,7 +25,8 @@ class Assignment:
     """What is to be trained: a recipe, or a run to go on with.
 
     recipe:   with its changes made; None with `resume`
-    resume:   a run; only `steps` or `minutes`, which count from the run's beginning, and `shard` may change
+    resume:   a run; only `steps` or `minutes`, which count from the run's beginning, `shard`, and where the very same
+              data lie may change
     changes:  of keys, for a resume
     follows:  whether another process leads, which holds the run and writes it
     """
@@ -70,16 +71,16 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
 def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "Session":
     """The session that goes on with a run from its newest whole checkpoint."""
     stored = loading.read(folder)
-    if refused := sorted(set(wanted.changes) - {"steps", "minutes", "shard"}):
+    if refused := sorted(set(wanted.changes) - {"steps", "minutes", "shard", "dataset"}):
         raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
     torch.set_num_threads(stored.about["threads"])
-    session = Session(override(stored.recipe, wanted.changes), wanted.setting, held)
+    session = Session(override(stored.recipe, wanted.changes), wanted.setting, held, stored.about.get("holdout", ""))
     here = {plugin.digest for plugin in plugins.loaded()}
     if changed := [d["file"] for d in stored.about.get("impl", ()) if d["digest"] not in here]:
         copy = folder / "impl" / changed[0]
         raise DataProblem(f"{changed[0]} has changed since the run began", f"use the copy: --impl {argument(copy)}")
     if session.dataset.fingerprint != stored.about["data"]:
-        raise DataProblem(f"{stored.recipe.data.name} has changed since the run began", "start a new run")
+        raise _other_data(stored.recipe.data.name, wanted.changes.get("dataset"))
     loading.restore(session.trainer, stored)
     session.folder, session.notes, session.used = folder, stored.notes, stored.about["seconds"]
     session.ranks_before = stored.about.get("ranks", 1)
@@ -92,3 +93,10 @@ def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "S
         done = f"{trainer.step} steps in {session.used / 60:.1f} minutes"
         raise UsageProblem(f"{folder} is complete: {done}", "go on to more --steps or --minutes in all")
     return session
+
+
+def _other_data(name: str, moved: str | None) -> DataProblem:
+    """The problem for data that are not those that the run began with."""
+    if moved is None:
+        return DataProblem(f"{name} has changed since the run began", "start a new run")
+    return DataProblem(f"{moved} does not hold the very images that the run began with, in {name}", "start a new run")

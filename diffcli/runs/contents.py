@@ -30,6 +30,7 @@ def facts(session: "Session") -> dict[str, Any]:
         "data": session.dataset.fingerprint,
         "images": len(session.places),
         "validation_images": len(session.held),
+        "notes": list(session.dataset.notes),
         "impl": {plugin.path.name: plugin.digest for plugin in plugins_of(session)},
         "status": "running",
     }
@@ -45,6 +46,8 @@ def about(session: "Session") -> dict[str, Any]:
         "kind": items.kind.name,
         "shape": list(items.shape),
         "classes": list(items.classes),
+        "range": str(items.spans or ""),
+        "holdout": session.holdout,
         "data": session.dataset.fingerprint,
         "threads": torch.get_num_threads(),
         "ranks": session.group.count,

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from diffcli import plugins
 from diffcli.data.kinds import KINDS, Items, kind_of_shape
+from diffcli.data.reading import Reading
+from diffcli.data.spans import Spans
 from diffcli.errors import CheckpointProblem, UsageProblem, one_of
 from diffcli.runs.checkpoint import read_checkpoint
 from diffcli.runs.listing import ROOT, SHIPPED, checkpoints, family_name, files, run_of
@@ -34,6 +36,16 @@ class Stored:
     recipe: Any
     items: Items
     notes: tuple[str, ...] = ()
+
+    @property
+    def reading(self) -> Reading:
+        """How its data are read, also where they lie elsewhere now."""
+        return replace(self.recipe.data.reading, mark=self.about.get("data", ""))
+
+    @property
+    def by_class(self) -> bool:
+        """Whether items were held out class by class."""
+        return bool(self.about.get("holdout"))
 
 
 @dataclass(frozen=True)
@@ -135,7 +147,7 @@ def understood(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], no
         recipe.check_core()
         shape = tuple(about["shape"])
         kind = KINDS[about["kind"]] if "kind" in about else kind_of_shape(shape)
-        items = Items(kind, shape, tuple(about["classes"]))
+        items = Items(kind, shape, tuple(about["classes"]), Spans.parsed(about.get("range", "")))
     except (KeyError, TypeError, ValueError, UsageProblem) as error:
         raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error
     old = "model/history."

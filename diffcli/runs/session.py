@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from diffcli.data import loading as datasets
-from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem, UsageProblem
+from diffcli.errors import DivergedProblem, EnvironmentProblem, Problem
 from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import contents
 from diffcli.runs import folder as runs
+from diffcli.runs.data import BY_CLASS, loaded
 from diffcli.runs.dialling import dialled
 from diffcli.runs.fitting import fit_by, seconds_per_step
 from diffcli.runs.listing import checkpoints
@@ -78,19 +78,13 @@ class Session:
 
     ranks_before = 0
 
-    def __init__(self, recipe: Training, place: Setting, held: contextlib.ExitStack) -> None:
+    def __init__(self, recipe: Training, place: Setting, held: contextlib.ExitStack, holdout: str = BY_CLASS) -> None:
         recipe.check_core()
-        self.device, self.began, self.used, self.group = place.device, place.began, 0.0, ALONE
-        self._out, self._held = place.out, held
-        loaded = datasets.load_dataset(recipe.data.name, data=place.data, size=recipe.data.size)
-        self.dataset = family_of(recipe).view(recipe, loaded)
-        name, size = datasets.lasting(recipe.data.name, recipe.data.size, loaded)
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, name=name, size=size))
-        self.kind = self.dataset.items.kind
-        if recipe.data.augment and not self.kind.mirrors:
-            raise UsageProblem(f"{recipe.data.name} holds {self.kind.name}, not images", "leave augment out")
-        self.family = family_of(recipe)
-        self.places, self.held = self.dataset.holdout(self.kind.held)
+        self.device, self.used, self.group = place.device, 0.0, ALONE
+        self._out, self._held, self.holdout = place.out, held, holdout
+        self.dataset, recipe, self.places, self.held, reading = loaded(recipe, place.data, holdout)
+        self.began = place.began + reading  # the minutes are for training
+        self.kind, self.family = self.dataset.items.kind, family_of(recipe)
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
         self._processes, gpu = place.processes, self.device.type != "cpu"
         self.dialled = dialled(recipe, self.dataset, left, self._timed, processes=place.processes, accelerator=gpu)

@@ -12,7 +12,7 @@ from diffcli.core.diffusion.job import start_noise
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.randomness import image_noise
 from diffcli.data.dataset import to_unit
-from diffcli.data.images import header, read_image
+from diffcli.data.images import header, read_image, read_mask
 from diffcli.data.kinds import Items
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.sampling.prepare import Prepared, Variation
@@ -34,16 +34,14 @@ def picture(path: Path, items: Items) -> Tensor:
     if items.kind.dimensions != 3:
         raise UsageProblem("this model has points, not images", "name a model of images")
     channels, height, width = items.shape
-    return to_unit(read_image(path, (channels, height, width))).unsqueeze(0)
+    return to_unit(read_image(path, (channels, height, width), items.spans)).unsqueeze(0)
 
 
-def mask(path: Path, items: Items) -> Tensor:
-    """A black-and-white image file, [1, 1, H, W]: 1 (white) is to be painted, 0 (black) is known."""
+def mask(path: Path, items: Items) -> tuple[Tensor, str]:
+    """A mask, [1, 1, H, W]: 1 (white) is to be painted, 0 (black) is known; and what to say of how it was read."""
     _, height, width = items.shape
-    found = (read_image(path, (1, height, width)) > 127).float().unsqueeze(0)
-    if not found.any():
-        raise DataProblem(f"{path} is black everywhere: there is nothing to paint", "white is painted, black is kept")
-    return found
+    found, note = read_mask(path, (height, width))
+    return found.float()[None, None], note
 
 
 def from_image(prepared: Prepared, path: Path, strength: float) -> Prepared:
@@ -74,10 +72,13 @@ def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> P
         raise DataProblem(
             f"{mask_path} is {mask_wide}x{mask_high}, {path} is {wide}x{high}", "make the mask as large as the image"
         )
-    known, where = (part.to(job.device) for part in (picture(path, items), mask(mask_path, items)))
+    known = picture(path, items).to(job.device)
+    layer, note = mask(mask_path, items)
+    where = layer.to(job.device)
     kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
     walker = inpainting(job.sampler, known, where, resample=resample)
-    return replace(prepared, job=replace(job, sampler=walker), source=torch.cat([known, kept]).cpu())
+    notes = (*prepared.notes, note) if note else prepared.notes
+    return replace(prepared, job=replace(job, sampler=walker), source=torch.cat([known, kept]).cpu(), notes=notes)
 
 
 def interpolate(prepared: Prepared) -> Prepared:

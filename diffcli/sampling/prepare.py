@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -96,6 +97,7 @@ class Prepared:
     count:      items that are asked for
     times:      of the job's levels, the last is 0
     source:     images that the job goes by, [N, C, H, W], to be shown above its own
+    notes:      how these were read, for the user to know
     """
 
     job: Job
@@ -108,6 +110,7 @@ class Prepared:
     times: tuple[float, ...]
     source: Tensor | None = None
     variation: Variation = field(default_factory=Variation)
+    notes: tuple[str, ...] = ()
 
     @property
     def adaptive(self) -> bool:
@@ -292,5 +295,7 @@ def of_class(label: str | None, count: int, items: Items) -> dict[str, Tensor]:
         raise UsageProblem("this model has no classes", "leave --class out")
     if label == "all":
         return items.in_turn(count)
-    places = {str(i): i for i in range(len(items.classes))} | {name: i for i, name in enumerate(items.classes)}
-    return {CLASS: torch.full((count,), places[one_of(label, places, "class")])}  # where both would do, names win
+    places = {name: i for i, name in enumerate(items.classes)}
+    if not all(name.isdecimal() for name in places):  # numbers that are names mean these alone: 0 is not folder 1
+        places = {str(i): i for i in range(len(places))} | places
+    return {CLASS: torch.full((count,), places[one_of(normalize("NFC", label), places, "class")])}

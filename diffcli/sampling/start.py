@@ -18,6 +18,7 @@ from diffcli.core.levels import Level
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import CLASS
+from diffcli.data.reading import Reading
 from diffcli.errors import UsageProblem
 from diffcli.metrics.frechet import Moments, moments
 from diffcli.sampling.models import Model
@@ -92,13 +93,13 @@ def _laws_of(model: Model, data: Path | None) -> dict[int, Gaussian]:
             "leave it out",
         )
     recipe = model.trained.recipe
-    return _laws_in(recipe.data.name, recipe.data.size, data)
+    return _laws_in(recipe.data.name, recipe.data.reading, data)
 
 
 @functools.lru_cache(maxsize=2)
-def _laws_in(name: str, size: int, data: Path | None) -> dict[int, Gaussian]:
+def _laws_in(name: str, reading: Reading, data: Path | None) -> dict[int, Gaussian]:
     """Those of a data set: a comparison asks for them again and again."""
-    return _laws(datasets.load_dataset(name, data=data, size=size))
+    return _laws(datasets.load_dataset(name, data=data, reading=reading))
 
 
 def _laws(dataset: Dataset) -> dict[int, Gaussian]:

@@ -12,9 +12,13 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data.dataset import Dataset
-from diffcli.data.fitting import common_shape, digest, in_memory
-from diffcli.data.images import UNREADABLE, Files, Header, fitted, header, header_of
+from diffcli.data.fitting import Header, Shape, common_shape, digest, fitted, in_memory, reduced
+from diffcli.data.images import header
 from diffcli.data.kinds import IMAGES, Items
+from diffcli.data.pages import Pages, is_fast
+from diffcli.data.readers import UNREADABLE, Page
+from diffcli.data.readers.pictures import header_of
+from diffcli.data.sources import ImageSource
 from diffcli.data.vision import places
 from diffcli.data.vision.request import Request
 from diffcli.errors import DataProblem
@@ -59,9 +63,10 @@ def dataset_of(request: Request, source: Any, size: int) -> Dataset:
         raise DataProblem(f"{name} holds no images here", "delete its files, or fetch them again")
     found = _in_arrays(source) or _surveyed(name, source)
     shape, notes = common_shape(found.headers, size)
+    notes += reduced(found.headers)
     labels, classes, note = _classes(request, source, found.targets)
     paths, pixels = found.paths, found.pixels
-    storage: Files | SampleReader = Files.of(paths, found.headers, shape) if paths else SampleReader(source, shape)
+    storage: Pages | SampleReader = _files(paths, found.headers, shape) if paths else SampleReader(source, shape)
     if pixels is None or pixels.shape[1:] != shape:
         pixels = in_memory(storage, shape)
     content = [f"{path.name} {path.stat().st_size}" for path in paths] if paths else map(str, found.headers)
@@ -72,6 +77,12 @@ def dataset_of(request: Request, source: Any, size: int) -> Dataset:
         name, Items(IMAGES, shape, classes), storage if pixels is None else pixels, labels,
         digest(of_classes, of_pixels), (*notes, *note),
     )  # fmt: skip
+
+
+def _files(paths: Sequence[Path], headers: Sequence[Header], shape: Shape) -> Pages:
+    """Image files, read when asked for."""
+    found = tuple(Page(ImageSource(p, p.name), 0, mode, size) for p, (mode, size) in zip(paths, headers, strict=True))
+    return Pages(found, shape, None, is_fast(found))
 
 
 @dataclass(frozen=True)

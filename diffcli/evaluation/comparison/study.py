@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data.dataset import to_unit
+from diffcli.data.reading import PLAIN, Reading
 from diffcli.errors import UsageProblem
 from diffcli.evaluation.comparison.drawing import LOOKED_AT, KeptSamples, drawings
 from diffcli.evaluation.comparison.settings import Candidate
@@ -60,7 +61,7 @@ class Comparison:
     models: Mapping[str | None, Model]
     jobs: Sequence[Prepared]
     options: Sequence[SamplingOptions]
-    size: int
+    reading: Reading
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -112,18 +113,18 @@ def prepared(wanted: ComparisonOptions) -> Comparison:
     Raises UsageProblem for runs whose numbers cannot be ranked: of other data, or of images unlike each other.
     """
     runs = list(dict.fromkeys(setting.run for setting in wanted.settings))
-    spec, size = _common(runs, wanted.against)
-    against = reference(spec, wanted.base.data, size)
+    spec, reading = _common(runs, wanted.against)
+    against = reference(spec, wanted.base.data, reading)
     base = wanted.base if wanted.base.count else replace(wanted.base, count=COUNT)
     options = [setting.options(base) for setting in wanted.settings]
     models = {run: model_to_judge(run, base, against) for run in runs}
     jobs = [prepared_to_judge(s.run, o, against, models[s.run]) for s, o in zip(wanted.settings, options, strict=True)]
-    return Comparison(wanted, against, models, jobs, options, size)
+    return Comparison(wanted, against, models, jobs, options, reading)
 
 
-def _common(runs: Sequence[str | None], against: str | None) -> tuple[str, int]:
-    """The data set that all runs were trained on, and the size of its images."""
-    trained: dict[tuple[str, int], str] = {}
+def _common(runs: Sequence[str | None], against: str | None) -> tuple[str, Reading]:
+    """The data set that all runs were trained on, and how its files are read."""
+    trained: dict[tuple[str, Reading], str] = {}
     for run in runs:
         if run is not None and run.startswith(PREFIX):
             continue
@@ -135,7 +136,7 @@ def _common(runs: Sequence[str | None], against: str | None) -> tuple[str, int]:
             "compare runs of the same data",
         )
     if against is not None:
-        return against, next(iter(trained), ("", 0))[1]
+        return against, next(iter(trained), ("", PLAIN))[1]
     if not trained:
         raise UsageProblem("what are these images to be compared with?", "add --against DATASET")
     return next(iter(trained))
@@ -146,7 +147,7 @@ def run(study: Comparison, show: Show, crew: Crew | None = None) -> ComparisonFo
     crew = crew or Crew()
     wanted, against, base = study.wanted, study.reference, study.options[0]
     device = devices.pick(base.device)
-    judge = encoder(wanted.encoder, against.name, base.data, device, show, size=study.size)
+    judge = encoder(wanted.encoder, against.name, base.data, device, show, reading=study.reading)
     count = base.count or COUNT
     unseen, _ = parted(against.unseen, count, _strata(study))
     for number, what in ((count, "samples"), (len(unseen), "unseen real images")):

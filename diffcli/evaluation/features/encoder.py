@@ -6,6 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from diffcli.data.reading import Reading
+
 BATCH = 100  # of 28x28 on a processor faster than 500: more stays in its cache
 
 
@@ -17,7 +19,7 @@ class EncoderElsewhere:
     reference: str
     data: Path | None
     device: str
-    size: int
+    reading: Reading
 
 
 @dataclass(frozen=True)

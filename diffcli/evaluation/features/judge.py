@@ -15,6 +15,7 @@ from diffcli.console.show import Show
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES
+from diffcli.data.reading import PLAIN, Reading
 from diffcli.errors import CheckpointProblem, UsageProblem
 from diffcli.evaluation.features import keeping, training
 from diffcli.evaluation.features.encoder import Encoder
@@ -60,39 +61,39 @@ class Judge:
 
 
 def judge(
-    reference: str, data: Path | None, device: torch.device, show: Show, *, size: int = 0, train: bool = True
+    reference: str, data: Path | None, device: torch.device, show: Show, *, reading: Reading = PLAIN, train: bool = True
 ) -> Encoder:
     """The judge of a data set by name or of a folder, trained now where there is none.
 
-    size:   side that the images of a folder are cropped to, as in training
+    reading:  how the files of a folder are read, as in training
     train:  whether it may be trained
 
     Raises UsageProblem where the data are no images, CheckpointProblem where there is none and it may not be trained.
     """
-    images = images_of(reference, data, size)
+    images = images_of(reference, data, reading)
     path = keeping.cache_file("judges", images.name, images.fingerprint)
     found = shipped(images, show) or kept(path, images, show)
     if found is None:
         if not train:
             raise CheckpointProblem(f"there is no judge of {images.name} in {path.parent}")
-        found = trained(images, held_out(reference, images, data, size), device, show)
+        found = trained(images, held_out(reference, images, data, reading), device, show)
         keeping.keep(path, found.weights, found.about, show)
     return encoder_of("judge", found, device)
 
 
-def images_of(reference: str, data: Path | None, size: int) -> Dataset:
+def images_of(reference: str, data: Path | None, reading: Reading) -> Dataset:
     """The training images of a data set; raises UsageProblem where it holds points."""
-    train = datasets.load_dataset(reference, data=data, size=size)
+    train = datasets.load_dataset(reference, data=data, reading=reading)
     if train.items.kind is not IMAGES:
         raise UsageProblem(f"{reference} holds {train.items.kind.name}", "features are made of images")
     return train
 
 
-def held_out(reference: str, train: Dataset, data: Path | None, size: int) -> Dataset | None:
+def held_out(reference: str, train: Dataset, data: Path | None, reading: Reading) -> Dataset | None:
     """The test images of a data set, where it has some of its own."""
-    if not datasets.has_test_split(reference):
+    if not datasets.has_test_split(reference, data):
         return None
-    test = datasets.load_dataset(reference, "test", data=data, size=size)
+    test = datasets.load_dataset(reference, "test", data=data, reading=reading)
     return test if test.shape == train.shape and (test.labels is None) == (train.labels is None) else None
 
 

@@ -48,6 +48,6 @@ def _part(encoder: Encoder, images: Dataset, number: int) -> Iterator[tuple[floa
 @functools.lru_cache(maxsize=2)
 def _encoder(wanted: EncoderElsewhere, device: str) -> Encoder:
     return encoder(
-        wanted.name, wanted.reference, wanted.data, devices.pick(device), Show(quiet=True), size=wanted.size,
+        wanted.name, wanted.reference, wanted.data, devices.pick(device), Show(quiet=True), reading=wanted.reading,
         train=False,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import sys
 import torch
 
 from diffcli.console.show import Show
+from diffcli.data.reading import PLAIN
 from diffcli.errors import Problem
 from diffcli.evaluation.features.judge import SHIPPED, Judge, held_out, images_of, trained
 from diffcli.runs.checkpoint import write_checkpoint
@@ -16,8 +17,8 @@ from diffcli.runs.checkpoint import write_checkpoint
 
 def ship(name: str, show: Show) -> Judge:
     """Train the judge of a named data set and write it into the package."""
-    train = images_of(name, None, 0)
-    judge = trained(train, held_out(name, train, None, 0), torch.device("cpu"), show)
+    train = images_of(name, None, PLAIN)
+    judge = trained(train, held_out(name, train, None, PLAIN), torch.device("cpu"), show)
     write_checkpoint(SHIPPED / f"{name}.safetensors", judge.weights, judge.about)
     return judge
 

@@ -30,7 +30,7 @@ class JudgeStep(NamedTuple):
     loss: float
 
 
-class Reading(NamedTuple):
+class JudgeReading(NamedTuple):
     """How well a judge reads images that it has not seen: the share read right, that of a guess, and of how many."""
 
     accuracy: float
@@ -118,7 +118,7 @@ def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def reading(network: JudgeNetwork, dataset: Dataset, places: Tensor) -> Reading:
+def reading(network: JudgeNetwork, dataset: Dataset, places: Tensor) -> JudgeReading:
     """How well the network reads the images at these places; every turn of each, where there are no classes."""
     device, sides = next(network.parameters()).device, judged_sides(*dataset.shape[1:])
     right = 0
@@ -132,6 +132,6 @@ def reading(network: JudgeNetwork, dataset: Dataset, places: Tensor) -> Reading:
         found = network(resized(images, sides).to(device, memory_format=torch.channels_last)).argmax(1)
         right += int((found.cpu() == truth).sum())
     if dataset.labels is None:
-        return Reading(right / (TURNS * len(places)), 1 / TURNS, len(places))
+        return JudgeReading(right / (TURNS * len(places)), 1 / TURNS, len(places))
     most = int(dataset.labels[places].bincount().max())
-    return Reading(right / len(places), most / len(places), len(places))
+    return JudgeReading(right / len(places), most / len(places), len(places))

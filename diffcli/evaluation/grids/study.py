@@ -195,7 +195,7 @@ def _encode(model: Model, wanted: GridOptions, where: torch.device, show: Show) 
     if model.trained is None:
         raise UsageProblem("--cost features needs the data that a run was trained on", "use --cost jump")
     data, name = model.trained.recipe.data, wanted.features or "judge"
-    found = encoder(name, data.name, wanted.data, where, show, size=data.size)
+    found = encoder(name, data.name, wanted.data, where, show, reading=data.reading)
     return lambda x: found.encode(x.float().cpu())
 
 

@@ -14,9 +14,10 @@ from diffcli.data import loading as datasets
 from diffcli.data.arrays import SUFFIXES as ARRAYS
 from diffcli.data.arrays import load_array
 from diffcli.data.dataset import Dataset
-from diffcli.data.folders import image_paths, load_folder
+from diffcli.data.folders import image_sources, load_folder
 from diffcli.data.images import header
 from diffcli.data.kinds import CLASS, IMAGES
+from diffcli.data.reading import Reading
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.evaluation.drawing import pixels_drawn
 from diffcli.evaluation.quality.reference import Reference, parsed
@@ -145,13 +146,15 @@ def _of_folder(name: str, reference: Reference) -> Dataset:
     """The images of a folder as they are; cropped only if those of the reference were."""
     folder = expanded(name)
     _, height, width = reference.real.shape
-    sizes = {header(path)[1] for path in image_paths(folder)}
-    if sizes != {(width, height)} and not any("cropped" in note for note in reference.real.notes):
-        other = next(pair for pair in sorted(sizes) if pair != (width, height))
-        raise DataProblem(
-            f"{name} has images of {other[0]}x{other[1]}, {reference.name} of {width}x{height}", "resize them alike"
-        )
-    return load_folder(folder, height if height == width else 0)
+    if not any("cropped" in note for note in reference.real.notes):
+        sizes = {header(source.path)[1] for source in image_sources(folder) if not source.member}
+        other = next((pair for pair in sorted(sizes) if pair != (width, height)), None)
+        if other is not None:
+            raise DataProblem(
+                f"{name} has images of {other[0]}x{other[1]}, {reference.name} of {width}x{height}", "resize them alike"
+            )
+    spans = reference.real.items.spans
+    return load_folder(folder, Reading(height if height == width else 0, range=str(spans or "")))
 
 
 def _by_name(images: Dataset, reference: Reference) -> Tensor | None:

@@ -10,6 +10,7 @@ from diffcli.core.randomness import keyed
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import IMAGES
+from diffcli.data.reading import PLAIN, Reading
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.runs.loading import find, read
 
@@ -39,20 +40,20 @@ class Reference:
         return self.unseen if self.split == "train" else self.real
 
 
-def reference(spec: str, data: Path | None, size: int = 0) -> Reference:
+def reference(spec: str, data: Path | None, reading: Reading = PLAIN) -> Reference:
     """The data set that is called DATASET or DATASET:SPLIT, by default its training images.
 
-    size:  to which images of a folder or of torchvision are cropped; those of named sets are not
+    reading:  how the files of a folder or of torchvision are read; those of named sets have one way
 
     Raises DataProblem for data that are missing or too few, UsageProblem for points and unknown splits.
     """
     name, split = parsed(spec)
-    size = 0 if name in datasets.names() else size
-    if not datasets.has_test_split(name):
-        return _of_folder(name, split, data, size)
-    train, test = (datasets.load_dataset(name, s, data=data, size=size) for s in ("train", "test"))
+    reading = PLAIN if name in datasets.names() else reading
+    if not datasets.has_test_split(name, data):
+        return _of_folder(name, split, data, reading)
+    train, test = (datasets.load_dataset(name, s, data=data, reading=reading) for s in ("train", "test"))
     _check(train)
-    real = {"train": train, "test": test}.get(split) or datasets.load_dataset(name, split, data=data, size=size)
+    real = {"train": train, "test": test}.get(split) or datasets.load_dataset(name, split, data=data, reading=reading)
     return Reference(name, split, real, train, train if split == "test" else test)
 
 
@@ -70,10 +71,10 @@ def parted(dataset: Dataset, count: int, like: Tensor | None, others: int = 0) -
     return dataset.only(first), dataset.only(order[~torch.isin(order, first)][:others])
 
 
-def trained_on(run: str | None) -> tuple[str, int]:
-    """The data set that a run was trained on, and to which size its images were cropped; None is the newest run."""
-    data = read(find(run, "diffusion")).recipe.data
-    return data.name, data.size
+def trained_on(run: str | None) -> tuple[str, Reading]:
+    """The data set that a run was trained on, and how its files are read; None is the newest run."""
+    stored = read(find(run, "diffusion"))
+    return stored.recipe.data.name, stored.reading
 
 
 def parsed(spec: str) -> tuple[str, str]:
@@ -87,11 +88,11 @@ def shuffled(count: int) -> Tensor:
     return torch.randperm(count, generator=keyed(0, "judged"))
 
 
-def _of_folder(name: str, split: str, data: Path | None, size: int) -> Reference:
+def _of_folder(name: str, split: str, data: Path | None, reading: Reading) -> Reference:
     """A folder has no splits: a tenth of it is kept apart."""
     if split != "train":
         raise UsageProblem(f"{name} is a folder, which has no {split} split", f"leave :{split} out")
-    whole = datasets.load_dataset(name, data=data, size=size)
+    whole = datasets.load_dataset(name, data=data, reading=reading)
     _check(whole)
     if len(whole) < 20:
         raise DataProblem(f"{name} has {len(whole)} images, too few to judge by", "use a folder of 20 or more")

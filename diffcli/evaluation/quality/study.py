@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data.dataset import Dataset
+from diffcli.data.reading import PLAIN, Reading
 from diffcli.errors import UsageProblem, one_of
 from diffcli.evaluation.features.encoders import Encoder, encoder
 from diffcli.evaluation.features.extraction import cached_features, features
@@ -62,14 +63,14 @@ class QualityOptions:
 class QualityStudy:
     """What is to be judged and by what: images that are given, or the job of a model.
 
-    size:  to which the images of a folder are cropped; 0 is what suits them
+    reading:  how the files of a folder are read
     """
 
     wanted: QualityOptions
     reference: Reference
     given: Judged | None
     prepared: Prepared | None
-    size: int = 0
+    reading: Reading = PLAIN
 
     @property
     def name(self) -> str:
@@ -129,15 +130,15 @@ def prepared(target: str | None, wanted: QualityOptions) -> QualityStudy:
         one_of(name, METRICS, "metric")
     if wanted.shrink and "frechet" not in wanted.metrics:
         raise UsageProblem("--shrink changes nothing without the Fréchet distance", "leave it out")
-    spec, size = _against(target, wanted)
-    against = reference(spec, wanted.data, size)
+    spec, reading = _against(target, wanted)
+    against = reference(spec, wanted.data, reading)
     if subjects.is_given(target):
         assert target is not None
         judged = subjects.given(target, against, wanted.data)
-        study = QualityStudy(wanted, against, judged.some(wanted.sampling.count or len(judged.images)), None, size)
+        study = QualityStudy(wanted, against, judged.some(wanted.sampling.count or len(judged.images)), None, reading)
     else:
         study = QualityStudy(
-            wanted, against, None, subjects.prepared_to_judge(target, _counted(wanted.sampling), against), size
+            wanted, against, None, subjects.prepared_to_judge(target, _counted(wanted.sampling), against), reading
         )
     if wanted.downstream:
         check_downstream(study.asked is not None, against)
@@ -149,7 +150,7 @@ def run(study: QualityStudy, show: Show, crew: Crew | None = None) -> QualityFou
     wanted, against, crew = study.wanted, study.reference, crew or Crew()
     device = devices.pick(wanted.sampling.device)
     encoders = [
-        encoder(name, against.name, wanted.data, device, show, size=study.size)
+        encoder(name, against.name, wanted.data, device, show, reading=study.reading)
         for name in dict.fromkeys(wanted.encoders)
     ]
     unseen, _ = parted(against.unseen, study.count, study.asked)
@@ -252,14 +253,14 @@ def _copies(images: Dataset, held_out: Dataset, against: Reference, show: Show) 
     return advance[2]
 
 
-def _against(target: str | None, wanted: QualityOptions) -> tuple[str, int]:
-    """What to compare with, and to which size its images are cropped: as asked for, or as a run was trained."""
+def _against(target: str | None, wanted: QualityOptions) -> tuple[str, Reading]:
+    """What to compare with, and how its files are read: as asked for, or as a run was trained."""
     if not subjects.is_given(target) and not (target or "").startswith(PREFIX):
-        name, size = trained_on(target)
-        return wanted.against or name, size
+        name, reading = trained_on(target)
+        return wanted.against or name, reading
     if wanted.against is None:
         raise UsageProblem("what are these images to be compared with?", "add --against DATASET, as in --against mnist")
-    return wanted.against, 0
+    return wanted.against, PLAIN
 
 
 def _counted(sampling: SamplingOptions) -> SamplingOptions:

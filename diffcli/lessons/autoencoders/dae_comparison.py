@@ -74,19 +74,19 @@ def denoiser_study(
 def _images(trained: Trained, folder: Path | None, count: int, show: Show) -> tuple[Tensor, Tensor]:
     """Training images to know, as many as memory takes, and images to test on."""
     wanted, shape = trained.recipe.data, trained.items.shape
-    dataset = datasets.load_dataset(wanted.name, data=folder, size=wanted.size)
+    dataset = datasets.load_dataset(wanted.name, data=folder, reading=trained.stored.reading)
     if dataset.shape != shape:
         raise DataProblem(
             f"{wanted.name} holds items of {dataset.shape}, and the model was trained on {shape}",
             "train a model on the data as they are",
         )
-    places, held = dataset.holdout()
+    places, held = dataset.holdout(by_class=trained.stored.by_class)
     most = int(KNOWN / dataset.items.numbers)
     if len(places) > most:
         show.note(f"note: the linear and the memorising denoiser know {most} of {len(places)} training images")
     known, _ = dataset.take(places[:most])
-    if datasets.has_test_split(wanted.name):
-        tested = datasets.load_dataset(wanted.name, "test", data=folder, size=wanted.size)
+    if datasets.has_test_split(wanted.name, folder):
+        tested = datasets.load_dataset(wanted.name, "test", data=folder, reading=trained.stored.reading)
         return known, tested.take(range(min(count, len(tested))))[0]
     show.note("note: a folder has no test images; these were held out of its training")
     return known, dataset.take(held[:count])[0]

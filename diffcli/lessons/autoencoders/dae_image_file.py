@@ -14,7 +14,9 @@ from diffcli.console.show import Show
 from diffcli.core.processes.corruption import noise_level
 from diffcli.core.randomness import keyed
 from diffcli.data.dataset import to_unit
-from diffcli.data.images import GREY, header, read_image
+from diffcli.data.images import header, read_image
+from diffcli.data.readers import is_grey
+from diffcli.data.spans import Spans
 from diffcli.errors import DataProblem, DivergedProblem, UsageProblem
 from diffcli.evaluation.denoisers import check_amount
 from diffcli.lessons.autoencoders.dae_pictures import before_after_figure
@@ -54,19 +56,20 @@ class ImageToDenoise:
     clean: Tensor | None
 
 
-def read_any_size(path: Path, memory: int, *, corrupt: bool) -> Tensor:
+def read_any_size(path: Path, memory: int, spans: Spans | None, *, corrupt: bool) -> Tensor:
     """The image at its own size, [C, H, W] as `to_unit` takes it, grey or colour as it is.
 
     memory:  bytes that it may take
+    spans:   of the data that the model was trained on
 
     Raises DataProblem, and UsageProblem where it needs more memory.
     """
     mode, (width, height) = header(path)
     if min(width, height) < 2:
         raise DataProblem(f"{path} is one pixel wide or high", "name an image of at least 2x2 pixels")
-    channels = 1 if mode in GREY else 3
+    channels = 1 if is_grey(mode) else 3
     check_image_fits(needed_for_image(channels, height, width, corrupt=corrupt), memory)
-    return read_image(path, (channels, height, width))
+    return read_image(path, (channels, height, width), spans)
 
 
 def image_to_denoise(

@@ -25,7 +25,7 @@ def images_to_reconstruct(
     if not files:
         return vae_bounds.test_images(trained, count, data)[1]
     channels, height, width = trained.items.shape
-    x = torch.stack([to_unit(read_image(path, (channels, height, width))) for path in files])
+    x = torch.stack([to_unit(read_image(path, (channels, height, width), trained.items.spans)) for path in files])
     return bits(x, keyed(seed, "file bits")) if trained.recipe.pixels.name in vae_bounds.BITS else x
 
 

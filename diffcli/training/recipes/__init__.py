@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from diffcli.data.augmentation import AUGMENTATIONS, augmentations
+from diffcli.data.reading import FRAMES, Reading
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.training.recipes.keys import Keys, choice, chosen, key, table
 from diffcli.training.recipes.optimizers import OPTIMIZERS, MuonKeys
@@ -32,11 +33,20 @@ class DataKeys(Keys):
 
     name: str = key("mnist", "a name, torchvision:NAME, or a folder of images")  # type: ignore[misc]
     size: int = key(0, "side to crop and resize to, of a folder or torchvision:NAME; 0 leaves", least=0, most=1024)
+    range: str = key("", "LOW:HIGH, black and white in files of more than 8 bits; empty finds them")
+    frames: str = key("all", f"of a file with several images: {', '.join(FRAMES)}")
+    skip_broken: bool = key(False, "leave out files that cannot be read, instead of an error")
     augment: str = key("", f"what is done to each image at random, with commas: {', '.join(AUGMENTATIONS)}")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         augmentations(self.augment)
+        self.reading  # noqa: B018  (checks itself)
+
+    @property
+    def reading(self) -> Reading:
+        """How the files of the data set are read."""
+        return Reading(self.size, self.range, self.frames, self.skip_broken)
 
 
 @dataclass(frozen=True)

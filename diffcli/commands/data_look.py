@@ -1,0 +1,98 @@
+"""diffcli data: what is in one data set, for --json and for the eye."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffcli.console.show import Show
+    from diffcli.data.catalogue import Entry
+    from diffcli.data.dataset import Dataset
+    from diffcli.metrics.values import Values
+
+NAMED = 40  # classes that are listed one by one
+
+
+def facts_of(entry: "Entry") -> dict[str, str]:
+    """What is known of a data set without opening it."""
+    counts = ", ".join(f"{count:,} {split}" for split, count in entry.images.items())
+    facts = {
+        "data set": entry.title,
+        "images": f"{counts}, each {size_of(entry.shape)}",
+        "classes": ", ".join(entry.classes),
+        "licence": entry.licence,
+        "where": entry.where,
+        "checksum": entry.checksum,
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def measured(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str, str]]:
+    """What the images to train on are, for --json and for the eye."""
+    values, kind, counts = _values(dataset, show), dataset.items.kind, dataset.class_counts
+    document = {
+        "images": len(dataset),
+        "shape": list(dataset.shape),
+        "classes": list(dataset.classes),
+        "class_counts": counts,
+        "notes": list(dataset.notes),
+        **values._asdict(),
+        "range": str(dataset.items.spans) if getattr(dataset.items, "spans", None) else None,
+        "fingerprint": dataset.fingerprint,
+    }
+    facts = {
+        "to train on": f"{len(dataset):,} {kind.name}, each {size_of(dataset.shape)}",
+        "classes": _classes(dataset.classes, counts or []),
+        "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}"
+        + (", where black is -1 and white is 1" if kind.bounded else ""),
+        "fingerprint": dataset.fingerprint,
+        **({"note": "; ".join(dataset.notes)} if dataset.notes else {}),
+    }
+    return document, facts
+
+
+def _values(dataset: "Dataset", show: "Show") -> "Values":
+    from diffcli.metrics.values import measure
+
+    with show.progress("reading", len(dataset), "images") as bar:
+        for done, values in measure(dataset):
+            bar.update(done, f"mean {values.mean:.2f}")
+    return values
+
+
+def _classes(names: tuple[str, ...], counts: list[int]) -> str:
+    """Each class with its number of images; of many, how many and how unequal they are."""
+    if not names:
+        return "none (a sub-folder for each would make them)"
+    if len(names) > NAMED:
+        return f"{len(names)}, of {min(counts):,} to {max(counts):,} images each"
+    return ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))
+
+
+def size_of(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def wrapped(name: str, text: str) -> list[str]:
+    """A fact, its text in a column of its own."""
+    import textwrap
+
+    from diffcli.system.text import printable, width
+
+    text = printable(text)
+    if name == "next":  # to be copied
+        return [f"{name + ':':13}{text}"]
+    return textwrap.wrap(
+        text, max(40, width()), initial_indent=f"{name + ':':13}", subsequent_indent=" " * 13,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def left_out(target: str) -> tuple[list[dict[str, str]], list[str]]:
+    """Every file below a folder that is left out, and why: for --json and for the eye."""
+    from diffcli.data.folders import everything_left
+    from diffcli.data.loading import place_of
+    from diffcli.system.text import printable
+
+    left = everything_left(place_of(target))
+    lines = [printable(f"  {one.name}: {one.why}") for one in left]
+    title = f"left out: {len(left):,}" if left else "left out: nothing"
+    return [one._asdict() for one in left], [title, *lines]

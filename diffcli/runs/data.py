@@ -1,0 +1,49 @@
+"""The data of a run: loaded as its recipe says, and named in the recipe so that they are found again."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from torch import Tensor
+
+from diffcli.data import loading as datasets
+from diffcli.data.dataset import Dataset
+from diffcli.errors import UsageProblem
+from diffcli.training.families import family_of
+from diffcli.training.recipes import Training
+
+R = TypeVar("R", bound=Training)
+BY_CLASS = "by class"
+
+
+class Loaded(NamedTuple):
+    """What a run trains on.
+
+    recipe:   with the data's name and the way of reading them that loads them again from anywhere
+    places:   of the items to train on, and `held` those of the items held out
+    seconds:  that reading took
+    """
+
+    dataset: Dataset
+    recipe: Training
+    places: Tensor
+    held: Tensor
+    seconds: float
+
+
+def loaded(recipe: Training, data: Path | None, holdout: str) -> Loaded:
+    """The data of a recipe; raises UsageProblem for an augmentation that they do not take, and what loading raises.
+
+    holdout:  how items are held out: `BY_CLASS`, or "" as runs from before that did
+    """
+    began = time.monotonic()
+    found = datasets.load_dataset(recipe.data.name, data=data, reading=recipe.data.reading)
+    dataset = family_of(recipe).view(recipe, found)
+    name, reading = datasets.lasting(recipe.data.name, recipe.data.reading, found)
+    keys = replace(recipe.data, name=name, size=reading.size, range=reading.range)
+    kind = dataset.items.kind
+    if keys.augment and not kind.mirrors:
+        raise UsageProblem(f"{name} holds {kind.name}, not images", "leave augment out")
+    places, held = dataset.holdout(kind.held, by_class=holdout == BY_CLASS)
+    return Loaded(dataset, replace(recipe, data=keys), places, held, time.monotonic() - began)
