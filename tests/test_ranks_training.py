@@ -288,7 +288,7 @@ def test_another_number_of_processes_is_said(pictures: Path, tmp_path: Path, cli
 def test_a_trial_decides_how_many_train(
     cli: Cli, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth: float, ranks: int
 ) -> None:
-    monkeypatch.setattr("diffcli.commands.training.LONG", 5)
+    monkeypatch.setattr("diffcli.commands.training_changes.LONG", 5)
     monkeypatch.setattr("diffcli.ranks.count.physical_cores", lambda: 2)
     monkeypatch.setattr("diffcli.runs.together.busy_cores", lambda: 1.0)
     monkeypatch.setattr("diffcli.runs.together.WORTH_WHEN_BUSY", worth)

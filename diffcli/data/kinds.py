@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
 
 from diffcli.data.spans import Spans
+from diffcli.errors import one_of
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,16 @@ class Items:
     def numbers(self) -> int:
         """In one item."""
         return torch.Size(self.shape).numel()
+
+    def number_of(self, name: str) -> int:
+        """The number of a class, by its name or, where these are not all numbers themselves, by that number.
+
+        So 0 is not the folder 1. Raises UsageProblem.
+        """
+        places = {known: i for i, known in enumerate(self.classes)}
+        if not all(map(str.isdecimal, places)):
+            places = {str(i): i for i in range(len(places))} | places
+        return places[one_of(normalize("NFC", name), places, "class")]
 
     def in_turn(self, count: int) -> dict[str, Tensor]:
         """Conditions of so many items, [count] each: item i has class i mod K, where there are classes."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -288,14 +287,11 @@ def _bounded(denoise: Denoise, clip: bool, threshold: float | None) -> Denoise:
 
 
 def of_class(label: str | None, count: int, items: Items) -> dict[str, Tensor]:
-    """The conditions, [count] each, of a class by number or name, or of all in turn; none for None."""
+    """The conditions, [count] each, of a class by name or number, or of all in turn; none for None."""
     if label is None:
         return {}
     if not items.classes:
         raise UsageProblem("this model has no classes", "leave --class out")
     if label == "all":
         return items.in_turn(count)
-    places = {name: i for i, name in enumerate(items.classes)}
-    if not all(name.isdecimal() for name in places):  # numbers that are names mean these alone: 0 is not folder 1
-        places = {str(i): i for i in range(len(places))} | places
-    return {CLASS: torch.full((count,), places[one_of(normalize("NFC", label), places, "class")])}
+    return {CLASS: torch.full((count,), items.number_of(label))}
