@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffcli.data.spans import Spans
 from diffcli.errors import one_of
+from diffcli.system.text import legible
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class Items:
         places = {known: i for i, known in enumerate(self.classes)}
         if not all(map(str.isdecimal, places)):
             places = {str(i): i for i in range(len(places))} | places
-        return places[one_of(normalize("NFC", name), places, "class")]
+        name = normalize("NFC", name)
+        return places[one_of(name if name in places else legible(name), places, "class")]
 
     def in_turn(self, count: int) -> dict[str, Tensor]:
         """Conditions of so many items, [count] each: item i has class i mod K, where there are classes."""
