@@ -3,6 +3,7 @@
 import io
 import os
 import tarfile
+import time
 import unicodedata
 import zipfile
 from collections.abc import Callable
@@ -16,12 +17,17 @@ from conftest import Cli
 from PIL import Image, PngImagePlugin
 
 from diffcli.data import keeping, sources
+from diffcli.data import loading as datasets
 from diffcli.data.dataset import apportioned
 from diffcli.data.folders import everything_left, load_folder, splits_of
 from diffcli.data.layout import numbering
 from diffcli.data.loading import has_test_split, load_dataset
 from diffcli.data.reading import Reading
 from diffcli.errors import DataProblem, UsageProblem
+from diffcli.runs.assignment import Assignment, opened
+from diffcli.runs.session import Setting
+from diffcli.training.recipes import override
+from diffcli.training.recipes.diffusion import RECIPES
 
 RNG = np.random.default_rng(0)
 
@@ -595,3 +601,30 @@ def test_data_may_be_moved_before_a_run_goes_on(cli: Cli, tmp_path: Path) -> Non
     assert cli("vlb", "run", "--count", "2", "--steps", "2", "--data", "there").code == 0
     assert cli("train", "--resume", "run", "--steps", "3", "--dataset", "there").code == 0
     assert "there" in (tmp_path / "run" / "recipe.toml").read_text()
+
+
+# Time
+
+
+def test_reading_takes_nothing_of_the_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain(tmp_path / "pics", 12)
+    real = datasets.load_dataset
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.3)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(datasets, "load_dataset", slow)
+    recipe = override(RECIPES["tiny"], {"dataset": str(tmp_path / "pics"), "steps": 1})
+    setting = Setting(torch.device("cpu"))
+    with opened(Assignment("diffusion", setting, recipe)) as session:
+        assert session.began - setting.began >= 0.3
+
+
+def test_heic_is_read_where_its_package_is(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    values = np.repeat(np.repeat(RNG.integers(0, 256, (4, 4, 3), dtype=np.uint8), 16, 0), 16, 1)
+    heif.from_pillow(Image.fromarray(values)).save(tmp_path / "a.heic", quality=-1)
+    found = load_folder(tmp_path)
+    assert found.shape == (3, 64, 64)
+    assert np.abs(found.storage[0].permute(1, 2, 0).numpy().astype(int) - values).max() <= 4

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TextIO
 
 from diffcli.system.text import duration, json_text, printable, width
 
-PLAIN_EVERY = 10.0  # seconds between progress lines where there is no terminal
+PLAIN_EVERY = 10.0  # seconds between progress lines where there is no terminal; the first comes after half of it
 NARROW = 20  # characters that a column of a table is content with if it may wrap
 
 
@@ -75,7 +75,8 @@ class _RichBar(Bar):
 class _PlainBar(Bar):
     def __init__(self, title: str, total: int, unit: str) -> None:
         self.title, self.total, self.unit = title, total, unit
-        self.last = self.start = time.monotonic()
+        self.start = time.monotonic()
+        self.last = self.start - PLAIN_EVERY / 2
 
     def update(self, done: int, text: str = "", total: int | None = None) -> None:
         self.total = total or self.total

@@ -109,7 +109,7 @@ class Source:
         if not self.url:
             raise DataProblem(f"{self.title} is incomplete: {name} is missing", where)
         path, published = self.cache / name, self.files[name]
-        with Show().progress(f"downloading {name}", published.bytes, unit="B") as bar:
+        with Show.of_command().progress(f"downloading {name}", published.bytes, unit="B") as bar:
             for done, total in fetch(f"{self.url}/{name}", path, published.checksum, hint=where):
                 bar.update(done, total=total or published.bytes)
         return path

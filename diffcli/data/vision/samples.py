@@ -104,7 +104,7 @@ class _Survey:
 def _surveyed(name: str, source: Any) -> _Survey:
     """Every item, one by one; files are not decoded."""
     headers, targets, paths = [], [], []
-    with Show().progress(f"opening {name}", len(source), unit="images") as bar:
+    with Show.of_command().progress(f"opening {name}", len(source), unit="images") as bar:
         for i in range(len(source)):
             try:
                 sample = source[i]
