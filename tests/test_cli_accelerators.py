@@ -125,6 +125,7 @@ def test_what_draws(arguments: tuple[object, ...]) -> None:
             3,
         ),
         ("dae", "evaluate", "dae"),
+        ("dae", "denoise", "dae", PICTURE),
     ],
     ids=lambda arguments: " ".join(map(str, arguments))[:60],
 )

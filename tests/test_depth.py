@@ -1,6 +1,7 @@
 """Images of 16 bits: the numbers in a file are those of the array, whoever reads it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from conftest import Cli, assert_refused, refuses
+from conftest import Cli, assert_refused, refuses, trained_here
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numbers
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_image
 
+from diffcli.data.loading import load_dataset
 from diffcli.pictures.deep import quantised, save_pixels
 from diffcli.pictures.grid import GAP, PAPER, grid, sheet
 
@@ -166,6 +168,35 @@ def test_a_model_of_8_bit_images_says_so(cli: Cli, run: Path) -> None:
     assert "8 bits" not in cli(*how, "--depth", 8).err
     assert "8 bits" not in cli(*how).err
     assert cli(*how, "--depth", 16, "--quiet").err == ""
+
+
+def test_a_model_of_deeper_images_does_not(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 65536, (8, 8)).astype(np.uint16)
+        save_pixels(tmp_path / "deep" / f"{i}.png", pixels)
+    trained_here(tmp_path / "run", "--dataset", tmp_path / "deep")
+    result = cli("sample", "run", "--ddim", "--steps", 2, "--count", 2, "--depth", 16)
+    assert result.code == 0, result.err
+    assert "8 bits" not in result.err
+
+
+def test_what_is_drawn_can_be_learned_from(cli: Cli, colours: str) -> None:
+    """Files of 16 bits in colours are read as such again."""
+    document, x = drawn(cli, "--depth", 16, "--out", "mine.png", run=colours)
+    told = cli("data", "mine", "--json", "--quiet")
+    assert told.code == 0, told.err
+    dataset = load_dataset("mine")
+    assert dataset.items.spans is not None
+    found = dataset.take(range(5))[0].numpy()
+    assert np.abs(found - x.clip(-1, 1)).max() < 0.01
+
+
+@pytest.mark.parametrize("out", ["below/x.png", "below/x.tif"])
+def test_what_was_drawn_below_the_data_is_no_part_of_them(cli: Cli, run: Path, pictures: Path, out: str) -> None:
+    shutil.copytree(pictures, "data")
+    drawn(cli, "--depth", 16, "--out", f"data/{out}")
+    assert len(load_dataset("data")) == 60
 
 
 def test_a_scatter_of_points_may_be_a_tiff(cli: Cli) -> None:

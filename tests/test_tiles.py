@@ -24,6 +24,7 @@ from diffcli.core.processes.corruption import noise_level
 from diffcli.evaluation.tiling import Tiling, by_tiles, cut
 from diffcli.lessons.autoencoders import dae_image_file, dae_tiles
 from diffcli.metrics.quality import QualityByStrips, psnr, ssim
+from diffcli.pictures.deep import save_pixels
 from diffcli.system.memory import most_in_use, taken_by
 
 PIXEL = 2 / 255  # one step of 8 bits, in units of [-1, 1]
@@ -145,6 +146,16 @@ def grey_run(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     return train_dae(tmp_path_factory.mktemp("dae") / "run", pictures)
 
 
+@pytest.fixture(scope="session")
+def deep_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of images of 16 bits. Read it only."""
+    folder = tmp_path_factory.mktemp("deep")
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 65536, (8, 8)).astype(np.uint16)
+        save_pixels(folder / f"{i}.png", pixels)
+    return train_dae(tmp_path_factory.mktemp("dae") / "run", folder)
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     """A colour image of 300x200, smooth with noise on it."""
@@ -208,6 +219,20 @@ def test_an_image_of_one_tile_is_what_the_network_makes_of_it(cli: Cli, grey_run
     assert np.abs(found / 127.5 - 1 - wanted.numpy()).max() <= PIXEL * 0.6
 
 
+def test_a_model_of_16_bits_reads_and_writes_16(cli: Cli, deep_run: Path, grey_run: Path, tmp_path: Path) -> None:
+    y, x = np.mgrid[:70, :90]
+    pixels = (20_000 + 100 * x + 10 * y).astype(np.uint16)  # finer than 8 bits
+    save_pixels(tmp_path / "deep.tif", pixels)
+    result = cli("dae", "denoise", deep_run, "deep.tif", "--amount", 0.05, "--json", "--quiet")
+    assert result.code == 0, result.err
+    with Image.open(result.document["figures"][0]) as image:
+        assert (image.mode, image.size) == ("I;16", (90, 70))
+        assert len(np.unique(np.asarray(image))) > 1000
+    eight, _ = denoised(cli, grey_run, "deep.tif", "--amount", 0.05)
+    with Image.open(eight["figures"][0]) as image:
+        assert image.mode == "L"
+
+
 def test_what_came_back_of_a_corrupted_image_is_judged_whole(
     cli: Cli, grey_run: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,13 +277,13 @@ def test_a_memory_that_is_too_little_is_refused_with_one_that_is_not(
     cli: Cli, tmp_path: Path, grey_run: Path, photo: Path
 ) -> None:
     refuses(cli, tmp_path, 2, "dae", "denoise", grey_run, photo, "--memory", 0, words=("--memory",))
-    result = cli("dae", "denoise", grey_run, photo, "--memory", 1, "--quiet")
-    assert_refused(result, 2, "--memory 1", "the image takes", "a tile")
+    result = cli("dae", "denoise", grey_run, photo, "--memory", 22, "--quiet")
+    assert_refused(result, 2, "--memory 22", "the image takes", "a tile")
     enough = result.err.split("--memory ")[-1].split()[0]
     assert cli("dae", "denoise", grey_run, photo, "--memory", enough, "--quiet").code == 0
     Image.new("L", (3000, 2000)).save(tmp_path / "large.png")
     refuses(
-        cli, tmp_path, 2, "dae", "denoise", grey_run, "large.png", "--memory", 20, words=("30.0 MB", "--memory 230")
+        cli, tmp_path, 2, "dae", "denoise", grey_run, "large.png", "--memory", 20, words=("56.0 MB", "--memory 256")
     )
 
 
@@ -274,23 +299,26 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read where Linux tells it")
-@pytest.mark.parametrize(("mode", "corrupt"), [("RGB", False), ("L", True)])
+@pytest.mark.parametrize(("mode", "corrupt"), [("RGB", False), ("L", False), ("L", True), ("I;16", False)])
 def test_a_photograph_of_six_megapixels_takes_the_memory_that_is_stated(
-    tmp_path: Path, grey_run: Path, mode: str, corrupt: bool
+    tmp_path: Path, grey_run: Path, deep_run: Path, mode: str, corrupt: bool
 ) -> None:
+    """Beside what the command takes of a small image."""
     found = []
+    run, more = deep_run if mode == "I;16" else grey_run, ("--corrupt",) if corrupt else ()
     for width, height in ((300, 200), (3000, 2000)):
         path = painted(tmp_path / f"{width}.png", width, height)
         with Image.open(path) as image:
-            image.convert(mode).save(path)
-        how = ("dae", "denoise", grey_run, path, "--out", tmp_path / f"out-{width}", "--json", "--quiet")
-        more = ("--corrupt",) if corrupt else ()
-        command = [sys.executable, "-c", MEASURED, *map(str, (*how, *more))]
+            converted = image.convert("L" if mode == "I;16" else mode)
+        pixels = np.asarray(converted)
+        save_pixels(path, pixels.astype(np.uint16) * 257 if mode == "I;16" else pixels)
+        how = ("dae", "denoise", run, path, "--out", tmp_path / f"out-{width}", "--json", "--quiet", *more)
+        command = [sys.executable, "-c", MEASURED, *map(str, how)]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
         found.append((json.loads(lines[0]), 1024 * int(lines[-1])))
         with Image.open(tmp_path / f"out-{width}" / "denoised.png") as image:
-            assert image.size == (width, height)
-    (small, base), (large, peak) = found
+            assert (image.mode, image.size) == (mode, (width, height))
+    (_, base), (large, peak) = found
     assert large["tiles"] == 63 * 42
     assert large["memory_bytes"] < 400e6
     assert peak - base < large["memory_bytes"], f"{peak / 1e6:.0f} MB and {base / 1e6:.0f} MB for the small one"

@@ -28,7 +28,7 @@ def run(
     from diffcli.system.text import duration
 
     model, count, strip = prepared.model, prepared.count, "interpolate" in how
-    if depth > 8 and getattr(model.items, "span", None) is None:
+    if depth > 8 and model.items.spans is None:
         show.note("note: the images that it knows had 8 bits; 16 hold what its samples have between those steps")
     with fresh_place(out, "sample", "grid.png", "walk.gif" if animate or strip else "", SUFFIXES) as place:
         if each:

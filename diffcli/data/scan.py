@@ -25,7 +25,8 @@ JUNK = (
 JUNK_FILES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")  # may say of what class images are
 ABOUT = (".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".toml", ".pdf", ".html", ".log", ".rst", ".license")
-PROGRAM = "diffcli"  # as PNG files say by whom they were written
+PROGRAM = "diffcli"  # as pictures say by whom they were written
+WRITTEN = (".png", ".tif", ".tiff")  # how those end that do
 LOOKED_AT, HEAD = 3, 4096  # pictures of a folder, and bytes of each, that tell whether it holds results
 MAGIC, AT = b"DICM", 128  # of DICOM files, whose names often end in nothing
 HIDDEN, JUNKED, LINKED = "hidden", "junk of a NAS or of macOS", "links that lead nowhere or around in a circle"
@@ -181,17 +182,18 @@ def _is_ours(folder: str, names: set[str]) -> bool:
     """Whether a folder below the data is a run, or has pictures that a command of ours has written."""
     if "run.json" in names and ("recipe.toml" in names or any(name.startswith("step-") for name in names)):
         return True
-    pictures = sorted(name for name in names if name.lower().endswith(".png"))[:LOOKED_AT]
+    pictures = sorted(name for name in names if name.lower().endswith(WRITTEN))[:LOOKED_AT]
     return bool(pictures) and all(_says_ours(Path(folder) / name) for name in pictures)
 
 
 def _says_ours(path: Path) -> bool:
-    """Whether a PNG says by whom it was written, and that was diffcli."""
+    """Whether a PNG or a TIFF says by whom it was written, and that was diffcli."""
     try:
         with path.open("rb") as file:
-            return f"Software\0{PROGRAM}".encode() in file.read(HEAD)
+            head = file.read(HEAD)
     except OSError:
         return False
+    return any(mark.encode() in head for mark in (f"Software\0{PROGRAM}", f'"Software": "{PROGRAM}"'))
 
 
 def _is_dir(entry: "os.DirEntry[str]") -> bool:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from diffcli.data.dataset import to_pixels
-from diffcli.pictures.grid import save_png, text_chunks
+from diffcli.pictures.grid import save_png, text_chunks, told_of
 from diffcli.system.files import write_atomically
 
 DEPTHS = (8, 16)
@@ -44,6 +45,17 @@ def quantised(image: Tensor, depth: int = 8) -> Pixels:
     return ((shown.double().clamp(-1, 1) + 1) * (TOP / 2)).round().numpy().astype(np.uint16)
 
 
+def blank(height: int, width: int, channels: int, depth: int) -> Pixels:
+    """Pixels to be filled."""
+    return np.zeros((height, width, 3) if channels == 3 else (height, width), np.uint8 if depth == 8 else np.uint16)
+
+
+def unquantised(pixels: Pixels) -> Tensor:
+    """The inverse: [C, H, W] in [-1, 1], float32."""
+    values = torch.from_numpy(pixels.astype(np.float32)) / (np.iinfo(pixels.dtype).max / 2) - 1
+    return values.permute(2, 0, 1) if pixels.ndim == 3 else values.unsqueeze(0)
+
+
 def save_pixels(path: Path, pixels: Pixels, facts: Mapping[str, Any] | None = None) -> None:
     """Write an image of as many bits as its numbers have, with the facts: in text chunks, in TIFF as a description.
 
@@ -62,10 +74,9 @@ def _tiff(pixels: Pixels, facts: Mapping[str, Any]) -> bytes:
     import tifffile
 
     buffer = io.BytesIO()
-    description = json.dumps({key: str(value) for key, value in facts.items()}) if facts else None
     tifffile.imwrite(
         buffer, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack", compression="zlib",
-        description=description, metadata=None,
+        description=json.dumps(told_of(facts)), metadata=None,
     )  # fmt: skip
     return buffer.getvalue()
 

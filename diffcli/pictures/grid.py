@@ -68,16 +68,21 @@ def save_png(path: Path, image: Image.Image, facts: Mapping[str, Any] | None = N
     write_atomically(path, buffer.getvalue())
 
 
+def told_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The facts as a picture holds them, and by whom it was written."""
+    signed = {"Software": PROGRAM}  # by it, results are told apart from data among which they lie
+    return signed | {key: legible(str(value)) for key, value in facts.items()}
+
+
 def text_chunks(facts: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
-    """The facts as chunks of a PNG, name and content."""
+    """The same as chunks of a PNG, name and content."""
     return [(name, content) for name, content, *_ in _text(facts).chunks]
 
 
 def _text(facts: Mapping[str, Any]) -> PngInfo:
     info = PngInfo()
-    info.add_text("Software", PROGRAM)  # by it, results are told apart from data among which they lie
-    for key, value in facts.items():
-        info.add_text(key, legible(str(value)))
+    for key, text in told_of(facts).items():
+        info.add_text(key, text)
     return info
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 STATUS = Path("/proc/self/status")
 
@@ -42,24 +42,27 @@ def _most_resident() -> int | None:
 def taken_by(work: Callable[[], Any]) -> int:
     """Bytes of the tensors that lived at once, at most, of those that the work made, whatever the device.
 
-    What an operation takes for itself while it runs is not seen.
+    What a function of torch takes for itself while it runs is not seen.
     """
     with _Watch() as watch:
         work()
     return watch.most
 
 
-class _Watch(TorchDispatchMode):
-    """Keeps count of the memory of tensors that operations make."""
+class _Watch(TorchFunctionMode):
+    """Keeps count of the memory of tensors that functions of torch make.
+
+    A mode of dispatch would see a little more of it, and imports 150 MB of symbolic mathematics to do so.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.most = 0
         self._alive: dict[StorageWeakRef, int] = {}
 
-    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = {StorageWeakRef(tensor.untyped_storage()) for tensor in _tensors((*args, *(kwargs or {}).values()))}
-        found = operation(*args, **(kwargs or {}))
+        found = function(*args, **(kwargs or {}))
         self._alive = {storage: size for storage, size in self._alive.items() if not storage.expired()}
         for tensor in _tensors([found]):
             storage = StorageWeakRef(tensor.untyped_storage())

@@ -44,7 +44,7 @@ def denoise(
         refuse_idle(context, ("seed",), why, "leave it out, or add --corrupt")
     show, path = Show(as_json=as_json, quiet=quiet), Path(places[-1])
     trained = opened(places[0] if len(places) == 2 else None, "dae", show, device)
-    image = read_any_size(path, memory * 10**6, trained.items.spans, corrupt=corrupt)
-    given = image_to_denoise(trained, path, image, amount, corrupt=corrupt, seed=seed, show=show)
+    file = read_any_size(path, memory * 10**6, trained.items.spans, corrupt=corrupt)
+    given = image_to_denoise(trained, file, amount, corrupt=corrupt, seed=seed, show=show)
     with lesson("dae-denoise", out, show) as made:
         study_image_file(trained, given, memory * 10**6, show, made)

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from diffcli.console.results import Lesson
@@ -15,7 +13,7 @@ from diffcli.core.processes.corruption import noise_level
 from diffcli.core.randomness import keyed
 from diffcli.data.dataset import to_unit
 from diffcli.data.images import header, read_image
-from diffcli.data.readers import is_grey
+from diffcli.data.readers import is_deep, is_grey
 from diffcli.data.spans import Spans
 from diffcli.errors import DataProblem, DivergedProblem, UsageProblem
 from diffcli.evaluation.denoisers import check_amount
@@ -28,7 +26,7 @@ from diffcli.lessons.autoencoders.dae_tiles import (
     planned,
 )
 from diffcli.metrics.quality import QualityByStrips
-from diffcli.pictures.deep import quantised, save_pixels
+from diffcli.pictures.deep import Pixels, blank, quantised, save_pixels, unquantised
 from diffcli.pictures.figures import write_figure
 from diffcli.runs.loading import Trained
 from diffcli.system.text import size
@@ -38,26 +36,42 @@ CLIPPED = 0.05  # share of values at an end, from which on an estimate of sigma 
 SAMPLED = 1 << 18  # pixels that sigma is estimated from, in as many bands of rows as `BANDS`
 BANDS = 16
 ROWS = 1 << 20  # pixels that are corrupted at once
-SHOWN = 1000  # pixels of the longer side in the figure; of more some are left out
+SHOWN = 500  # pixels of the longer side in the figure; of more some are left out
 
 
 @dataclass(frozen=True)
-class ImageToDenoise:
-    """An image [C, H, W], how corrupted it is taken to be, and what it was before, if it was corrupted here.
+class ImageFile:
+    """An image [C, H, W] as it was read, grey or colour: bytes, or float32 in [-1, 1].
 
-    image, clean:  bytes, or float32 in [-1, 1] and beyond
-    estimated:     whether the amount was read off the image
+    needed:  bytes that it takes, until what became of it is written
     """
 
     path: Path
     image: Tensor
+    needed: int
+
+
+@dataclass(frozen=True)
+class ImageToDenoise:
+    """An image file, how corrupted it is taken to be, and what it was before, if it was corrupted here.
+
+    image:      [C, H, W], bytes, or float32 in [-1, 1] and beyond
+    estimated:  whether the amount was read off the image
+    """
+
+    file: ImageFile
+    image: Tensor
     amount: float
     estimated: bool
-    clean: Tensor | None
+
+    @property
+    def clean(self) -> Tensor | None:
+        """What it was before; None where nobody knows."""
+        return None if self.image is self.file.image else self.file.image
 
 
-def read_any_size(path: Path, memory: int, spans: Spans | None, *, corrupt: bool) -> Tensor:
-    """The image at its own size, [C, H, W] as `to_unit` takes it, grey or colour as it is.
+def read_any_size(path: Path, memory: int, spans: Spans | None, *, corrupt: bool) -> ImageFile:
+    """The image at its own size, grey or colour as it is.
 
     memory:  bytes that it may take
     spans:   of the data that the model was trained on
@@ -67,15 +81,16 @@ def read_any_size(path: Path, memory: int, spans: Spans | None, *, corrupt: bool
     mode, (width, height) = header(path)
     if min(width, height) < 2:
         raise DataProblem(f"{path} is one pixel wide or high", "name an image of at least 2x2 pixels")
-    channels = 1 if is_grey(mode) else 3
-    check_image_fits(needed_for_image(channels, height, width, corrupt=corrupt), memory)
-    return read_image(path, (channels, height, width), spans)
+    shape = (1 if is_grey(mode) else 3, height, width)
+    needed = needed_for_image(*shape, deep=is_deep(mode) or spans is not None, corrupt=corrupt)
+    check_image_fits(needed, memory)
+    return ImageFile(path, read_image(path, shape, spans), needed)
 
 
 def image_to_denoise(
-    trained: Trained, path: Path, image: Tensor, amount: float | None, *, corrupt: bool, seed: int, show: Show
+    trained: Trained, file: ImageFile, amount: float | None, *, corrupt: bool, seed: int, show: Show
 ) -> ImageToDenoise:
-    """An image [C, H, W] made ready for a model: corrupted first, if that is asked for.
+    """An image made ready for a model: corrupted first, if that is asked for.
 
     amount:  of corruption; None has it estimated, or is the usual one of an image to corrupt
 
@@ -83,15 +98,15 @@ def image_to_denoise(
     """
     if corrupt and amount is None:
         amount = AMOUNT
-    used = _amount(trained, image, amount, show)
+    used = _amount(trained, file.image, amount, show)
     corruption = trained.model.corruption
     check_amount(corruption, used)
     if not corrupt:
-        return ImageToDenoise(path, image, used, amount is None, None)
-    noisy, source = torch.empty(image.shape), keyed(seed, "corruption")
-    for part, rows in zip(_bands(noisy), _bands(image), strict=True):
+        return ImageToDenoise(file, file.image, used, amount is None)
+    noisy, source = torch.empty(file.image.shape), keyed(seed, "corruption")
+    for part, rows in zip(_bands(noisy), _bands(file.image), strict=True):
         part.copy_(corruption.apply(to_unit(rows).unsqueeze(0), torch.tensor([used]), source)[0])
-    return ImageToDenoise(path, noisy, used, False, image)
+    return ImageToDenoise(file, noisy, used, False)
 
 
 def _bands(image: Tensor) -> tuple[Tensor, ...]:
@@ -138,22 +153,23 @@ def study_image_file(trained: Trained, given: ImageToDenoise, memory: int, show:
     Raises UsageProblem where they would take more, and DivergedProblem.
     """
     unit, (_, height, width) = trained.model.corruption.unit, given.image.shape
-    plan = planned(trained, given.image, given.amount, memory, corrupt=given.clean is not None)
+    judged = given.clean is not None
+    plan = planned(trained, given.image, given.amount, memory, given.file.needed, judged=judged)
     name, (high, wide) = Path(trained.recipe.data.name).name, plan.tiling.side
     if len(plan.tiling) > 1:
         show.note(
             f"note: {width}x{height} in {len(plan.tiling)} tiles of {wide}x{high}, each taken for images of {name}, "
             f"{plan.at_once} at once: {size(plan.taken)} of memory"
         )
-    gain = _Gain(given) if given.clean is not None else None
-    result = _denoised(trained, given, plan, gain, show)
+    gain = _Gain(given) if judged else None
+    result = _denoised(trained, given, plan, gain, show)  # of 16 bits where the model's images had more than 8
     save_pixels(made.figure("denoised.png"), result)
     made.document = {
-        "run": trained.target, "image": str(given.path), "size": [width, height],
+        "run": trained.target, "image": str(given.file.path), "size": [width, height],
         "amount": given.amount, "estimated": given.estimated, "tiles": len(plan.tiling), "memory_bytes": plan.taken,
     }  # fmt: skip
     made.document |= gain.numbers if gain else {}
-    title = f"{given.path.name}, {unit} {given.amount:.3g}"
+    title = f"{given.file.path.name}, {unit} {given.amount:.3g}"
     write_figure(before_after_figure(_shown(given, result), title), made.figure("before-after.png"))
     how = "estimated" if given.estimated else "given"
     made.lines = [f"{width}x{height} pixels, {unit} {given.amount:.3g} ({how})"]
@@ -162,35 +178,29 @@ def study_image_file(trained: Trained, given: ImageToDenoise, memory: int, show:
     made.next = "diffcli dae score"
 
 
-def _denoised(
-    trained: Trained, given: ImageToDenoise, plan: TilePlan, gain: "_Gain | None", show: Show
-) -> NDArray[np.uint8]:
-    """The estimate in 8 bits, [H, W] or [H, W, 3], its rows judged as they come; raises DivergedProblem."""
-    channels, height, width = given.image.shape
-    result, top = np.empty((height, width, 3) if channels == 3 else (height, width), np.uint8), 0
+def _denoised(trained: Trained, given: ImageToDenoise, plan: TilePlan, gain: "_Gain | None", show: Show) -> Pixels:
+    """The estimate in whole numbers, [H, W] or [H, W, 3], its rows judged as they come; raises DivergedProblem."""
+    (channels, height, width), depth = given.image.shape, 8 if trained.items.spans is None else 16
+    result = blank(height, width, channels, depth)
+    top = 0
     with show.progress("denoising", len(plan.tiling), "tiles") as bar:
         for done, rows in denoised_strips(trained, given.image, given.amount, plan):
             bar.update(done)
             if not rows.isfinite().all():
                 raise DivergedProblem("the network's estimate is not finite", "train it again, with a lower --lr")
-            result[top : top + rows.shape[1]] = quantised(rows)
+            result[top : top + rows.shape[1]] = quantised(rows, depth)
             if gain and rows.shape[1]:
                 gain.add(rows, top)
             top += rows.shape[1]
     return result
 
 
-def _shown(given: ImageToDenoise, result: NDArray[np.uint8]) -> dict[str, Tensor]:
+def _shown(given: ImageToDenoise, result: Pixels) -> dict[str, Tensor]:
     """What the figure shows, every so-many-th pixel of a large image."""
     every = -(-max(result.shape[:2]) // SHOWN)
-    few = torch.from_numpy(result[::every, ::every].copy())
-    images = {"before": given.image, "denoised": few.unsqueeze(0) if few.dim() == 2 else few.permute(2, 0, 1)}
-    if given.clean is not None:
-        images["clean"] = given.clean
-    return {
-        name: to_unit(image if name == "denoised" else image[:, ::every, ::every]).clamp(-1, 1)
-        for name, image in images.items()
-    }
+    images = {"before": given.image} | ({} if given.clean is None else {"clean": given.clean})
+    few = {name: to_unit(image[:, ::every, ::every]).clamp(-1, 1) for name, image in images.items()}
+    return {"before": few.pop("before"), "denoised": unquantised(result[::every, ::every]), **few}
 
 
 class _Gain:

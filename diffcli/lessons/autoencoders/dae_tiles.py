@@ -11,12 +11,14 @@ from diffcli.data.dataset import to_unit
 from diffcli.errors import UsageProblem
 from diffcli.evaluation.denoisers import by_network
 from diffcli.evaluation.tiling import Tiling, by_tiles
+from diffcli.metrics.quality import SIDE
 from diffcli.runs.loading import Trained
 from diffcli.system.memory import taken_by
 from diffcli.system.text import size
 
-KEPT, KEPT_CORRUPTED = 5, 9  # bytes for each number of the image: read, held, and written once more
-OPEN = 4  # times as many float32 as the rows of a tile have: they are cut, added up, clipped and moved
+KEPT, KEPT_CORRUPTED, KEPT_DEEP = 6, 10, 28  # bytes for each number of an image while it is read, held and written
+OPEN, JUDGED = 6 * 4, 14 * 8  # and for each of the rows of a tile, as float32 and, where they are judged, as float64
+FIGURE = 20_000_000  # bytes
 ROOM = 200  # MB for tiles, where only the image is known
 TILE = 64  # pixels, if the model does not know larger images: attention was trained on about as much to look at
 OVERLAP = 4  # a tile has this part of its side in common with the next
@@ -37,9 +39,13 @@ class TilePlan:
     taken: int
 
 
-def needed_for_image(channels: int, height: int, width: int, *, corrupt: bool) -> int:
-    """Bytes that an image takes, from file to file; corrupted here, its clean and its noisy numbers are kept."""
-    return (KEPT_CORRUPTED if corrupt else KEPT) * channels * height * width
+def needed_for_image(channels: int, height: int, width: int, *, deep: bool, corrupt: bool) -> int:
+    """Bytes that an image takes, from file to file.
+
+    deep:     whether it has more than 8 bits, or is brought to such a scale
+    corrupt:  whether it is corrupted here, so that it is kept as it was, too
+    """
+    return (KEPT_DEEP if deep else KEPT_CORRUPTED if corrupt else KEPT) * channels * height * width + FIGURE
 
 
 def check_image_fits(needed: int, memory: int, *, tile: int = 0) -> None:
@@ -52,10 +58,12 @@ def check_image_fits(needed: int, memory: int, *, tile: int = 0) -> None:
         )
 
 
-def planned(trained: Trained, image: Tensor, amount: float, memory: int, *, corrupt: bool) -> TilePlan:
+def planned(trained: Trained, image: Tensor, amount: float, memory: int, needed: int, *, judged: bool) -> TilePlan:
     """The tiles for an image [C, H, W], as many at once as the memory allows; one is denoised to see what it takes.
 
     memory:  bytes for the image and for what is done with it
+    needed:  those of the image
+    judged:  whether the result is compared with what the image was
 
     Raises UsageProblem where that is too little.
     """
@@ -63,8 +71,8 @@ def planned(trained: Trained, image: Tensor, amount: float, memory: int, *, corr
     tiling = tiling_of(trained, *image.shape[1:])
     one = torch.zeros(*parts.shape[:2], *tiling.side)
     each = taken_by(lambda: by_network(trained.model, one, amount))
-    rows = OPEN * 4 * parts.shape[0] * parts.shape[1] * tiling.side[0] * (tiling.size[1] + tiling.side[1])
-    fixed = needed_for_image(*image.shape, corrupt=corrupt) + rows
+    in_rows = parts.shape[0] * parts.shape[1] * (tiling.side[0] + SIDE) * (tiling.size[1] + tiling.side[1])
+    fixed = needed + (OPEN + (JUDGED if judged else 0)) * in_rows
     check_image_fits(fixed, memory, tile=each)
     at_once = min(len(tiling.across.starts), max(1, MOST_AT_ONCE // len(parts)), (memory - fixed) // each)
     return TilePlan(tiling, at_once, fixed + at_once * each)
