@@ -38,6 +38,13 @@ os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 gc.set_threshold(100_000, 50, 100)  # torch and matplotlib are a million objects to look through, again and again
 
 
+def pytest_configure() -> None:
+    """Let processes that tests start hear signals: a shell has what is in the background ignore some."""
+    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def pytest_collection_finish() -> None:
     """What is imported stays to the end."""
     gc.collect()
