@@ -18,7 +18,8 @@ def fewer_particles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(step_bias, "PARTICLES", 1000)
 
 
-SMALL = ("--count", 400, "--steps", 60, "--levels", 6, "--json", "--quiet")
+PLAIN = ("--count", 400, "--steps", 60, "--json", "--quiet")
+SMALL = (*PLAIN, "--levels", 6)
 
 
 @pytest.mark.rendered
@@ -46,7 +47,7 @@ def test_plain_langevin_gets_the_weights_wrong_and_annealed_right(cli: Cli, tmp_
 
 
 def test_the_measured_bias_is_that_of_the_formula(cli: Cli) -> None:
-    document = cli("langevin", "gaussian,std=0.5", "--method", "ula", *SMALL).document
+    document = cli("langevin", "gaussian,std=0.5", "--method", "ula", *PLAIN).document
     assert document["weights"] == document["weights_true"] == [1.0]
     bias = document["bias"]
     assert bias["truth"] == pytest.approx(0.25)
@@ -70,13 +71,13 @@ def test_targets_on_a_line_and_in_the_plane(cli: Cli, target: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_numbers(cli: Cli) -> None:
-    first, again = (cli("langevin", *SMALL, "--method", "ula", "--seed", 3).document["weights"] for _ in range(2))
+    first, again = (cli("langevin", *PLAIN, "--method", "ula", "--seed", 3).document["weights"] for _ in range(2))
     assert first == again
-    assert first != cli("langevin", *SMALL, "--method", "ula", "--seed", 4).document["weights"]
+    assert first != cli("langevin", *PLAIN, "--method", "ula", "--seed", 4).document["weights"]
 
 
 def test_a_reader_sees_the_truth_beside_each_dynamics(cli: Cli) -> None:
-    lines = cli("langevin", *SMALL[:-2]).out.splitlines()
+    lines = cli("langevin", *PLAIN[:-2]).out.splitlines()
     assert lines[1].startswith("the truth")
     assert [line.split()[0] for line in lines[2:5]] == ["unadjusted", "adjusted", "annealed"]
     assert any(line.startswith("Weights of the modes:") for line in lines)

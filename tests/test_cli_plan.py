@@ -16,7 +16,7 @@ from diffcli.core.diffusion.grids import GRIDS
 from diffcli.core.diffusion.samplers import SAMPLERS
 
 USAGE, DATA = 2, 3
-KEYS = {"sampler", "schedule", "grid", "steps", "evaluations", "noise_draws", "levels"}
+KEYS = {"sampler", "schedule", "grid", "steps", "evaluations", "noise_draws", "levels", "settings"}
 ALPHA2 = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))  # Ho et al. 2020, section 4; entry i at i - 1
 
 
@@ -216,11 +216,29 @@ def test_a_plan_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     Image.new("L", (8, 8), 255).save(tmp_path / "x.png")
     before = tree(tmp_path)
     for more in (
-        (), ("--out", "new"), ("--out", "a/b.png"), ("--array", "x.npy"), ("--each", "--animate"), ("--interpolate",),
-        ("--from", "x.png"), ("--inpaint", "x.png", "--mask", "x.png"),
+        (), ("--count", 5), ("--interpolate",), ("--from", "x.png"), ("--inpaint", "x.png", "--mask", "x.png"),
     ):  # fmt: skip
         assert cli("sample", "shapes-1", "--plan", "--steps", 4, *more).code == 0
         assert tree(tmp_path) == before
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("option", ["--out new", "--out a/b.png", "--array x.npy", "--each", "--animate", "--batch 2"])
+def test_a_plan_refuses_what_only_drawing_has_use_for(cli: Cli, tmp_path: Path, option: str) -> None:
+    words = (option.split()[0], "--plan")
+    refuses(cli, tmp_path, USAGE, "sample", "shapes-1", "--plan", *option.split(), words=words)
+
+
+@pytest.mark.usefixtures("run")
+def test_a_plan_says_what_would_be_drawn(cli: Cli) -> None:
+    how = ("sample", "shapes-1", "--plan", "--ddim", "--steps", 3, "--count", 5, "--seed", 2, "--class", "all")
+    found = cli(*how, "--guidance", 3, "--json").document["settings"]
+    assert {name: found[name] for name in ("count", "seed", "class", "guidance", "weights")} == {
+        "count": 5, "seed": 2, "class": "all", "guidance": 3, "weights": "ema",
+    }  # fmt: skip
+    head = cli(*how, "--guidance", 3).out.splitlines()[0]
+    for word in ("5 images", "seed 2", "class all", "guidance 3"):
+        assert word in head
 
 
 def test_a_plan_of_points_draws_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

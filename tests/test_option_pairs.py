@@ -1,151 +1,43 @@
 """Any two options of a command: refused together, or both of them change what comes of it.
 
 The options are those that the command line has, so a new one is tried by itself. By default each command is run once
-with all options that go together and once without each of them, and `sample`, whose options have most to do with each
-other, in all pairs; with -m slow all pairs of all commands.
+with all options that go together and once without each of them, and what changes `sample` most is tried beside every
+other option of it; with -m slow all pairs of all commands.
 """
 
 import itertools
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import typer.main
 from conftest import Cli, refuses
-from option_examples import GENERAL, HARMLESS, SCENES, Scene
+from option_examples import HARMLESS, SCENES
+from option_trials import COMMANDS, USAGE, Tried
 from outcomes import Bench, Outcome
 from PIL import Image
 from torch import Tensor
 
 from diffcli import plugins
-from diffcli.cli import app, main
+from diffcli.cli import main
 from diffcli.commands import sample
+from diffcli.commands.vae import reconstruct
 from diffcli.core.diffusion.denoiser import Prediction
 from diffcli.core.diffusion.guidance import guided
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.levels import Level
 from diffcli.evaluation.bound import study as bound_study
 from diffcli.evaluation.comparison import ddim_table
+from diffcli.lessons.langevin import step_bias
 from diffcli.sampling import inversion
 from diffcli.training import recipes
 from diffcli.training.recipes.diffusion import RECIPES
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"
-USAGE = 2
 LONG = {"langevin", "score", "evaluate", "compare", "vae evaluate", "ais"}  # a second or more each time
-Options = dict[str, Any]
-
-
-def commands(command: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command that does something, by its words."""
-    command = command or typer.main.get_command(app)
-    below = getattr(command, "commands", {})
-    if words and (not below or command.invoke_without_command):
-        yield " ".join(words), command
-    for name, one in below.items():
-        yield from commands(one, (*words, name))
-
-
-COMMANDS = dict(commands())
-
-
-class Tried:
-    """A command in its scene. Options are by parameter; what was run once is remembered."""
-
-    def __init__(self, name: str, bench: Bench) -> None:
-        self.name, self.bench, self.scene = name, bench, SCENES.get(name, Scene())
-        self.flags = {p.name: p for p in COMMANDS[name].params if p.param_type_name == "option" and p.name != "help"}
-        self.echoes = {word.replace("-", "_") for word in self.flags} | {
-            flag.lstrip("-").replace("-", "_") for p in self.flags.values() for flag in p.opts
-        }
-        self.remembered: dict[str, Outcome | str] = {}
-
-    def run(self, options: Options) -> Outcome | str:
-        """What the command comes to with these options, or what it says that refuses them."""
-        words = [word for name, value in options.items() for word in self.words(name, value)]
-        key = " ".join(sorted(words))
-        if key not in self.remembered:
-            arguments = [*self.name.split(), *words, *self.scene.arguments.split()]
-            result, outcome = self.bench(arguments, self.echoes)
-            assert result.code in (0, USAGE), f"{' '.join(arguments)} fails: {result.err}"
-            self.remembered[key] = result.err if outcome is None else outcome
-        return self.remembered[key]
-
-    def words(self, name: str, value: Any) -> list[str]:
-        """An option as it is written."""
-        flag = self.flags[name]
-        if isinstance(value, bool):
-            return [flag.opts[0] if value else flag.secondary_opts[0]]
-        return [flag.opts[0], str(value)]
-
-    def example(self, name: str, beside: str = "") -> Any:
-        """A value that is not the usual one."""
-        if (name, beside) in self.scene.beside:
-            return self.scene.beside[name, beside]
-        flag = self.flags[name].opts[0].removeprefix("--").replace("-", "_")
-        found = self.scene.examples.get(name, GENERAL.get(flag))
-        if found is not None:
-            return found
-        assert self.flags[name].is_flag, (
-            f"{self.name} {self.flags[name].opts[0]} needs an example in option_examples.py"
-        )
-        return True
-
-    def together(self, *names: str) -> Options:
-        """These options, with all that they need."""
-        found = {k: v for k, v in self.scene.base.items() if not any(k in self.scene.without.get(n, ()) for n in names)}
-        for name in names:
-            found |= self.scene.needs.get(name, {})
-        for name in names:
-            others = [other for other in names if other != name]
-            found[name] = self.example(name, next((o for o in others if (name, o) in self.scene.beside), ""))
-        return found
-
-    def without(self, options: Options, name: str) -> Options:
-        """The options but one, which has the value of the base again where it has one."""
-        unwanted = any(name in self.scene.without.get(other, ()) for other in options)
-        base = {} if unwanted else {k: v for k, v in self.scene.base.items() if k == name}
-        return {k: v for k, v in options.items() if k != name} | base
-
-    def named(self, said: str, names: tuple[str, ...]) -> bool:
-        """Whether a refusal names one of these options."""
-        spelled = [flag.lstrip("-") for name in names for flag in (*self.flags[name].opts, name)]
-        return any(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w])", said.replace("--", "")) for word in spelled)
-
-    def kept(self) -> list[str]:
-        """As many options as go together: of those that a refusal names the last is left out, until none is refused."""
-        names = list(self.flags)
-        while isinstance(said := self.run(self.together(*names)), str):
-            flags = [n for n in names if re.search(rf"{re.escape(self.flags[n].opts[0])}(?![\w-])", said)]
-            at_fault = flags or [n for n in names if self.named(said, (n,))]
-            assert at_fault, f"{self.name}, refused without the name of an option: {said}"
-            lost = at_fault[-1]
-            names = [n for n in names if n != lost and lost not in self.scene.needs.get(n, {})]
-        return names
-
-    def harmless(self, *names: str) -> bool:
-        """Whether it is known, with a reason, that one of these may change nothing."""
-        return any(set(key[1:]) <= set(names) for key in HARMLESS if key[0] == self.name)
-
-    def check(self, *names: str) -> str:
-        """What is wrong with two options together; "" if they are refused, or both count."""
-        options = self.together(*names)
-        both = self.run(options)
-        written = " ".join(word for name in names for word in self.words(name, options[name]))
-        if isinstance(both, str):
-            needed = [other for name in names for other in self.scene.needs.get(name, ())]
-            named = self.named(both, (*names, *needed))
-            return "" if named else f"{self.name} {written}: refused without a word of either: {both}"
-        idle = [name for name in names if self.run(self.without(options, name)) == both]
-        if not idle or self.harmless(*names):
-            return ""
-        return f"{self.name} {written}: {' and '.join(self.flags[n].opts[0] for n in idle)} changes nothing"
 
 
 @pytest.fixture
@@ -174,6 +66,7 @@ def bench(
     monkeypatch.setattr(sample, "INPAINT_STEPS", 3)
     monkeypatch.setattr(inversion, "LADDER", (2, 3))
     monkeypatch.setattr(ddim_table, "RETURNS", (2, 3))
+    monkeypatch.setattr(step_bias, "PARTICLES", 20)
     monkeypatch.setattr(bound_study, "MEASURED", 5)
     monkeypatch.setattr(bound_study, "KNOWN", 20)
     made = Bench(cli, tmp_path, monkeypatch)
@@ -280,6 +173,15 @@ def test_an_option_that_would_be_ignored_is_refused_with_the_reason(
     cli: Cli, tmp_path: Path, written: str, why: str
 ) -> None:
     refuses(cli, tmp_path, USAGE, *written.split(), words=(why,))
+
+
+def test_an_option_that_is_ignored_is_found(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As this one would be if nothing refused it."""
+    tried = Tried("vae reconstruct", bench)
+    assert tried.check("image", "count") == ""
+    tried.remembered.clear()
+    monkeypatch.setattr(reconstruct, "refuse_idle", lambda *_: None)
+    assert tried.check("image", "count") == "vae reconstruct --image photo.png --count 3: --count changes nothing"
 
 
 def test_an_option_replaces_what_a_recipe_says(bench: Bench) -> None:
