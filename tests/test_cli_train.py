@@ -700,3 +700,10 @@ def test_a_rate_that_is_far_too_high_never_leaves_weights_that_are_no_numbers(
     assert result.code == 7
     for step in steps_kept(tmp_path / "mine"):
         assert all(t.isfinite().all() for t in weights(tmp_path / "mine", step).values())
+
+
+def test_a_recipe_with_a_byte_order_mark_is_read(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("\ufeffsteps = 2\nbatch = 4\n", encoding="utf-8")
+    result = cli("train", "--recipe", "mine.toml", "--dataset", pictures, "--dry-run")
+    assert result.code == 0, result.err
+    assert "batch = 4" in result.out

@@ -20,6 +20,12 @@ MOST = 10_000
         ('"sun, bright",C#\n0,1\n', ["sun, bright", "C#"], [["0", "1"]]),
         ("a,1\n2,3\n", [], [["a", "1"], ["2", "3"]]),
         ("a,b\n", ["a", "b"], []),
+        ("0,5;0,5\n0,2;0,8\n", [], [["0.5", "0.5"], ["0.2", "0.8"]]),
+        ("\ufeffa;b \r\n-1,5e-3;,5 \r\n \r\n", ["a", "b"], [["-1.5e-3", ".5"]]),
+        ("a\tb\n0,5\t2\n", ["a", "b"], [["0.5", "2"]]),
+        ("1,\t2\n3,\t4\n", [], [["1", "2"], ["3", "4"]]),
+        ('"x;y",b\n1,2\n', ["x;y", "b"], [["1", "2"]]),
+        ("x;y,b\n1,2\n", ["x;y", "b"], [["1", "2"]]),
     ],
 )
 def test_names_and_cells_of_text(tmp_path: Path, text: str, names: list[str], rows: list[list[str]]) -> None:
@@ -94,3 +100,10 @@ def test_an_object_in_a_file_of_numbers_is_never_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(DataProblem, match="m.npy"):
         tables.read_square(tmp_path / "m.npy")
+
+
+def test_a_chain_with_decimal_commas_is_the_chain_with_points(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("0.5,0.5\n0.2,0.8\n", encoding="utf-8")
+    (tmp_path / "commas.csv").write_text("\ufeff0,5; 0,5 \r\n0,2;0,8\r\n\r\n", encoding="utf-8")
+    found = [tables.read_square(tmp_path / name) for name in ("points.csv", "commas.csv")]
+    assert np.array_equal(*found)

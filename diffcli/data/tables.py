@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diffcli.errors import DataProblem
 
+QUOTED = re.compile(r'"[^"]*"')
 DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 COMMENT = re.compile(r"(^|\s)#.*")
 """From a # at the start of a line or after a space to the line's end."""
@@ -55,9 +56,12 @@ def read_rows(path: Path, most: int) -> tuple[list[str], list[list[str]]]:
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """What stands between cells: where there are semicolons or tabs, commas are those of decimals."""
-    text = "\n".join(lines)
-    return ";" if ";" in text else "\t" if "\t" in text else ","
+    """What stands between cells: semicolons or tabs, where all lines have them, and then a comma is a decimal's."""
+    plain = [QUOTED.sub("", line) for line in lines if line]
+    if plain and all(";" in line for line in plain):
+        return ";"
+    tabbed = plain and all("\t" in line for line in plain)
+    return "\t" if tabbed and not any(",\t" in line.replace(" ", "") for line in plain) else ","
 
 
 def _with_point(cell: str) -> str:
