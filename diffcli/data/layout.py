@@ -1,18 +1,15 @@
 """What a tree of image files says: which splits there are, and of what class each image is."""
 
-import csv
-import io
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from diffcli.data.labels import labelled
 from diffcli.data.scan import LeftOut
-from diffcli.data.sources import ImageSource, normal
-from diffcli.errors import DataProblem
+from diffcli.data.sources import ImageSource
 from diffcli.system.text import legible
 
 SPLITS = {
@@ -20,10 +17,9 @@ SPLITS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing", "testset"), "test"),
 }
-FILES = ("file_name", "file", "filename", "image", "image_name", "path", "filepath", "image_path", "img", "name", "id")
-LABELS = ("label", "class", "class_name", "category", "target", "label_name", "y", "diagnosis")
-TABLE = 1 << 28  # bytes of a table of labels, at most
 UNNAMED, OUTSIDE = "images that the table of labels does not name", "images outside the splits"
+BARE = "images without a class"
+UNSORTED = ("", "unknown", "unlabeled", "unlabelled", "images", "all", "test", "test_images")  # where none is known
 
 
 @dataclass(frozen=True)
@@ -64,13 +60,16 @@ def layout(images: Sequence[ImageSource], tables: Sequence[ImageSource]) -> Layo
         notes.append(f"its folders are splits: {found} images")
         known = {source for some in splits.values() for source in some}
         left += [LeftOut(legible(source.name), OUTSIDE) for source in images if source not in known]
-    if labelled := _by_table(splits, tables, depth):
-        labels, note = labelled
-        notes.append(note)
-        left += [LeftOut(legible(s.name), UNNAMED) for some in splits.values() for s in some if s not in labels]
-        splits = {split: tuple(s for s in some if s in labels) for split, some in splits.items()}
-    else:
+    labels, bare, said = _by_table(splits, tables, depth)
+    notes += said
+    if not labels:
         labels = {s: _folder(s, inside) for some in splits.values() for s in some}
+        bare = _without_class(splits, labels)
+    kept = {split: tuple(s for s in some if s in labels and s not in bare) for split, some in splits.items()}
+    gone = [s for split, some in splits.items() for s in set(some).difference(kept[split])]
+    left += [LeftOut(legible(source.name), BARE if source in bare else UNNAMED) for source in gone]
+    splits = {split: some for split, some in kept.items() if some}
+    labels = {source: labels[source] for some in splits.values() for source in some}
     if len(set(labels.values())) < 2:
         return Layout(splits, None, tuple(notes), tuple(left))
     if "" in labels.values():
@@ -100,16 +99,35 @@ def _splits(images: Sequence[ImageSource], depth: int) -> dict[str, tuple[ImageS
     for source in images:
         tops[source.parts[depth] if len(source.parts) > depth + 1 else ""].append(source)
     named = {top: SPLITS.get(top.lower(), "") for top in tops if top}
-    if "train" not in named.values() or len(set(named.values())) < 2 or "" in named.values():
+    if "train" not in named.values() or len(set(named.values()) - {""}) < 2:
         return {"train": tuple(images)}
     below = {top: {_folder(source, depth + 1) for source in some} for top, some in tops.items() if top}
+    classes = below[_train(named)]
+    repeated = all(below[top] & classes or _unsorted(below[top]) for top in named if named[top])
+    shared = any(len(below[top] & classes) > 1 for top in named if named[top] not in ("", "train"))
     every = set().union(*below.values())
-    if len(every) > 1 and any(not some & below[_train(named)] for some in below.values()):
+    if (len(every) > 1 and not repeated) or ("" in named.values() and not shared):
         return {"train": tuple(images)}
     found: dict[str, list[ImageSource]] = {}
-    for top, split in sorted(named.items(), key=lambda pair: list(SPLITS.values()).index(pair[1])):
+    order = list(SPLITS.values())
+    for top, split in sorted(((t, s) for t, s in named.items() if s), key=lambda pair: order.index(pair[1])):
         found.setdefault(split, []).extend(tops[top])
     return {split: tuple(some) for split, some in found.items()}
+
+
+def _unsorted(folders: set[str]) -> bool:
+    """Whether images of a split lie as they do where nobody knows their classes."""
+    return len(folders) == 1 and next(iter(folders)).lower() in UNSORTED
+
+
+def _without_class(splits: dict[str, tuple[ImageSource, ...]], labels: dict[ImageSource, str]) -> set[ImageSource]:
+    """The images of other splits that lie in no class, where those of training do."""
+    classes = {labels[source] for source in splits.get("train", ())}
+    if len(classes) < 2 or "" in classes:
+        return set()
+    folders = {split: {labels[source] for source in some} for split, some in splits.items()}
+    bare = {split for split, some in folders.items() if not some & classes and _unsorted(some)}
+    return {s for split, some in splits.items() for s in some if split in bare or not labels[s]}
 
 
 def _train(named: dict[str, str]) -> str:
@@ -126,86 +144,27 @@ def _folder(source: ImageSource, depth: int) -> str:
 
 def _by_table(
     splits: dict[str, tuple[ImageSource, ...]], tables: Sequence[ImageSource], depth: int
-) -> tuple[dict[ImageSource, str], str] | None:
-    """The classes that tables give to the images beside and below them, and what to say of that; None without any."""
+) -> tuple[dict[ImageSource, str], set[ImageSource], list[str]]:
+    """The classes that tables give to images, those that they name without one, and what to say of that."""
     found: dict[ImageSource, str] = {}
-    used, lost = [], 0
-    every = [source for some in splits.values() for source in some]
+    bare: set[ImageSource] = set()
+    notes: list[str] = []
     for table in sorted(
         tables, key=lambda t: ("metadata" not in t.name.lower(), "label" not in t.name.lower(), t.name)
     ):
-        home = PurePosixPath(table.name).parent
-        if len(home.parts) > depth + 1:
-            continue
-        near = {str(PurePosixPath(s.name).relative_to(home)): s for s in every if _is_below(s, home)}
-        rows = list(_rows(table))
-        if not rows or not near:
-            continue
-        by_name: dict[str, list[ImageSource]] = defaultdict(list)
-        for name, source in near.items():
-            for key in {
-                name,
-                PurePosixPath(name).name,
-                str(PurePosixPath(name).with_suffix("")),
-                PurePosixPath(name).stem,
-            }:
-                by_name[key].append(source)
-        matched = {normal(file.replace("\\", "/").removeprefix("./")): label for file, label in rows}
-        hits = {by_name[file][0]: label for file, label in matched.items() if len(by_name.get(file, ())) == 1}
-        if not hits or set(hits) <= set(found):
-            continue
-        lost += len(matched) - len(hits)
-        found |= {source: label for source, label in hits.items() if source not in found}
-        used.append(legible(table.name))
-    if not found:
-        return None
-    note = f"classes are those of {', '.join(used)}"
-    return found, note + (f", which names {lost:,} files that are not here" if lost else "")
+        if len(PurePosixPath(table.name).parent.parts) <= depth + 1:
+            near = _near(table, splits)
+            read = labelled(table, near)
+            if not read.labels or not set(read.labels) <= set(found):
+                notes += [read.note] if read.note else []
+            found, bare = read.labels | found, bare | read.bare
+    return found, bare - set(found), notes
 
 
-def _is_below(source: ImageSource, home: PurePosixPath) -> bool:
-    return PurePosixPath(source.name).is_relative_to(home)
-
-
-def _rows(table: ImageSource) -> Iterator[tuple[str, str]]:
-    """File and class of each row of a table that has both; nothing where it has not."""
-    try:
-        content = table.content()
-        if len(content) > TABLE:
-            raise ValueError("it is too large")
-        text = content.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataProblem(f"cannot read {table}: {error}", "repair it, or take it away") from None
-    if table.suffix in (".jsonl", ".ndjson"):
-        yield from _json_rows(table, text)
-        return
-    lines = text.splitlines()
-    head = lines[0] if lines else ""
-    mark = max(",;\t|", key=head.count)
-    names = [cell.strip().lower() for cell in next(csv.reader([head], delimiter=mark), [])]
-    file, label = _column(names, FILES), _column(names, LABELS)
-    if file is None or label is None:
-        return
-    for row in csv.reader(io.StringIO("\n".join(lines[1:])), delimiter=mark):
-        if len(row) > max(file, label) and row[file].strip():
-            yield row[file].strip(), normal(row[label].strip())
-
-
-def _json_rows(table: ImageSource, text: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataProblem(f"line {number} of {table} is not JSON: {error}", "repair it, or take it away") from None
-        names = [str(name).lower() for name in row] if isinstance(row, dict) else []
-        file, label = _column(names, FILES), _column(names, LABELS)
-        if file is not None and label is not None:
-            values = list(row.values())
-            yield str(values[file]), normal(str(values[label]))
-
-
-def _column(names: Sequence[str], wanted: Sequence[str]) -> int | None:
-    """The place of the first of the wanted names that is there."""
-    return next((names.index(name) for name in wanted if name in names), None)
+def _near(table: ImageSource, splits: dict[str, tuple[ImageSource, ...]]) -> list[ImageSource]:
+    """The images that a table may name: below its folder, or all; of a split that it is called after, only its own."""
+    name, home = PurePosixPath(table.name), PurePosixPath(table.name).parent
+    words = {SPLITS[word] for word in re.split(r"[^a-z]+", name.stem.lower()) if word in SPLITS}
+    meant = splits.get(next(iter(words)), ()) if len(words) == 1 else ()
+    every = list(meant) or [source for some in splits.values() for source in some]
+    return [source for source in every if PurePosixPath(source.name).is_relative_to(home)] or every
