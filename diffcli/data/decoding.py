@@ -10,8 +10,21 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data import fitting
-from diffcli.data.pages import Broken, Contents, Pages, is_fast, look, only, read_into, scaled, silenced, unreadable
+from diffcli.data.pages import (
+    Broken,
+    Contents,
+    Pages,
+    is_fast,
+    look,
+    only,
+    read_into,
+    reason,
+    scaled,
+    silenced,
+    unreadable,
+)
 from diffcli.data.readers import UNREADABLE, Page, is_clear
+from diffcli.data.readers.deep import over_white
 from diffcli.data.reading import Reading
 from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Spans, Tallies
@@ -108,9 +121,9 @@ def _on_disk(
                 if page.deep:
                     try:
                         with only(page) as image:
-                            found.tallies.add(image)
+                            found.tallies.add(over_white(image))
                     except UNREADABLE as error:
-                        found.broken.append(Broken(page.source, str(error)))
+                        found.broken.append(Broken(page.source, reason(error)))
                 bar.update(done)
         _refuse(found.broken, reading, True)
         gone = {one.source for one in found.broken}

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from diffcli.data.dataset import Storage
 from diffcli.data.readers import is_clear, is_deep, is_grey
-from diffcli.data.readers.pictures import turned, upright
+from diffcli.data.readers.deep import over_white
+from diffcli.data.readers.pictures import turned
 from diffcli.data.spans import Array
 
 MEMORY_LIMIT = 1 << 30  # bytes of pixels; a larger set stays on disk and is read by workers
@@ -79,7 +80,7 @@ def fitted(image: Image.Image, shape: Shape) -> Tensor:
 def fitted_numbers(values: Array, shape: Shape) -> Tensor:
     """Numbers [H, W] or [H, W, C] of any type as float32 [C, H, W], cropped and resized as `fitted` does it."""
     channels, height, width = shape
-    values = upright(values).astype(np.float32)
+    values = over_white(values).astype(np.float32)
     colours = values[..., None] if values.ndim == 2 else values
     if channels < colours.shape[2]:
         colours = (colours @ GREYS.astype(np.float32))[..., None]

@@ -12,6 +12,7 @@ from diffcli.data import pages
 from diffcli.data.dataset import to_pixels
 from diffcli.data.fitting import Header, Shape, fitted
 from diffcli.data.readers import UNREADABLE, Page
+from diffcli.data.readers.deep import over_white
 from diffcli.data.scan import reader_kind
 from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Spans, Tallies
@@ -36,7 +37,7 @@ def read_image(path: Path, shape: Shape, spans: Spans | None = None) -> Tensor:
         found = pages.brought(image, shape)
         if page.deep:
             tallies = Tallies.empty()
-            tallies.add(np.asarray(image))  # raises for nan
+            tallies.add(over_white(np.asarray(image)))  # raises for nan
             own = tallies.spans()
             if spans is None and own is not None:
                 return to_pixels(pages.in_span(found, page, own[0]))

@@ -108,7 +108,7 @@ class _Known:
         for end in _ends(normal(cell)):
             bare = _stem(end) if kind_of(end) is not None else end
             for name in (end, bare, end.casefold(), bare.casefold()):
-                if len(found := self.by_name.get(name, ())) == 1:
+                if len(found := self.by_name.get(name, [])) == 1:
                     return found[0]
         return None
 

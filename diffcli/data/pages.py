@@ -19,6 +19,7 @@ from torch import Tensor
 from diffcli.console.show import Bar
 from diffcli.data.fitting import Shape, fitted, fitted_numbers
 from diffcli.data.readers import UNREADABLE, Page, is_clear
+from diffcli.data.readers import deep as deep_files
 from diffcli.data.readers.pictures import decoded_jpeg
 from diffcli.data.scan import reader_kind
 from diffcli.data.sources import ImageSource
@@ -30,6 +31,7 @@ MANY_PIXELS = 300_000_000  # of JPEG files: torchvision saves 7 ms for a million
 AHEAD = 64  # files that are read before they are asked for
 SHOWN = 10  # broken files that are named
 SAID = threading.local()
+OF_CODE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)  # and not of files
 T = TypeVar("T")
 
 
@@ -185,8 +187,11 @@ def scaled(values: Tensor, page: Page, spans: Spans) -> Tensor:
 def _counted(image: Any, shape: Shape) -> tuple[Tensor, bool, Tallies]:
     """An image in its shape, whether it is transparent somewhere, and what numbers it holds."""
     tallies, clear = Tallies.empty(), False
-    if isinstance(image, np.ndarray) and image.dtype != np.uint8:
-        tallies.add(image)
+    if isinstance(image, np.ndarray):
+        clear = deep_files.is_transparent(image)
+        if image.dtype != np.uint8:
+            image = deep_files.over_white(image)
+            tallies.add(image)
     elif isinstance(image, Image.Image) and is_clear(image.mode):
         clear = is_transparent(image)
     return brought(image, shape), clear, tallies
@@ -264,9 +269,9 @@ def about(source: ImageSource) -> Iterator[None]:
 def silenced(said: Any) -> Iterator[None]:
     """Keep what libraries warn of inside from the terminal; `said`, a dict, gets the first warning of each file."""
 
-    def keep(message: Any, *_: Any, **__: Any) -> None:
+    def keep(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
         source = getattr(SAID, "source", None)
-        if source is not None and isinstance(said, dict):
+        if source is not None and isinstance(said, dict) and not issubclass(category, OF_CODE):
             said.setdefault(str(source), " ".join(str(message).split()))
 
     loggers = [logging.getLogger(name) for name in ("PIL", "tifffile", "pydicom", "nibabel")]

@@ -1,6 +1,8 @@
 """From files to images: each kind of file has a reader, found by the end of its name."""
 
+import os
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module, util
@@ -14,9 +16,10 @@ from diffcli.data.spans import Array, Span
 
 GREY = ("1", "L", "LA", "La", "I", "F", "grey")  # what modes begin with that one channel holds
 UNREADABLE = (  # what libraries raise for files that are broken
-    OSError, ValueError, SyntaxError, ArithmeticError, LookupError, EOFError, TypeError, AttributeError, struct.error,
-    Image.DecompressionBombError,
+    OSError, ValueError, SyntaxError, ArithmeticError, LookupError, EOFError, TypeError, AttributeError, RuntimeError,
+    AssertionError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
+MOST_PIXELS, PIXELS = 300_000_000, "DIFFCLI_MAX_PIXELS"  # of an image, and the variable that allows more
 CHANNELS = {1: "grey", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -145,3 +148,10 @@ def is_grey(mode: str) -> bool:
 def is_clear(mode: str) -> bool:
     """Whether images of a mode may be transparent in places."""
     return "A" in mode or mode in ("La", "RGBa", "P")
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Raise ValueError for an image of more pixels than are read."""
+    most = int(os.environ.get(PIXELS) or MOST_PIXELS)
+    if size[0] * size[1] > most:
+        raise ValueError(f"it has {size[0]}x{size[1]} pixels, more than {most:,}; {PIXELS}=N allows N")

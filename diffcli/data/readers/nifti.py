@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffcli.data.readers import Page, foreign_mode
-from diffcli.data.readers.pictures import check_size
+from diffcli.data.readers import Page, check_size, foreign_mode
 from diffcli.data.sources import LARGEST_MEMBER, ImageSource
 from diffcli.data.spans import Array
 
