@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Cli, checkpoint_of, refuses, start, steps_kept, tree
+from conftest import Cli, assert_refused, checkpoint_of, refuses, start, steps_kept, tree
 from PIL import Image
 
 from diffcli.console import show
@@ -175,7 +175,7 @@ def test_the_estimates_of_a_dry_run_are_those_of_the_run(cli: Cli, pictures: Pat
     assert document["parameters"] == sum(p.numel() for p in model.parameters())
 
 
-def test_a_flag_beats_set_beats_the_recipe(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+def test_flags_and_settings_beat_the_recipe_and_not_each_other(cli: Cli, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(f"""
         batch = 5
         data.name = "{pictures}"
@@ -185,7 +185,9 @@ def test_a_flag_beats_set_beats_the_recipe(cli: Cli, pictures: Path, tmp_path: P
     base = ["--recipe", "mine.toml", "--steps", 3]
     assert dry(cli, *base)["recipe"]["batch"] == 5
     assert dry(cli, *base, "--set", "batch=6")["recipe"]["batch"] == 6
-    changed = dry(cli, *base, "--set", "batch=6", "--set", "lr=0.1", "--batch", 7)["recipe"]
+    refused = cli("train", *base, "--set", "batch=6", "--batch", 7)
+    assert_refused(refused, 2, "--batch 7 and --set batch=6: one of them would be ignored", "leave one out")
+    changed = dry(cli, *base, "--set", "lr=0.1", "--batch", 7)["recipe"]
     assert (changed["batch"], changed["steps"]) == (7, 3)
     assert (changed["optimizer"]["lr"], changed["network"]["widths"]) == (0.1, [8])
 

@@ -11,6 +11,9 @@ from conftest import Cli, assert_refused
 from PIL import Image
 
 from diffcli.data.images import read_image
+from diffcli.data.pages import Pages
+from diffcli.data.readers import Page
+from diffcli.data.sources import ImageSource
 
 NMS = "operator torchvision::nms does not exist"
 TINY = ["--recipe", "tiny", "--steps", "2"]
@@ -60,7 +63,8 @@ def test_everything_else_works(cli: Cli, unfit: str) -> None:
 def test_many_photographs_are_read_without_it_to_the_same_pixels(tmp_path: Path, unfit: str) -> None:
     Image.effect_noise((64, 48), 90).convert("RGB").save(tmp_path / "a.jpg")
     path, shape = tmp_path / "a.jpg", (3, 16, 16)
-    assert torch.equal(read_image(path, shape, many=True), read_image(path, shape))
+    page = Page(ImageSource(path, path.name), 0, "RGB", (64, 48))
+    assert torch.equal(Pages((page,), shape, None, True)[0], read_image(path, shape))
 
 
 def test_training_and_sampling_do_not_import_it(tmp_path: Path) -> None:

@@ -162,8 +162,9 @@ def override(recipe: R, values: Mapping[str, Any]) -> R:
     for name, value in given.items():
         address = _address(recipe, name)
         head, leaf = address.split(".", 1) if "." in address else ("", address)
-        if changes.setdefault(head, {}).setdefault(leaf, value) != value:
-            raise UsageProblem(f"{name} is given twice, as {changes[head][leaf]} and as {value}", "leave one out")
+        before = changes.setdefault(head, {}).setdefault(leaf, value)
+        if before is not value and before != value:  # nan is no number, and is refused below as itself
+            raise UsageProblem(f"{name} is given twice, as {before} and as {value}", "leave one out")
     for head, changed in changes.items():
         recipe = _replaced(recipe, head, changed)
     return recipe.settled({*choices.values(), *(_address(recipe, name) for name in given)})
