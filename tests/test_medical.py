@@ -143,3 +143,148 @@ def test_a_volume_that_is_scaled_or_moves(tmp_path: Path) -> None:
 
     with pytest.raises(DataProblem, match="is not a readable image"):
         load_folder(tmp_path)
+
+
+# As hospitals and research write them
+
+
+def truth(values: np.ndarray, low: float, high: float) -> torch.Tensor:
+    return torch.from_numpy(((values.astype(np.float64) - low) / (high - low)).clip(0, 1) * 2 - 1)
+
+
+def group(sequence: str, **facts: float) -> Any:
+    """A functional group with one item."""
+    inside, found = pydicom.Dataset(), pydicom.Dataset()
+    for name, value in facts.items():
+        setattr(inside, name, value)
+    setattr(found, sequence, pydicom.Sequence([inside]))
+    return found
+
+
+def test_frames_of_an_enhanced_file_have_units_of_their_own(tmp_path: Path) -> None:
+    """Slopes lie in groups that frames share or have for themselves (DICOM PS3.3 C.7.6.16), as the windows."""
+    frames = RNG.integers(0, 4096, (3, 8, 8), dtype=np.uint16)
+    own = [group("PixelValueTransformationSequence", RescaleSlope=i + 1, RescaleIntercept=-1000) for i in range(3)]
+    shared = group("FrameVOILUTSequence", WindowCenter=100.5, WindowWidth=2001)
+    facts = {"PerFrameFunctionalGroupsSequence": own, "SharedFunctionalGroupsSequence": [shared]}
+    dicom(tmp_path / "a.dcm", frames, **{name: pydicom.Sequence(value) for name, value in facts.items()})
+    assert str(load_folder(tmp_path).items.spans) == "-900:1100"
+    for i, image in enumerate(units(tmp_path)):
+        meant = truth((i + 1) * frames[i].astype(float) - 1000, -900, 1100)
+        torch.testing.assert_close(image[0].double(), meant, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"PixelPaddingValue": -2000}, {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1900}]
+)
+def test_what_is_outside_of_an_image_is_black_and_no_number_of_it(tmp_path: Path, facts: dict[str, int]) -> None:
+    stored = STORED.astype(np.int16) - 1024
+    outside = np.zeros((8, 8), bool)
+    outside[:2, 4:] = True
+    low = stored[~outside].min()
+    dicom(tmp_path / "a.dcm", np.where(outside, facts.get("PixelPaddingRangeLimit", -2000), stored), **facts)
+    meant = truth(np.where(outside, low, stored), low, stored[~outside].max())
+    torch.testing.assert_close(units(tmp_path)[0, 0].double(), meant, rtol=0, atol=1e-6)
+
+
+def test_a_mask_of_one_bit_is_black_and_white(tmp_path: Path) -> None:
+    mask = RNG.random((8, 8)) > 0.5
+    path = dicom(tmp_path / "a.dcm", mask.astype(np.uint8), BitsAllocated=1, BitsStored=1, HighBit=0)
+    found = pydicom.dcmread(path)
+    found.PixelData = np.packbits(mask.reshape(-1), bitorder="little").tobytes()
+    found.save_as(path)
+    assert torch.equal(load_folder(tmp_path).storage[0][0], torch.from_numpy(mask.astype(np.uint8) * 255))
+
+
+def test_a_palette_is_colours(tmp_path: Path) -> None:
+    stored = RNG.integers(0, 4, (8, 8), dtype=np.uint8)
+    colours = RNG.integers(0, 256, (4, 3), dtype=np.uint8)
+    facts: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for i, colour in enumerate(("Red", "Green", "Blue")):
+        facts[f"{colour}PaletteColorLookupTableDescriptor"] = [4, 0, 16]
+        facts[f"{colour}PaletteColorLookupTableData"] = (colours[:, i].astype("<u2") * 257).tobytes()
+    dicom(tmp_path / "a.dcm", stored, **facts)
+    assert torch.equal(load_folder(tmp_path).storage[0], torch.from_numpy(colours[stored]).permute(2, 0, 1))
+
+
+def test_reports_and_indexes_are_counted_and_no_error(tmp_path: Path) -> None:
+    for name in ("DICOMDIR", "plan.dcm"):
+        found = pydicom.dcmread(dicom(tmp_path / name, STORED))
+        for key in ("Rows", "Columns", "BitsAllocated", "PixelData"):
+            delattr(found, key)
+        found.save_as(tmp_path / name)
+    from diffcli.errors import DataProblem
+
+    with pytest.raises(DataProblem, match="holds no images"):
+        load_folder(tmp_path)
+    dicom(tmp_path / "IM1", STORED)
+    found = load_folder(tmp_path)
+    assert len(found) == 1
+    assert "2 files are without images: DICOMDIR, plan.dcm" in found.notes
+
+
+def test_a_compression_that_needs_a_package_names_it(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "a.dcm", STORED)
+    found = pydicom.dcmread(path)
+    found.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLSLossless
+    found.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    found["PixelData"].is_undefined_length = True
+    found.save_as(path, enforce_file_format=True)
+    from diffcli.errors import DataProblem
+
+    if not pydicom.pixels.get_decoder(pydicom.uid.JPEGLSLossless).is_available:
+        with pytest.raises(DataProblem, match=r"needs another package: pip install 'pylibjpeg\[all\]'"):
+            load_folder(tmp_path)
+
+
+DIRECTIONS = {
+    "RAS": lambda v: v, "LPS": lambda v: v[::-1, ::-1], "LAS": lambda v: v[::-1], "ARS": lambda v: v.swapaxes(0, 1),
+    "PLS": lambda v: v.swapaxes(0, 1)[::-1, ::-1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("codes", DIRECTIONS)
+def test_a_head_looks_up_however_the_file_counts(tmp_path: Path, codes: str) -> None:
+    """The same head, stored along other directions, as different programs do it."""
+    head = RNG.integers(0, 1000, (6, 5, 3), dtype=np.int16)
+    stored = DIRECTIONS[codes](head)  # of head [R, A, S] as [codes]: each of these is its own inverse
+    orientation = nibabel.orientations.axcodes2ornt(codes)
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    for axis, (world, sign) in enumerate(orientation):
+        affine[int(world), axis] = sign
+    assert nibabel.aff2axcodes(affine) == tuple(codes)
+    nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(stored), affine), tmp_path / "a.nii.gz")
+    found = load_folder(tmp_path)
+    assert found.shape == (1, 5, 6)
+    spans = found.items.spans
+    assert spans is not None
+    for k, image in enumerate(found.take(range(3))[0]):
+        meant = truth(np.rot90(head[:, :, k]), spans.integers.black, spans.integers.white)
+        torch.testing.assert_close(image[0].double(), meant, rtol=0, atol=1e-6)
+
+
+def test_a_body_stands_in_slices_from_the_side(tmp_path: Path) -> None:
+    """Slices across the left-right axis: what is above is up, what is in front is right."""
+    body = RNG.integers(0, 1000, (6, 5, 3), dtype=np.int16)  # [A, I, R]
+    affine = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
+    assert nibabel.aff2axcodes(affine) == ("A", "I", "R")
+    nibabel.save(nibabel.Nifti1Image(body, affine), tmp_path / "a.nii")
+    found = load_folder(tmp_path)
+    spans = found.items.spans
+    assert spans is not None
+    meant = truth(body[:, :, 1].T, spans.integers.black, spans.integers.white)
+    torch.testing.assert_close(found.take([1])[0][0, 0].double(), meant, rtol=0, atol=1e-6)
+
+
+def test_one_slice_and_colours_are_volumes_too(tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    nibabel.save(
+        nibabel.Nifti1Image(RNG.integers(0, 9, (6, 5), dtype=np.uint8), np.eye(4)), tmp_path / "flat" / "a.nii"
+    )
+    assert load_folder(tmp_path / "flat").shape == (1, 5, 6)
+    colours = RNG.integers(0, 256, (6, 5, 2, 3), dtype=np.uint8)
+    volume = np.ascontiguousarray(colours).view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "b.nii.gz")
+    found = load_folder(tmp_path / "b.nii.gz")
+    assert torch.equal(found.storage[1], torch.from_numpy(np.rot90(colours[:, :, 1]).copy()).permute(2, 0, 1))

@@ -28,6 +28,7 @@ from diffcli.data.readers.deep import over_white
 from diffcli.data.reading import Reading
 from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Spans, Tallies
+from diffcli.errors import DataProblem
 from diffcli.system.text import legible
 
 NAMED = 5  # files that a note names
@@ -58,6 +59,8 @@ def decoded(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Dec
     with show.progress("opening", len(sources), "files") as bar:
         pages = look(sources, first=reading.frames == "first", found=found, bar=bar)
     _refuse(found.broken, reading, bool(pages))
+    if not pages:
+        raise DataProblem(f"{found.empty[0]} holds no images", "name files or folders that do")
     pages, several = _sized(pages, reading, notes), len(pages) - len({page.source for page in pages})
     if several:
         notes.append(f"files hold several images: all {len(pages):,} are taken (--set data.frames=first for one each)")
@@ -72,8 +75,7 @@ def decoded(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Dec
     skipped = len(found.broken)
     notes += [*result.notes, *_told(found, len(result.pages))]
     if skipped:
-        names = ", ".join(legible(one.source.name) for one in found.broken[:NAMED])
-        notes.append(f"{skipped:,} broken files are skipped: {names}{', ...' if skipped > NAMED else ''}")
+        notes.append(f"{skipped:,} broken files are skipped: {_names([one.source for one in found.broken])}")
     return replace(result, notes=tuple(notes), skipped=skipped)
 
 
@@ -162,6 +164,8 @@ def _spans(pages: Sequence[Page], tallies: Tallies, reading: Reading) -> tuple[S
 def _told(found: Contents, count: int) -> list[str]:
     """What is odd about the images."""
     notes = []
+    if found.empty:
+        notes.append(f"{_count(found.empty, 'file')} without images: {_names(found.empty)}")
     if found.clear:
         few = "" if found.clear == count else f" ({found.clear:,} of {count:,} images)"
         notes.append(f"transparency is laid over white{few}")
@@ -174,6 +178,10 @@ def _told(found: Contents, count: int) -> list[str]:
         more = f" ({len(found.said) - 1:,} more files like that)" if len(found.said) > 1 else ""
         notes.append(f"{name}: {text}{more}")
     return notes
+
+
+def _names(sources: Sequence[ImageSource]) -> str:
+    return ", ".join(legible(one.name) for one in sources[:NAMED]) + (", ..." if len(sources) > NAMED else "")
 
 
 def _count(things: Sequence[object], name: str) -> str:

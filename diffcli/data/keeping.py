@@ -24,7 +24,7 @@ from diffcli.errors import EnvironmentProblem
 from diffcli.system.cache import cache_folder
 from diffcli.system.files import write_atomically
 
-VERSION = 1  # of what decoding does
+VERSION = 2  # of what decoding does
 SMALL = 1 << 22  # bytes of files that are decoded in less than a second; nothing is kept of them
 BOUND = 8 << 30  # bytes of the cache
 READERS = 2  # threads that read files

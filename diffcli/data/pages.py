@@ -73,6 +73,7 @@ class Contents:
     constant:  images that are of one colour
     twice:     images that another one before them is equal to, and that one: by their places
     broken:    files that could not be read, of which nothing is kept
+    empty:     whole files that hold no image, as reports of a hospital
     said:      what a library warned of, by file
     """
 
@@ -81,6 +82,7 @@ class Contents:
     constant: list[int] = field(default_factory=list)
     twice: list[tuple[int, int]] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
+    empty: list[ImageSource] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
 
 
@@ -98,6 +100,7 @@ def look(sources: Sequence[ImageSource], *, first: bool, found: Contents, bar: B
                 found.broken.append(Broken(source, reason(outcome)))
             else:
                 pages += outcome
+                found.empty += [] if outcome else [source]
             bar.update(done)
     return pages
 
