@@ -133,13 +133,14 @@ def dry_run(session: "Session", seconds_per_step: float, out: Path | None, show:
 
 
 def memory_of(session: "Session") -> tuple[int | None, str]:
-    """Bytes that the training takes, by what a probe has taken, and in words; of GPUs those of each.
+    """Bytes that the training takes, by what a probe and a preview have taken, and in words; of GPUs those of each.
 
     A processor's processes have all in common memory: what rank 0 took counts for each of them.
     """
     from diffcli.system.memory import most_in_use
     from diffcli.system.text import size
 
+    session.family.preview(session.recipe, session.dataset, session.places, session.held)
     taken, count = most_in_use(session.device), session.group.count
     if taken is None:
         return None, f"nothing tells on {session.device}"

@@ -47,7 +47,8 @@ def quantised(image: Tensor, depth: int = 8) -> Pixels:
 
 def blank(height: int, width: int, channels: int, depth: int) -> Pixels:
     """Pixels to be filled."""
-    return np.zeros((height, width, 3) if channels == 3 else (height, width), np.uint8 if depth == 8 else np.uint16)
+    shape = (height, width, 3) if channels == 3 else (height, width)
+    return np.zeros(shape, np.uint8) if depth == 8 else np.zeros(shape, np.uint16)
 
 
 def unquantised(pixels: Pixels) -> Tensor:
