@@ -93,18 +93,21 @@ def _list_vision(show: "Show") -> None:
 def _describe(target: str, folder: Path | None, reading: Reading, everything: bool, show: "Show") -> None:
     """What is known of one data set and, where it is here, what is in it."""
     document, facts, dataset, missing = _known(target, folder, reading)
+    notes: tuple[str, ...] = ()
     left: list[str] = []
+    if everything and (target.startswith(PREFIX) or "licence" in document):
+        raise UsageProblem(f"--all lists the files of a folder; {target} is a named set", "leave --all out")
     if dataset is not None:
         found, contents = measured(dataset, show)
         document |= found
         facts |= contents
+        notes = dataset.notes
     if everything:
-        if target in document.get("name", "") and "licence" in document:
-            raise UsageProblem(f"--all lists the files of a folder; {target} is a named set", "leave --all out")
         document["left_out"], left = left_out(target)
     train = f"diffcli train --dataset {argument(target)}"
-    facts["next"] = f"{train}   ({missing})" if missing else train
-    show.result(document, [*(line for name, text in facts.items() for line in wrapped(name, text)), *left])
+    told = [*facts.items(), *(("note", note) for note in notes)]
+    told.append(("next", f"{train}   ({missing})" if missing else train))
+    show.result(document, [*left, *(line for name, text in told for line in wrapped(name, text))])
 
 
 def _known(

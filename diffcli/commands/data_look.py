@@ -44,7 +44,6 @@ def measured(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str
         "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}"
         + (", where black is -1 and white is 1" if kind.bounded else ""),
         "fingerprint": dataset.fingerprint,
-        **({"note": "; ".join(dataset.notes)} if dataset.notes else {}),
     }
     return document, facts
 

@@ -75,7 +75,8 @@ def decoded(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Dec
     skipped = len(found.broken)
     notes += [*result.notes, *_told(found, len(result.pages))]
     if skipped:
-        notes.append(f"{skipped:,} broken files are skipped: {_names([one.source for one in found.broken])}")
+        are = "file is" if skipped == 1 else "files are"
+        notes.append(f"{skipped:,} broken {are} skipped: {_names([one.source for one in found.broken])}")
     return replace(result, notes=tuple(notes), skipped=skipped)
 
 
@@ -142,9 +143,9 @@ def _spans(pages: Sequence[Page], tallies: Tallies, reading: Reading) -> tuple[S
     """What is black and white: as the recipe says, as all files themselves say, or as their numbers show."""
     if any(page.deep for page in pages):
         asked = Spans.parsed(reading.range)
-        eight = ", and 0 and 255 in files of 8 bits" if not all(page.deep for page in pages) else ""
+        eight = "; 0 and 255 in files of 8 bits" if not all(page.deep for page in pages) else ""
         if asked is not None:
-            return asked, [f"of numbers {asked.integers.black:g} is black and {asked.integers.white:g} white{eight}"]
+            return asked, [f"{asked.integers.black:g} is black and {asked.integers.white:g} white{eight}"]
         windows = {page.window for page in pages}
         if None not in windows:
             low, high = min(w.black for w in windows if w), max(w.white for w in windows if w)

@@ -17,6 +17,7 @@ TAIL = 0.001  # share of the values that may lie beyond a robust end
 FAR = 1.5  # times as wide as robust ends: then the outermost values are outliers
 KEPT = 512  # values of an image that its quantiles are taken from
 OVERSHOOT = 0.05  # of a span: what a sampler or a filter leaves outside
+LARGEST = float(np.finfo(np.float32).max)  # that is kept of a number
 SEEN = 0.5  # floats that reach further than this are taken to use [0, 1] or [-1, 1]
 
 
@@ -131,6 +132,8 @@ class Tallies(NamedTuple):
                 nans = int(np.isnan(values).sum())
                 what = "nan" if nans == odd else "infinite" if not nans else "nan or infinite"
                 raise ValueError(f"{odd:,} of its {values.size:,} numbers {'is' if odd == 1 else 'are'} {what}")
+            if (most := float(np.abs(values).max())) > LARGEST:
+                raise ValueError(f"its numbers go up to {most:.3g}: more than {LARGEST:.2g} is not read")
             self.floats.add(values)
         else:
             self.integers.add(values)
@@ -144,14 +147,13 @@ class Tallies(NamedTuple):
         }  # fmt: skip
         if not found:
             return None
-        told = " and ".join(
-            f"{what if len(found) == 2 else 'numbers'} {_plain(span.black)} is black and {_plain(span.white)} white "
-            f"({why})"
+        told = "; ".join(
+            f"{f'of {what} ' if len(found) == 2 else ''}{_plain(span.black)} is black and {_plain(span.white)} white: {why}"
             for what, (span, why) in found.items()
         )
         first = next(iter(found.values()))[0]
         spans = Spans(*(found[what][0] if what in found else first for what in ("integers", "floats")))
-        return spans, f"of the {told}: one scale for all, --set data.range=LOW:HIGH for another"
+        return spans, f"{told} (one scale for all; --set data.range=LOW:HIGH for another)"
 
 
 def _plain(number: float) -> str:
