@@ -147,8 +147,9 @@ class Tallies(NamedTuple):
         }  # fmt: skip
         if not found:
             return None
+        several = len(found) > 1
         told = "; ".join(
-            f"{f'of {what} ' if len(found) == 2 else ''}{_plain(span.black)} is black and {_plain(span.white)} white: {why}"
+            (f"of {what} " if several else "") + f"{_plain(span.black)} is black and {_plain(span.white)} white: {why}"
             for what, (span, why) in found.items()
         )
         first = next(iter(found.values()))[0]
