@@ -1,5 +1,6 @@
 """A folder of images, an archive or a file of several images as a data set."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from diffcli.data.fitting import digest
 from diffcli.data.keeping import decoded_once
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.layout import Layout, layout, numbering
-from diffcli.data.readers import SUFFIXES
-from diffcli.data.readers.arrays import labels_of
+from diffcli.data.readers import SUFFIXES, UNREADABLE
+from diffcli.data.readers.arrays import DAMAGED, labels_of
 from diffcli.data.reading import PLAIN, Reading
 from diffcli.data.scan import LeftOut, Scan, scan, told
 from diffcli.data.sources import ImageSource, is_archive
@@ -35,10 +36,10 @@ def load_folder(place: Path, reading: Reading = PLAIN, split: str = "train") -> 
     splits = named.splits
     sources = splits[_split(split, splits, place)]
     result = decoded_once(sources, reading, Show.of_command())
-    labels, classes = _labels(result, named, _inside(sources, result))
+    labels, classes = _labels(result, named, reading.frames == "first")
     notes = [*named.notes, *result.notes]
     if labels is not None:
-        notes += few(labels.tolist(), classes)
+        notes += few(labels.tolist(), [name or NONE for name in classes])
     if left := told((*found.left, *named.left)):
         notes.append(left)
     items = Items(IMAGES, result.shape, tuple(name or NONE for name in classes), result.spans)
@@ -93,10 +94,16 @@ def _split(asked: str, splits: dict[str, tuple[ImageSource, ...]], place: Path) 
     return one_of(asked, splits, f"split of {place}")
 
 
-def _labels(result: Decoded, named: Layout, inside: list[str] | None) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The class of each image [N], and the names of all."""
+def _labels(result: Decoded, named: Layout, first: bool) -> tuple[Tensor | None, tuple[str, ...]]:
+    """The class of each image [N], and the names of all: of folders and tables, or of arrays beside the images."""
+    inside = _inside(named) if named.labels is None else None
     if inside is not None:
-        names, classes = [inside[page.number] for page in result.pages], tuple(sorted(set(inside), key=numbering))
+        for source, count in Counter(page.source for page in result.pages).items():
+            if len(inside[source]) != count and (len(inside[source]) < count or not first):
+                held = f"{count:,} images and {len(inside[source]):,} classes"
+                raise DataProblem(f"{source} holds {held}", "there is one class for an image")
+        names = [inside[page.source][page.number] for page in result.pages]
+        classes = tuple(sorted({name for some in inside.values() for name in some}, key=numbering))
     elif named.labels is not None:
         names, classes = [named.labels[page.source] for page in result.pages], named.classes
     else:
@@ -105,17 +112,21 @@ def _labels(result: Decoded, named: Layout, inside: list[str] | None) -> tuple[T
     return torch.tensor([number[name] for name in names]), tuple(map(legible, classes))
 
 
-def _inside(sources: Sequence[ImageSource], result: Decoded) -> list[str] | None:
-    """The classes that a single numpy file holds beside its images; raises DataProblem where they do not fit."""
-    if len(sources) != 1 or sources[0].suffix != ".npz":
-        return None
-    try:
-        found = labels_of(sources[0])
-    except (OSError, ValueError) as error:
-        raise DataProblem(f"{sources[0]}: {error}", "classes are whole numbers or words, one for an image") from None
-    if found is not None and len(found) != len(result.pages):
-        raise DataProblem(f"{sources[0]} holds {len(result.pages):,} images and {len(found):,} classes", "repair it")
-    return found if found is None or len(set(found)) > 1 else None
+def _inside(named: Layout) -> dict[ImageSource, list[str]] | None:
+    """The classes that numpy files hold beside their images, of all splits; None unless all files have some.
+
+    Raises DataProblem where they are no classes.
+    """
+    found: dict[ImageSource, list[str]] = {}
+    for source in [source for some in named.splits.values() for source in some]:
+        try:
+            names = labels_of(source)
+        except (*UNREADABLE, *DAMAGED) as error:
+            raise DataProblem(f"{source}: {error}", "classes are whole numbers or words, one for an image") from None
+        if names is None:
+            return None
+        found[source] = names
+    return found if len({name for some in found.values() for name in some}) > 1 else None
 
 
 def _mark(result: Decoded, named: Layout, classes: Sequence[str]) -> str:

@@ -38,7 +38,11 @@ def folder() -> Path:
 
 def decoded_once(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Decoded:
     """What `decoded` gives; from the cache where these very files were read before."""
-    if sum(path.stat().st_size for path in {source.path for source in sources}) < SMALL:
+    try:
+        small = sum(path.stat().st_size for path in {source.path for source in sources}) < SMALL
+    except OSError:  # a file is gone since the folder was looked at
+        small = True
+    if small:
         return decoded(sources, reading, show)
     listing = folder() / f"list-{_listing(sources, reading)}.json"
     key = _read(listing) or _content(sources, reading, show)

@@ -19,6 +19,7 @@ SPLITS = {
 }
 UNNAMED, OUTSIDE = "images that the table of labels does not name", "images outside the splits"
 BARE = "images without a class"
+STACKS = (".npy", ".npz")  # that may hold all images of a split
 UNSORTED = ("", "unknown", "unlabeled", "unlabelled", "images", "all", "test", "test_images")  # where none is known
 
 
@@ -57,7 +58,7 @@ def layout(images: Sequence[ImageSource], tables: Sequence[ImageSource]) -> Layo
     inside = depth + (len(splits) > 1)
     if len(splits) > 1:
         found = ", ".join(f"{len(some):,} {split}" for split, some in splits.items())
-        notes.append(f"its folders are splits: {found} images")
+        notes.append(f"its folders are splits: {found} files")
         known = {source for some in splits.values() for source in some}
         left += [LeftOut(legible(source.name), OUTSIDE) for source in images if source not in known]
     labels, bare, said = _by_table(splits, tables, depth)
@@ -98,6 +99,10 @@ def _splits(images: Sequence[ImageSource], depth: int) -> dict[str, tuple[ImageS
     tops: dict[str, list[ImageSource]] = defaultdict(list)
     for source in images:
         tops[source.parts[depth] if len(source.parts) > depth + 1 else ""].append(source)
+    if tops.keys() == {""} and all(source.suffix in STACKS and _split_in(source) for source in images):
+        tops = defaultdict(list)
+        for source in images:
+            tops[_split_in(source)].append(source)
     named = {top: SPLITS.get(top.lower(), "") for top in tops if top}
     if "train" not in named.values() or len(set(named.values()) - {""}) < 2:
         return {"train": tuple(images)}
@@ -128,6 +133,12 @@ def _without_class(splits: dict[str, tuple[ImageSource, ...]], labels: dict[Imag
     folders = {split: {labels[source] for source in some} for split, some in splits.items()}
     bare = {split for split, some in folders.items() if not some & classes and _unsorted(some)}
     return {s for split, some in splits.items() for s in some if split in bare or not labels[s]}
+
+
+def _split_in(source: ImageSource) -> str:
+    """The split that a file is called after; "" where it is none, or more than one."""
+    words = {SPLITS[word] for word in re.split(r"[^a-z]+", PurePosixPath(source.name).stem.lower()) if word in SPLITS}
+    return words.pop() if len(words) == 1 else ""
 
 
 def _train(named: dict[str, str]) -> str:
@@ -163,8 +174,6 @@ def _by_table(
 
 def _near(table: ImageSource, splits: dict[str, tuple[ImageSource, ...]]) -> list[ImageSource]:
     """The images that a table may name: below its folder, or all; of a split that it is called after, only its own."""
-    name, home = PurePosixPath(table.name), PurePosixPath(table.name).parent
-    words = {SPLITS[word] for word in re.split(r"[^a-z]+", name.stem.lower()) if word in SPLITS}
-    meant = splits.get(next(iter(words)), ()) if len(words) == 1 else ()
-    every = list(meant) or [source for some in splits.values() for source in some]
+    home = PurePosixPath(table.name).parent
+    every = list(splits.get(_split_in(table), ())) or [source for some in splits.values() for source in some]
     return [source for source in every if PurePosixPath(source.name).is_relative_to(home)] or every

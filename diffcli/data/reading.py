@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from diffcli.errors import UsageProblem, one_of
+from diffcli.errors import UsageProblem
 
 FRAMES = ("all", "first")
 
@@ -30,7 +30,10 @@ class Reading:
     mark: str = ""
 
     def __post_init__(self) -> None:
-        one_of(self.frames, FRAMES, "choice of frames")
+        if self.frames not in FRAMES:
+            raise UsageProblem(
+                f"frames must be {' or '.join(FRAMES)}, not '{self.frames}'", "as in --set data.frames=first"
+            )
         ends(self.range)
 
 

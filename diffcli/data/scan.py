@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from diffcli.data.readers import KINDS, MEDICAL, PICTURES, FileKind, kind_of
+from diffcli.data.readers.arrays import are_classes, divided
 from diffcli.data.sources import ImageSource, is_archive, members, normal
 from diffcli.errors import DataProblem
 from diffcli.system.text import legible
@@ -31,6 +32,8 @@ LOOKED_AT, HEAD = 3, 4096  # pictures of a folder, and bytes of each, that tell 
 MAGIC, AT = b"DICM", 128  # of DICOM files, whose names often end in nothing
 HIDDEN, JUNKED, LINKED = "hidden", "junk of a NAS or of macOS", "links that lead nowhere or around in a circle"
 OURS, CLOSED, FOLDERS = "runs and results of diffcli", "folders that cannot be entered", "folders named like images"
+EMPTY = "empty folders"
+CLASSES = "arrays of classes"
 OTHER, ARCHIVED = "files of other types", "archives (name one by itself to read it)"
 
 
@@ -86,6 +89,8 @@ def scan(place: Path) -> Scan:
             tables.append(one)
         else:
             images.append(one)
+    if len(images) == 1:
+        images = divided(images[0])
     order = sorted(images, key=lambda source: source.parts)
     return Scan(tuple(order), tuple(sorted(tables, key=lambda source: source.parts)), tuple(sorted(left)))
 
@@ -110,6 +115,9 @@ def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
         if name and _is_ours(folder, {entry.name for entry in entries}):
             yield LeftOut(legible(name) + "/", OURS)
             continue
+        if name and not entries:
+            yield LeftOut(legible(name) + "/", EMPTY)
+        loose = any(map(_is_dir, entries))  # a result beside folders of images
         for entry in entries:
             below = f"{name}/{entry.name}" if name else entry.name
             why = _why_not(entry)
@@ -120,6 +128,8 @@ def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
                     yield LeftOut(legible(below) + "/", FOLDERS)
                     continue
                 stack.append((entry.path, below, (*above, mark)))
+            elif loose and entry.name.lower().endswith(".png") and _says_ours(Path(entry.path)):
+                yield LeftOut(legible(below), OURS)
             else:
                 yield _sorted_out(ImageSource(Path(entry.path), normal(below)))
 
@@ -149,6 +159,8 @@ def _sorted_out(source: ImageSource) -> ImageSource | LeftOut:
         return LeftOut(legible(source.name), HIDDEN)
     if source.suffix in TABLES:
         return source
+    if are_classes(source.name):
+        return LeftOut(legible(source.name), CLASSES)
     if is_archive(Path(source.name)):
         return LeftOut(legible(source.name), ARCHIVED)
     kind = kind_of(source.name)

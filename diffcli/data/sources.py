@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from diffcli.errors import DataProblem
 from diffcli.system.text import legible
@@ -25,6 +25,8 @@ ZIPS, TARS = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.x
 LARGEST_MEMBER = 1 << 30  # bytes that a member may unpack to
 MOST_MEMBERS = 10_000_000
 LARGEST_ARCHIVE = 1 << 36  # bytes that a compressed tar may unpack to
+UTF8 = 0x800  # the flag of a name in a zip
+PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ": lzma}  # by how a file begins
 LOCK = threading.Lock()  # an archive has one place to read at
 BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
@@ -98,8 +100,8 @@ def members(path: Path) -> tuple[list[ImageSource], list[tuple[str, str]]]:
     """
     found, left = [], []
     try:
-        for name, plain, size in _archive(str(path), os.getpid()).members():
-            shown_name = name.replace("\\", "/").removeprefix("./")
+        for name, meant, plain, size in _archive(str(path), os.getpid()).members():
+            shown_name = meant.replace("\\", "/").removeprefix("./")
             if ".." in PurePosixPath(shown_name).parts or shown_name.startswith("/"):
                 left.append((legible(name), "names that lead out of the archive"))
             elif not plain:
@@ -113,18 +115,37 @@ def members(path: Path) -> tuple[list[ImageSource], list[tuple[str, str]]]:
     return found, left
 
 
+class Member(NamedTuple):
+    """A file in an archive: its name there, that name as it was meant, whether it is a plain file, unpacked bytes."""
+
+    name: str
+    meant: str
+    plain: bool
+    size: int
+
+
+def _as_meant(info: zipfile.ZipInfo) -> str:
+    """Its name; macOS writes UTF-8 without saying so, which zipfile takes for the letters of DOS."""
+    if info.flag_bits & UTF8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except ValueError:
+        return info.filename
+
+
 class _Zip:
     """A zip file; each of its members can be read by itself."""
 
     def __init__(self, path: str) -> None:
         self.archive = zipfile.ZipFile(path)
 
-    def members(self) -> Iterator[tuple[str, bool, int]]:
-        """Name, whether it is a plain file, and unpacked size; folders are left out."""
-        for info in self.archive.infolist():
+    def members(self) -> Iterator[Member]:
+        """What is in it but for folders; of one name the last, as it replaces those before."""
+        for info in {info.filename: info for info in self.archive.infolist()}.values():
             if not info.is_dir():
                 link = (info.external_attr >> 16) & 0o170000 == 0o120000
-                yield info.filename, not link, info.file_size
+                yield Member(info.filename, _as_meant(info), not link, info.file_size)
 
     def member(self, name: str) -> IO[bytes]:
         return self.archive.open(name)
@@ -135,14 +156,13 @@ class _Tar:
 
     def __init__(self, path: str) -> None:
         self.archive = tarfile.open(fileobj=_unpacked(path), mode="r:")  # noqa: SIM115
-        self.infos = self.archive.getmembers()
-        self.by_name = {info.name: info for info in self.infos}
+        self.by_name = {info.name: info for info in self.archive.getmembers()}
 
-    def members(self) -> Iterator[tuple[str, bool, int]]:
-        """Name, whether it is a plain file, and unpacked size; folders are left out."""
-        for info in self.infos:
+    def members(self) -> Iterator[Member]:
+        """What is in it but for folders; of one name the last, as it replaces those before."""
+        for info in self.by_name.values():
             if not info.isdir():
-                yield info.name, info.isreg(), info.size
+                yield Member(info.name, info.name, info.isreg(), info.size)
 
     def member(self, name: str) -> IO[bytes]:
         found = self.archive.extractfile(self.by_name[name])
@@ -153,9 +173,9 @@ class _Tar:
 
 def _unpacked(path: str) -> IO[bytes]:
     """A tar file without its compression; raises ValueError for one that has no end."""
-    end = path.lower()
-    unpack: Any = gzip if end.endswith("gz") else bz2 if end.endswith("bz2") or end.endswith("tbz2") else lzma
-    if end.endswith(".tar"):
+    start = _start(path)
+    unpack = next((found for mark, found in PACKED.items() if start.startswith(mark)), None)
+    if unpack is None:
         return Path(path).open("rb")  # noqa: SIM115
     whole = tempfile.TemporaryFile()  # noqa: SIM115
     with unpack.open(path, "rb") as packed:
@@ -167,10 +187,17 @@ def _unpacked(path: str) -> IO[bytes]:
     return whole
 
 
+def _start(path: str) -> bytes:
+    """How a file begins, which tells its kind better than a name that a browser or a person has changed."""
+    with Path(path).open("rb") as file:
+        return file.read(8)
+
+
 @lru_cache(maxsize=4)
 def _archive(path: str, process: int) -> Any:
     """An archive, opened once in each process: a file that is shared with a child has one place to read at."""
-    return _Zip(path) if path.lower().endswith(ZIPS) else _Tar(path)
+    by_name = path.lower().endswith(TARS) and not zipfile.is_zipfile(path)
+    return _Tar(path) if tarfile.is_tarfile(path) or by_name else _Zip(path)
 
 
 def normal(name: str) -> str:

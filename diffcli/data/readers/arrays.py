@@ -1,7 +1,13 @@
 """numpy files among the images of a folder: one image in a file, or many, and never by way of a pickle."""
 
+import contextlib
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +16,16 @@ from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Array
 
 COLOURS = (1, 3, 4)
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, TokenError, SyntaxError, EOFError, KeyError, TypeError, AttributeError,
+    RuntimeError,
+)  # fmt: skip
 NAMES = ("images", "image", "samples", "x", "X", "data", "arr_0", "train_images", "x_train", "X_train")
 LABELS = ("labels", "label", "y", "Y", "targets", "target", "classes", "arr_1", "train_labels", "y_train", "Y_train")
+SPLITS = ("train", "val", "valid", "test")
+PARTS = tuple(name for split in SPLITS for name in (f"{split}_images", f"x_{split}", f"X_{split}"))
+"""What arrays of images are called that are one split of several in a file."""
+TWINS = (str.maketrans("xX", "yy"), str.maketrans("xX", "YY"))  # of x_train is y_train
 
 
 def pages(source: ImageSource, *, first: bool) -> list[Page]:
@@ -55,29 +69,91 @@ def stacked(array: Array) -> Array:
 def _array(source: ImageSource) -> Array:
     """The array in a file; of an archive the one that is named as images are, or the only one."""
     try:
-        with source.stream() as file:
-            if source.suffix == ".npy":
-                found: Array = np.lib.format.read_array(file, allow_pickle=False)
-                return found
-            with np.load(file, allow_pickle=False) as archive:
-                name = next((n for n in NAMES if n in archive.files), archive.files[0] if archive.files else "")
-                if not name or (name not in NAMES and len(archive.files) > 1):
-                    raise ValueError(f"no array is named {', '.join(NAMES)}; there are {', '.join(archive.files[:8])}")
-                return archive[name]
-    except (zipfile.BadZipFile, EOFError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+        if source.suffix == ".npy" and not source.member:
+            whole: Array = np.load(source.path, mmap_mode="r", allow_pickle=False)
+            return whole.view(np.ndarray)
+        with _npz(source) as archive:
+            if isinstance(archive, np.ndarray):
+                return archive
+            if source.member in archive.files:
+                return archive[source.member]
+            name = next((n for n in NAMES if n in archive.files), archive.files[0] if archive.files else "")
+            others = [n for n in archive.files if n not in (name, *LABELS, *PARTS)]
+            if not name or (name not in NAMES and others) or (name == "arr_0" and _classes(archive, "arr_1") is None):
+                raise ValueError(f"no array is named {', '.join(NAMES)}; there are {', '.join(archive.files[:8])}")
+            if others:
+                warnings.warn(f"only its {name} are read, not {', '.join(others[:8])}", stacklevel=2)
+            return archive[name]
+    except DAMAGED as error:
         raise ValueError(f"this is no readable numpy file: {error}") from None
+    except ValueError as error:
+        if any(word in str(error) for word in ("pickle", "Python objects")):
+            raise ValueError("it holds no array of numbers, but objects of Python or something else") from None
+        raise
+
+
+@contextlib.contextmanager
+def _npz(source: ImageSource) -> Iterator[Any]:
+    """What numpy makes of a file: an array, or several by name; source: may be one of several in a file."""
+    if source.path.suffix.lower() == ".npz":
+        with np.load(source.path, allow_pickle=False) as archive:
+            yield archive
+        return
+    with source.stream() as file:
+        found = np.load(file, allow_pickle=False)
+        yield found
+
+
+def divided(source: ImageSource) -> list[ImageSource]:
+    """A file that holds the images of several splits as a source for each array; itself where it does not."""
+    if source.path.suffix.lower() != ".npz":
+        return [source]
+    try:
+        with zipfile.ZipFile(source.path) as archive:
+            inside = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return [source]
+    found = [ImageSource(source.path, f"{name}.npz", name) for name in PARTS if name in inside]
+    return found if len(found) > 1 else [source]
 
 
 def labels_of(source: ImageSource) -> list[str] | None:
-    """The class of each image in a .npz file, where an array is named as classes are; raises OSError, ValueError."""
-    if source.suffix != ".npz":
-        return None
-    with source.stream() as file, np.load(file, allow_pickle=False) as archive:
-        name = next((n for n in LABELS if n in archive.files), None)
-        if name is None:
-            return None
+    """The class of each image in a file, by an array or a file of arrays beside it that is named as classes are.
+
+    None where there is no such array. Raises OSError, ValueError.
+    """
+    stem = source.member if source.path.suffix.lower() == ".npz" else PurePosixPath(source.name).stem
+    names = [stem.translate(letters).replace("images", "labels") for letters in TWINS] if stem in PARTS else LABELS
+    if source.suffix == ".npz":
+        with _npz(source) as archive:
+            found = next((n for n in names if n in archive.files), None)
+            return None if found is None else _classes(archive, found)
+    if source.suffix == ".npy" and not source.member:
+        beside = next((p for n in names if (p := source.path.with_name(f"{n}.npy")).exists()), None)
+        return None if beside is None else _classes({beside.stem: np.load(beside, allow_pickle=False)}, beside.stem)
+    return None
+
+
+def are_classes(name: str) -> bool:
+    """Whether a .npy file is called as those of classes are, and so is none of images."""
+    stem = PurePosixPath(name).stem
+    twin = stem.replace("labels", "images").translate(str.maketrans("yY", "xX"))
+    return name.endswith(".npy") and (stem in LABELS or (twin != stem and twin in PARTS))
+
+
+def _classes(archive: Any, name: str) -> list[str] | None:
+    """The classes in an array; none where there is no arr_1, None where that is an image. Raises ValueError."""
+    if name not in archive:
+        return []
+    try:
         values = archive[name]
+    except ValueError:
+        raise ValueError(f"{name} holds objects of Python") from None
+    if values.ndim > 1 and values.size != len(values) and name == "arr_1":
+        return None
+    whole = values.dtype.kind == "f" and values.ndim > 0 and bool((values == np.round(values)).all())
+    values = values.astype(np.int64) if whole else values
     if values.dtype.kind not in "iuUSb" or values.ndim == 0 or values.size != len(values):
         raise ValueError(f"{name} of type {values.dtype} and shape {list(values.shape)} are no classes")
-    flat = values.reshape(-1)
-    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in flat.tolist()]
+    flat = values.reshape(-1).tolist()
+    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in flat]

@@ -104,14 +104,17 @@ def _whole(facts: Any, name: str) -> int | None:
 def _facts(source: ImageSource) -> Any:
     """What the pixels mean; raises ValueError for what is no DICOM file."""
     import pydicom
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     with source.stream() as file:
         try:
-            return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(NEEDED))
+            found = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(NEEDED))
+            for name in NEEDED:  # each is understood when it is first asked for
+                found.get(name)
+            return found
         except InvalidDicomError:
             raise ValueError("it does not begin as DICOM files do") from None
-        except (EOFError, AttributeError, KeyError, NotImplementedError) as error:
+        except (EOFError, AttributeError, KeyError, NotImplementedError, BytesLengthException) as error:
             raise ValueError(f"this is no readable DICOM file: {_why(error)}") from None
 
 

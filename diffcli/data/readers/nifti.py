@@ -83,6 +83,7 @@ def _volume(source: ImageSource) -> Any:
     """The volume in a file; raises ValueError."""
     import nibabel
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 
     try:
         if not source.member:
@@ -92,5 +93,5 @@ def _volume(source: ImageSource) -> Any:
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
                 content = file.read(LARGEST_MEMBER)
         return nibabel.Nifti1Image.from_bytes(content)
-    except (ImageFileError, zlib.error, EOFError, gzip.BadGzipFile) as error:
+    except (ImageFileError, HeaderDataError, HeaderTypeError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"this is no readable NIfTI file: {error}") from None
