@@ -1,5 +1,6 @@
 """Folders as people have them: nothing is dropped without a word, and names mean what people mean."""
 
+import errno
 import io
 import os
 import tarfile
@@ -583,6 +584,20 @@ def test_a_cache_that_is_damaged_or_closed_is_done_without(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert load_folder(tmp_path / "a").fingerprint == first.fingerprint
     assert cached == ["decoded"] * 3
+
+
+def test_a_full_disk_keeps_nothing_of_what_was_begun(
+    tmp_path: Path, cached: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = np.save
+
+    def full(path: Path, array: np.ndarray) -> None:
+        real(path, array[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keeping.np, "save", full)
+    assert len(load_folder(plain(tmp_path / "a", 6))) == 6
+    assert not list(keeping.folder().glob("*.npy"))
 
 
 # Moved data

@@ -1,5 +1,6 @@
 """Decoded images in the cache, so that a second start is quick: known by what is in the files, and bounded."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -112,16 +113,18 @@ def _keep(key: str, found: Decoded, sources: Sequence[ImageSource]) -> None:
         "skipped": found.skipped,
         "pages": rows,
     }
+    part = folder() / f".{key}.{os.getpid()}.npy"
     try:
         folder().mkdir(parents=True, exist_ok=True)
         if isinstance(found.storage, Tensor):
             if os.statvfs(folder()).f_bavail * os.statvfs(folder()).f_frsize < ROOM * found.storage.nbytes:
                 return
-            part = folder() / f".{key}.{os.getpid()}.npy"
             np.save(part, found.storage.numpy())
             part.replace(folder() / f"{key}.npy")
         write_atomically(folder() / f"{key}.json", json.dumps(document).encode())
     except (OSError, EnvironmentProblem, AttributeError):
+        with contextlib.suppress(OSError):
+            part.unlink()
         return
     _bound()
 
