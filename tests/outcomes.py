@@ -137,7 +137,7 @@ class Bench:
             self.document = document
 
         for module in (loading, forward, setting):
-            before(module, "load_dataset", lambda *_, data=None, **__: hear("data", data))
+            before(module, "load_dataset", lambda *_, data=None, reading="", **__: hear("data", data, reading))
         before(device, "pick", lambda name: hear("device", name))
         before(plugins, "load", lambda paths: hear("impl", *paths))
         before(Show, "__init__", lambda _, *, as_json=False, quiet=False: hear("quiet", quiet))

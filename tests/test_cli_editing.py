@@ -56,7 +56,8 @@ def draw(cli: Cli, *arguments: object, run: object = "shapes-1") -> np.ndarray:
 
 
 def document(cli: Cli, *arguments: object, run: object = "shapes-1") -> dict[str, Any]:
-    result = cli("sample", run, *FAST, *arguments, "--json")
+    fast = ("--quiet",) if "--invert" in arguments else FAST  # which has no count
+    result = cli("sample", run, *fast, *arguments, "--json")
     assert result.code == 0, result.err
     assert result.err == ""
     return result.document

@@ -213,7 +213,7 @@ def test_guidance_costs_twice_within_its_interval_and_nothing_beyond(cli: Cli) -
 
 @pytest.mark.usefixtures("run")
 def test_a_plan_writes_nothing(cli: Cli, tmp_path: Path) -> None:
-    Image.new("L", (8, 8), 255).save(tmp_path / "x.png")
+    Image.linear_gradient("L").save(tmp_path / "x.png")
     before = tree(tmp_path)
     for more in (
         (), ("--count", 5), ("--interpolate",), ("--from", "x.png"), ("--inpaint", "x.png", "--mask", "x.png"),

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import many_pictures
 import numpy as np
 import pytest
 import torch
-from conftest import Cli, refuses
+from conftest import Cli, made_once, refuses
 from option_examples import HARMLESS, SCENES
 from option_trials import COMMANDS, USAGE, Tried
 from outcomes import Bench, Outcome
@@ -37,12 +38,13 @@ from diffcli.training import recipes
 from diffcli.training.recipes.diffusion import RECIPES
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"
-LONG = {"langevin", "score", "evaluate", "compare", "vae evaluate", "ais"}  # a second or more each time
+EACH = 800  # pictures of each shape that are judged by
+LONG = {"langevin", "score", "evaluate", "compare", "vae evaluate", "ais", "likelihood"}  # a second or more each time
 
 
 @pytest.fixture
 def bench(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Path, others_run: dict[str, Path], many_run: Path,
+    request: pytest.FixtureRequest, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Path, others_run: dict[str, Path], many_run: Path,
     pictures: Path,
 ) -> Iterator[Bench]:  # fmt: skip
     """A folder with all that examples name, and walks of a few steps."""
@@ -54,6 +56,8 @@ def bench(
     shutil.copytree(pictures, tmp_path / "others")
     (tmp_path / "others" / "circle" / "00.png").unlink()
     (tmp_path / "sets").mkdir()
+    if getattr(request.node, "callspec", None) and request.node.callspec.params.get("name") in ("evaluate", "compare"):
+        (tmp_path / "more").symlink_to(request.getfixturevalue("more"))
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     Image.fromarray((pixels > 99).astype(np.uint8) * 255).save(tmp_path / "mask.png")
@@ -74,6 +78,16 @@ def bench(
     yield made
     for plugin in plugins.loaded():
         plugins.forget(plugin)
+
+
+@pytest.fixture(scope="session")
+def more(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of so many pictures that those of one class are enough to judge by. Read it only."""
+
+    def make(root: Path) -> Path:
+        return many_pictures.write(root / "shapes", *many_pictures.pixels(EACH, seed=1))
+
+    return made_once(tmp_path_factory, "more", make) / "shapes"
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from diffcli.commands.data_look import facts_of, left_out, measured, size_of, wrapped
+from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 from diffcli.data.reading import Reading
 from diffcli.data.vision import PREFIX
@@ -23,6 +24,7 @@ DEFAULT = recipes.DataKeys()
 
 
 def data(
+    context: typer.Context,
     target: Annotated[
         Optional[str],
         typer.Argument(
@@ -50,6 +52,7 @@ def data(
     if target is None and (everything or settings or skip_broken):
         raise UsageProblem("--all, --set and --skip-broken are about one data set", "name it: diffcli data FOLDER")
     if clear_cache:
+        refuse_idle(context, ("folder",), "with --clear-cache, which looks for none")
         _clear_cache(target, show)
     elif target is None:
         entries = list(catalogue.entries(folder).values())

@@ -23,7 +23,7 @@ def denoise(
     memory: Annotated[
         int, typer.Option(metavar="MB", help="That image and tiles may take, beside the network.", min=1)
     ] = 1000,
-    seed: options.Seed = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of what --corrupt does.", min=0)] = 0,
     device: options.Device = "auto",
     out: options.Out = None,
     as_json: options.Json = False,
