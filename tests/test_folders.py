@@ -616,6 +616,9 @@ def test_data_may_be_moved_before_a_run_goes_on(cli: Cli, tmp_path: Path) -> Non
     assert result.code == 3
     assert "does not hold the very images" in result.err
     assert cli("vlb", "run", "--count", "2", "--steps", "2", "--data", "there").code == 0
+    begun = ("sample", "run", "--count", "2", "--steps", "2", "--start", "linear", "--out", "x.png")
+    assert cli(*begun).code == 3
+    assert cli(*begun, "--data", "there").code == 0
     assert cli("train", "--resume", "run", "--steps", "3", "--dataset", "there").code == 0
     assert "there" in (tmp_path / "run" / "recipe.toml").read_text()
 

@@ -1,5 +1,6 @@
 """DICOM and NIfTI: the numbers that the file means, and nothing of whom it shows."""
 
+import gc
 import gzip
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import torch
 from conftest import Cli
 
 from diffcli.data.folders import load_folder
+from diffcli.data.images import read_image
+from diffcli.data.spans import Span, Spans
+from diffcli.errors import DataProblem
 
 pydicom = pytest.importorskip("pydicom")
 nibabel = pytest.importorskip("nibabel")
@@ -115,8 +119,6 @@ def test_nothing_of_a_patient_is_told_or_kept(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 128 + b"DICM", b"text"])
 def test_what_is_no_dicom_file_is_named(tmp_path: Path, content: bytes) -> None:
-    from diffcli.errors import DataProblem
-
     (tmp_path / "a.dcm").write_bytes(content)
     with pytest.raises(DataProblem, match=r"a\.dcm is not a readable image"):
         load_folder(tmp_path)
@@ -139,10 +141,21 @@ def test_a_volume_that_is_scaled_or_moves(tmp_path: Path) -> None:
     nibabel.save(series, tmp_path / "series.nii.gz")
     assert len(load_folder(tmp_path)) == 12
     (tmp_path / "series.nii.gz").write_bytes(gzip.compress(b"no volume"))
-    from diffcli.errors import DataProblem
-
     with pytest.raises(DataProblem, match="is not a readable image"):
         load_folder(tmp_path)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_one_image_of_a_file_leaves_nothing_open(tmp_path: Path) -> None:
+    """What reads the pixels ends before the file is closed, or the interpreter complains later."""
+    found = read_image(dicom(tmp_path / "a.dcm", STORED), (1, 8, 8), Spans(Span(0, 4095), Span(0, 1)))
+    torch.testing.assert_close(found[0].double(), truth(STORED, 0, 4095), rtol=0, atol=1e-6)
+    gc.collect()
+    plan = pydicom.dcmread(dicom(tmp_path / "plan.dcm", STORED))
+    del plan.Rows, plan.Columns, plan.BitsAllocated, plan.PixelData
+    plan.save_as(tmp_path / "plan.dcm")
+    with pytest.raises(DataProblem, match="holds no image"):
+        read_image(tmp_path / "plan.dcm", (1, 8, 8))
 
 
 # As hospitals and research write them
@@ -213,8 +226,6 @@ def test_reports_and_indexes_are_counted_and_no_error(tmp_path: Path) -> None:
         for key in ("Rows", "Columns", "BitsAllocated", "PixelData"):
             delattr(found, key)
         found.save_as(tmp_path / name)
-    from diffcli.errors import DataProblem
-
     with pytest.raises(DataProblem, match="holds no images"):
         load_folder(tmp_path)
     dicom(tmp_path / "IM1", STORED)
@@ -230,8 +241,6 @@ def test_a_compression_that_needs_a_package_names_it(tmp_path: Path) -> None:
     found.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
     found["PixelData"].is_undefined_length = True
     found.save_as(path, enforce_file_format=True)
-    from diffcli.errors import DataProblem
-
     if not pydicom.pixels.get_decoder(pydicom.uid.JPEGLSLossless).is_available:
         with pytest.raises(DataProblem, match=r"needs another package: pip install 'pylibjpeg\[all\]'"):
             load_folder(tmp_path)

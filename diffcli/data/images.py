@@ -72,7 +72,8 @@ def _readable(page: Page) -> Iterator[None]:
         try:
             yield
         except UNREADABLE as error:
-            raise pages.unreadable([pages.Broken(page.source, pages.reason(error))]) from error
+            why = pages.reason(error)
+            raise DataProblem(f"{page.source} is not a readable image: {why}", "repair it, or name another") from error
 
 
 def _as_layer(image: Image.Image) -> Image.Image | None:
@@ -95,9 +96,12 @@ def _page(path: Path) -> Page:
         raise DataProblem(f"{path} needs another package", kind.missing)
     with pages.silenced({}):
         try:
-            return kind.reader.pages(source, first=True)[0]
+            found = kind.reader.pages(source, first=True)
         except FileNotFoundError:
             raise DataProblem(f"no such image: {path}") from None
         except UNREADABLE as error:
             why = pages.reason(error)
-            raise DataProblem(f"{path} is not a readable image: {why}", "repair or remove it") from error
+            raise DataProblem(f"{path} is not a readable image: {why}", "repair it, or name another") from error
+    if not found:
+        raise DataProblem(f"{path} holds no image", "name a file that does")
+    return found[0]

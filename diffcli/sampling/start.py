@@ -93,7 +93,7 @@ def _laws_of(model: Model, data: Path | None) -> dict[int, Gaussian]:
             "leave it out",
         )
     recipe = model.trained.recipe
-    return _laws_in(recipe.data.name, recipe.data.reading, data)
+    return _laws_in(recipe.data.name, model.trained.stored.reading, data)
 
 
 @functools.lru_cache(maxsize=2)

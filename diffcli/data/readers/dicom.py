@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,10 @@ def images(source: ImageSource, pages: Sequence[Page]) -> Iterator[Array]:
     with source.stream() as opened:
         file: Any = opened
         try:
-            stored = iter_pixels(file, indices=[page.number for page in pages])
-            for page, values in zip(pages, stored, strict=True):
-                yield _meant(values, facts, page.number)
+            stored: Any = iter_pixels(file, indices=[page.number for page in pages])
+            with closing(stored):
+                for page, values in zip(pages, stored, strict=True):
+                    yield _meant(values, facts, page.number)
         except (AttributeError, RuntimeError, NotImplementedError, KeyError, TypeError) as error:
             raise ValueError(f"its pixels cannot be read: {_why(error)}") from None
 
