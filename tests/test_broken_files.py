@@ -161,6 +161,13 @@ def test_what_libraries_say_of_their_code_is_no_note(tmp_path: Path) -> None:
     assert not said(load_folder(tmp_path), "deprecated")
 
 
+def test_bits_that_are_lost_are_told(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    whole = RNG.integers(0, 65536, (64, 64, 3), dtype=np.uint16)
+    heif.from_bytes(mode="RGB;16", size=(64, 64), data=whole.tobytes()).save(tmp_path / "a.heic", quality=-1)
+    assert said(load_folder(tmp_path), "bits are reduced to 8")
+
+
 def damaged(suffix: str, count: int) -> list[bytes]:
     """A small image, each time with other bytes of its head changed, or cut."""
     buffer = io.BytesIO()

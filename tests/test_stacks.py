@@ -180,3 +180,18 @@ def test_folders_without_anything_are_counted(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(png())
     (tmp_path / "c").mkdir()
     assert {(one.name, one.why) for one in everything_left(tmp_path)} == {("c/", "empty folders")}
+
+
+def test_a_result_beside_folders_of_images_is_no_data(tmp_path: Path) -> None:
+    from PIL import PngImagePlugin
+
+    for name in ("a/1.png", "b/2.png", "loose.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png())
+    facts = PngImagePlugin.PngInfo()
+    facts.add_text("Software", "diffcli 0.1.0")
+    Image.open(tmp_path / "a" / "1.png").save(tmp_path / "samples.png", pnginfo=facts)
+    assert {(one.name, one.why) for one in everything_left(tmp_path)} == {
+        ("samples.png", "runs and results of diffcli")
+    }
+    assert load_folder(tmp_path).classes == ("(none)", "a", "b")

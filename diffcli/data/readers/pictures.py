@@ -1,6 +1,7 @@
 """Files that Pillow knows: read by it, and where it would keep 8 bits of more, by torchvision and tifffile."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -32,6 +33,8 @@ def pages(source: ImageSource, *, first: bool) -> list[Page]:
                 image.seek(index)
             mode, size = header_of(image)
             check_size(size)
+            if (bits := image.info.get("bit_depth", 8)) > 8:  # of HEIC, which its library brings to 8
+                warnings.warn(f"its {bits} bits are reduced to 8", stacklevel=2)
             found.append(known.get(index) or Page(source, index, mode, size))
     return found
 
