@@ -87,9 +87,7 @@ def sample(
     batch: Annotated[Optional[int], typer.Option(help="Images at once.  [64]", min=1)] = None,
     weights: options.Weights = "ema",
     each: Annotated[bool, typer.Option("--each", help="Write every image as a file of its own, too.")] = False,
-    depth: Annotated[
-        Optional[int], typer.Option(metavar="8|16", help="Bits per channel of the images, PNG or TIFF.  [8]")
-    ] = None,
+    depth: Annotated[Optional[int], typer.Option(metavar="8|16", help="Bits per channel of PNG or TIFF.  [8]")] = None,
     animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,
     array: Annotated[
         Optional[Path], typer.Option(metavar="FILE.npy", help="Write float32 [N, C, H, W] or [N, D], too.")

@@ -11,6 +11,7 @@ from diffcli.data.readers import HEIF, Page, check_size, deep, is_foreign, kind_
 from diffcli.data.sources import ImageSource
 from diffcli.data.spans import Array
 
+IN_PNG = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # where a PNG may say how it was turned
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on the image lies on its side
 SEVERAL = ("TIFF", "GIF", "PNG", "WEBP", "AVIF", "HEIF")  # formats whose files hold several images
 MEANING = 0x0106  # the TIFF tag of what numbers mean
@@ -93,7 +94,9 @@ def header_of(image: Image.Image) -> tuple[str, tuple[int, int]]:
 
 
 def orientation(image: Image.Image) -> int:
-    """How a camera turned it, 1 is upright; 1 where that cannot be read."""
+    """How a camera turned it, 1 is upright; 1 where that cannot be read. A PNG that does not say so is not decoded."""
+    if image.format == "PNG" and not any(key in image.info for key in IN_PNG):
+        return 1
     try:
         found = image.getexif().get(ORIENTATION, 1)
     except Exception:  # there is no end to what broken EXIF raises
@@ -102,7 +105,8 @@ def orientation(image: Image.Image) -> int:
 
 
 def turned(image: Image.Image) -> Image.Image:
-    """The image upright."""
+    """The image upright; raises OSError where it is damaged, which a question for its orientation would hide."""
+    image.load()
     return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
