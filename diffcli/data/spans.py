@@ -17,7 +17,7 @@ TAIL = 0.001  # share of the values that may lie beyond a robust end
 FAR = 1.5  # times as wide as robust ends: then the outermost values are outliers
 KEPT = 512  # values of an image that its quantiles are taken from
 OVERSHOOT = 0.05  # of a span: what a sampler or a filter leaves outside
-LARGEST = float(np.finfo(np.float32).max)  # that is kept of a number
+LARGEST = np.float64(np.finfo(np.float32).max)  # that is kept of a number; of 64 bits, as 16 have no such number
 SEEN = 0.5  # floats that reach further than this are taken to use [0, 1] or [-1, 1]
 
 
@@ -128,12 +128,12 @@ class Tallies(NamedTuple):
     def add(self, values: Array) -> None:
         """Count an image in; raises ValueError where values are nan or infinite."""
         if values.dtype.kind == "f":
-            if odd := int((~np.isfinite(values)).sum()):
-                nans = int(np.isnan(values).sum())
-                what = "nan" if nans == odd else "infinite" if not nans else "nan or infinite"
+            fit = np.abs(values) <= LARGEST  # as nan is not
+            if odd := int((~fit).sum()):
+                nans, finite = int(np.isnan(values).sum()), int(np.isfinite(values[~fit]).sum())
+                kinds = (("nan", nans), ("infinite", odd - nans - finite), (f"beyond {LARGEST:.2g}", finite))
+                what = " or ".join(kind for kind, count in kinds if count)
                 raise ValueError(f"{odd:,} of its {values.size:,} numbers {'is' if odd == 1 else 'are'} {what}")
-            if (most := float(np.abs(values).max())) > LARGEST:
-                raise ValueError(f"its numbers go up to {most:.3g}: more than {LARGEST:.2g} is not read")
             self.floats.add(values)
         else:
             self.integers.add(values)
