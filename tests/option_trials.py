@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer.main
 from option_examples import GENERAL, HARMLESS, SCENES
@@ -27,6 +27,13 @@ def commands(command: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple
 COMMANDS = dict(commands())
 
 
+class Refused(NamedTuple):
+    """How a command ended that did nothing, and what it said."""
+
+    code: int
+    said: str
+
+
 class Tried:
     """A command in its scene. Options are by parameter; what was run once is remembered."""
 
@@ -36,17 +43,16 @@ class Tried:
         self.echoes = {word.replace("-", "_") for word in self.flags} | {
             flag.lstrip("-").replace("-", "_") for p in self.flags.values() for flag in p.opts
         }
-        self.remembered: dict[str, Outcome | str] = {}
+        self.remembered: dict[str, Outcome | Refused] = {}
 
-    def run(self, options: Options) -> Outcome | str:
-        """What the command comes to with these options, or what it says that refuses them."""
+    def run(self, options: Options) -> Outcome | Refused:
+        """What the command comes to with these options."""
         words = [word for name, value in options.items() for word in self.words(name, value)]
         key = " ".join(sorted(words))
         if key not in self.remembered:
             arguments = [*self.name.split(), *words, *self.scene.arguments.split()]
             result, outcome = self.bench(arguments, self.echoes)
-            assert result.code in (0, USAGE), f"{' '.join(arguments)} fails: {result.err}"
-            self.remembered[key] = result.err if outcome is None else outcome
+            self.remembered[key] = outcome or Refused(result.code, result.err)
         return self.remembered[key]
 
     def words(self, name: str, value: Any) -> list[str]:
@@ -93,10 +99,11 @@ class Tried:
     def kept(self) -> list[str]:
         """As many options as go together: of those that a refusal names the last is left out, until none is refused."""
         names = list(self.flags)
-        while isinstance(said := self.run(self.together(*names)), str):
+        while isinstance(ended := self.run(self.together(*names)), Refused):
+            said = ended.said
             flags = [n for n in names if re.search(rf"{re.escape(self.flags[n].opts[0])}(?![\w-])", said)]
             at_fault = flags or [n for n in names if self.named(said, (n,))]
-            assert at_fault, f"{self.name}, refused without the name of an option: {said}"
+            assert ended.code == USAGE and at_fault, f"{self.name}, refused without the name of an option: {said}"
             lost = at_fault[-1]
             names = [n for n in names if n != lost and lost not in self.scene.needs.get(n, {})]
         return names
@@ -110,10 +117,10 @@ class Tried:
         options = self.together(*names)
         both = self.run(options)
         written = " ".join(word for name in names for word in self.words(name, options[name]))
-        if isinstance(both, str):
+        if isinstance(both, Refused):
             needed = [other for name in names for other in self.scene.needs.get(name, ())]
-            named = self.named(both, (*names, *needed))
-            return "" if named else f"{self.name} {written}: refused without a word of either: {both}"
+            named = both.code == USAGE and self.named(both.said, (*names, *needed))
+            return "" if named else f"{self.name} {written}: refused without a word of either: {both.said}"
         idle = [name for name in names if self.run(self.without(options, name)) == both]
         if not idle or self.harmless(*names):
             return ""

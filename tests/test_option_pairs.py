@@ -32,6 +32,9 @@ from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.levels import Level
 from diffcli.evaluation.bound import study as bound_study
 from diffcli.evaluation.comparison import ddim_table
+from diffcli.evaluation.comparison import study as comparison_study
+from diffcli.evaluation.features import training as judge_training
+from diffcli.evaluation.quality import downstream
 from diffcli.lessons.langevin import step_bias
 from diffcli.sampling import inversion
 from diffcli.training import recipes
@@ -44,8 +47,8 @@ LONG = {"langevin", "score", "evaluate", "compare", "vae evaluate", "ais", "like
 
 @pytest.fixture
 def bench(
-    request: pytest.FixtureRequest, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Path, others_run: dict[str, Path], many_run: Path,
-    pictures: Path,
+    request: pytest.FixtureRequest, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Path,
+    others_run: dict[str, Path], many_run: Path, pictures: Path,
 ) -> Iterator[Bench]:  # fmt: skip
     """A folder with all that examples name, and walks of a few steps."""
     for name, path in others_run.items():
@@ -70,6 +73,10 @@ def bench(
     monkeypatch.setattr(sample, "INPAINT_STEPS", 3)
     monkeypatch.setattr(inversion, "LADDER", (2, 3))
     monkeypatch.setattr(ddim_table, "RETURNS", (2, 3))
+    monkeypatch.setattr(ddim_table, "RETURNED", 2)
+    monkeypatch.setattr(comparison_study, "TRUTH", ("heun", 3))
+    monkeypatch.setattr(judge_training, "MOST_EPOCHS", 1)
+    monkeypatch.setattr(downstream, "BUDGET", 200)
     monkeypatch.setattr(step_bias, "PARTICLES", 20)
     monkeypatch.setattr(bound_study, "MEASURED", 5)
     monkeypatch.setattr(bound_study, "KNOWN", 20)
