@@ -35,13 +35,14 @@ TRAINING = {
     "high": 0.5, "corruption": "masking", "pixels": "8bit", "model": "mlp", "latent": 3, "beta": 2, "free_bits": 0.1,
     "predict": "eps",
 }  # fmt: skip
+MOVED = {("dataset", "resume"): "shapes"}  # the same images elsewhere
 WITHOUT = {"minutes": {"steps"}, "resume": {"dataset", "recipe", "steps"}}
 
 
 def trained(resume: str, **more: Any) -> Scene:
     """The scene of a `train`."""
     base = {"dataset": "shapes", "recipe": "tiny", "steps": 2}
-    return Scene(base=base, examples=TRAINING | {"resume": resume} | more, without=WITHOUT)
+    return Scene(base=base, examples=TRAINING | {"resume": resume} | more, without=WITHOUT, beside=MOVED)
 
 
 FORWARD = Scene(
@@ -191,7 +192,13 @@ SCENES: dict[str, Scene] = {
     "evaluate": Scene(
         "many-1",
         base={"features": "pixels", "count": 70, "steps": 2, "metrics": "frechet,sliced"},
-        examples={"against": "more", "features": "pixels,judge", "metrics": "frechet", "count": 80},
+        examples={
+            "against": "more",
+            "features": "pixels,judge",
+            "metrics": "frechet",
+            "count": 80,
+            "grid": "quadratic",
+        },
         needs={"label": {"against": "more"}, "guidance": {"label": 1, "against": "more"}},
     ),
     "compare": Scene(
