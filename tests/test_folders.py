@@ -132,8 +132,18 @@ def test_links_are_followed_and_circles_end(tmp_path: Path) -> None:
     (data / "nowhere.png").symlink_to(tmp_path / "gone.png")
     found = load_folder(data)
     assert len(found) == 2 + 4 + 1
-    circle = "links that lead nowhere or around in a circle"
-    assert left(data) == {"round/": circle, "nowhere.png": circle}
+    assert left(data) == {"round/": "links to folders that are read already", "nowhere.png": "links that lead nowhere"}
+
+
+def test_folders_that_all_link_to_each_other_are_read_once(tmp_path: Path) -> None:
+    for i in range(7):
+        plain(tmp_path / f"{i}", 2)
+        for j in range(7):
+            (tmp_path / f"{i}" / f"to-{j}").symlink_to(tmp_path / f"{j}")
+    found = load_folder(tmp_path)
+    assert len(found) == 14
+    assert found.classes == tuple(map(str, range(7)))
+    assert set(left(tmp_path).values()) == {"links to folders that are read already"}
 
 
 def test_runs_and_results_inside_the_data_are_no_data(cli: Cli, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What lies below a folder or in an archive: the files that are read, and everything that is left out, and why."""
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +30,8 @@ PROGRAM = "diffcli"  # as pictures say by whom they were written
 WRITTEN = (".png", ".tif", ".tiff")  # how those end that do
 LOOKED_AT, HEAD = 3, 4096  # pictures of a folder, and bytes of each, that tell whether it holds results
 MAGIC, AT = b"DICM", 128  # of DICOM files, whose names often end in nothing
-HIDDEN, JUNKED, LINKED = "hidden", "junk of a NAS or of macOS", "links that lead nowhere or around in a circle"
+HIDDEN, JUNKED = "hidden", "junk of a NAS or of macOS"
+LINKED, TWICE = "links that lead nowhere", "links to folders that are read already"
 OURS, CLOSED, FOLDERS = "runs and results of diffcli", "folders that cannot be entered", "folders named like images"
 EMPTY = "empty folders"
 CLASSES = "arrays of classes"
@@ -96,10 +97,11 @@ def scan(place: Path) -> Scan:
 
 
 def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
-    """Everything below a folder; a folder that several links lead to is entered each time, but not from inside."""
-    stack: list[tuple[str, str, tuple[tuple[int, int], ...]]] = [(os.fspath(top), "", ())]
-    while stack:
-        folder, name, above = stack.pop()
+    """Everything below a folder. Each folder is entered once, and by its own name before any link to it."""
+    stack, linked = [(os.fspath(top), "")], deque[tuple[str, str]]()
+    entered: set[tuple[int, int]] = set()
+    while stack or linked:
+        folder, name = stack.pop() if stack else linked.popleft()
         try:
             here = Path(folder).stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -108,10 +110,10 @@ def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
                 raise DataProblem(f"cannot enter {top}: {error.strerror}", "see its permissions") from None
             yield LeftOut(legible(name) + "/", CLOSED)
             continue
-        mark = (here.st_dev, here.st_ino)
-        if mark in above:
-            yield LeftOut(legible(name) + "/", LINKED)
+        if (here.st_dev, here.st_ino) in entered:
+            yield LeftOut(legible(name) + "/", TWICE)
             continue
+        entered.add((here.st_dev, here.st_ino))
         if name and _is_ours(folder, {entry.name for entry in entries}):
             yield LeftOut(legible(name) + "/", OURS)
             continue
@@ -127,7 +129,7 @@ def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
                 if kind_of(entry.name) is not None and not _holds_images(entry.path):
                     yield LeftOut(legible(below) + "/", FOLDERS)
                     continue
-                stack.append((entry.path, below, (*above, mark)))
+                (linked if entry.is_symlink() else stack).append((entry.path, below))
             elif loose and entry.name.lower().endswith(".png") and _says_ours(Path(entry.path)):
                 yield LeftOut(legible(below), OURS)
             else:
