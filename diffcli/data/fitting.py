@@ -110,7 +110,7 @@ def in_memory(storage: Storage, shape: Shape) -> Tensor | None:
     return torch.stack([storage[i] for i in range(len(storage))])
 
 
-def digest(*parts: bytes) -> str:
+def digest(*parts: bytes | memoryview) -> str:
     """A fingerprint of 16 hexadecimal digits."""
     found = hashlib.sha256()
     for part in parts:
