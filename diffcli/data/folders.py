@@ -135,7 +135,7 @@ def _mark(result: Decoded, named: Layout, classes: Sequence[str]) -> str:
         tops = [_top(page.source, named) for page in result.pages]
         of_classes = "\n".join((*classes, *tops)).encode("utf-8", "surrogateescape")
         pixels = result.storage.numpy().reshape(-1).view("uint8")  # where they lie: a copy may be half of the memory
-        return digest(of_classes, memoryview(pixels))
+        return digest(of_classes, pixels.data)
     stamps = "\n".join(f"{source.name} {source.length}" for source in dict.fromkeys(p.source for p in result.pages))
     return digest(stamps.encode("utf-8", "surrogateescape"))
 
