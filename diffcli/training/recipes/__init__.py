@@ -183,11 +183,13 @@ def tables(recipe: Training) -> dict[str, Keys]:
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """["lr=1e-3", "widths=64,128"] -> {"lr": 0.001, "widths": (64, 128)}; what is no literal stays a string."""
-    values = {}
+    values: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
             raise UsageProblem(f"--set {setting} has no value", "write --set key=value")
+        if name.strip() in values:
+            raise UsageProblem(f"--set {name.strip()} is given twice: one of them would be ignored", "leave one out")
         try:
             values[name.strip()] = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all of them from ast
