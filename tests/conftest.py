@@ -28,6 +28,8 @@ from PIL import Image
 from diffcli.cli import main
 from diffcli.console.interrupts import ENDING
 from diffcli.data import published
+from diffcli.ranks import launch
+from diffcli.ranks.launch import Team
 from diffcli.runs import listing
 from diffcli.runs.session import Session
 from diffcli.training.families import diffusion
@@ -62,6 +64,21 @@ def threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def followers_find_tests() -> Iterator[None]:
+    """So that other processes can be handed functions of a test file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}")
+        yield
+
+
+@pytest.fixture(scope="module")
+def team(followers_find_tests: None) -> Iterator[Team]:
+    """Two processes, of which this is one."""
+    with launch.team(2) as found:
+        yield found
 
 
 SHAPES = ("circle", "cross", "stripe")

@@ -17,6 +17,7 @@ import torch
 from conftest import Cli
 from PIL import Image, PngImagePlugin
 
+from diffcli.console.show import Show
 from diffcli.data import keeping, sources
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import apportioned
@@ -658,3 +659,22 @@ def test_heic_is_read_where_its_package_is(tmp_path: Path) -> None:
     found = load_folder(tmp_path)
     assert found.shape == (3, 64, 64)
     assert np.abs(found.storage[0].permute(1, 2, 0).numpy().astype(int) - values).max() <= 4
+
+
+def test_splits_elsewhere_are_none_of_a_folder_that_is_there(tmp_path: Path) -> None:
+    """--data may be any folder: it stands for the data only where these are gone."""
+    plain(tmp_path / "pics", 12)
+    for split in ("train", "test"):
+        plain(tmp_path / "others" / split, 12)
+    assert not has_test_split(str(tmp_path / "pics"), tmp_path / "others")
+    assert has_test_split(str(tmp_path / "gone"), tmp_path / "others")
+
+
+def test_reading_says_nothing_where_no_command_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the other processes of a training, which read the same folder."""
+    monkeypatch.setattr(Show, "_latest", None)
+    monkeypatch.setattr("diffcli.console.show.PLAIN_EVERY", 0)
+    load_folder(plain(tmp_path / "pics", 12))
+    assert capsys.readouterr().err == ""

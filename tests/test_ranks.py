@@ -2,8 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,18 +17,7 @@ from diffcli.ranks.launch import Follower, Team
 from diffcli.training import optimizers
 from diffcli.training.optimizers import Optimizer, shared_out
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _followers_find_this_file() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        yield
-
-
-@pytest.fixture(scope="module")
-def team() -> Iterator[Team]:
-    with launch.team(2) as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("followers_find_tests")
 
 
 def network() -> UNet:

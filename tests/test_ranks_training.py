@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,6 @@ from diffcli.training.recipes.diffusion import RECIPES
 from diffcli.training.trainer import Losses, Plan
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _followers_find_this_file() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}")
-        yield
-
-
-@pytest.fixture(scope="module")
-def team() -> Iterator[Team]:
-    with launch.team(2) as found:
-        yield found
 
 
 def tiny(data: Path, **changes: Any) -> Training:

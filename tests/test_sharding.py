@@ -1,7 +1,6 @@
 """Weights, average and moments divided over two processes: what one process computes, and half of it each."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 from diffcli.core.models.unet import Stage, UNet
 from diffcli.core.models.vae import NETWORKS, Residual
 from diffcli.errors import EnvironmentProblem, UsageProblem
-from diffcli.ranks import launch
 from diffcli.ranks.group import ALONE, Group
 from diffcli.ranks.launch import Team
 from diffcli.runs.assignment import Assignment, opened
@@ -29,19 +27,6 @@ from diffcli.training.recipes import Training
 from diffcli.training.sharding import blocks, rows, shard_of, shards
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _followers_find_this_file() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}")
-        yield
-
-
-@pytest.fixture(scope="module")
-def team() -> Iterator[Team]:
-    with launch.team(2) as found:
-        yield found
 
 
 def recipe_of(data: Path, family: str = "diffusion", **changes: Any) -> Training:

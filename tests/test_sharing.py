@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,15 +15,8 @@ from diffcli.ranks.sharing import Crew, crew
 PIECES = 8
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _followers_find_this_folder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        yield
-
-
 @pytest.fixture(scope="module")
-def two() -> Iterator[tuple[Crew, list[str]]]:
+def two(followers_find_tests: None) -> Iterator[tuple[Crew, list[str]]]:
     notes: list[str] = []
     with crew("2", "cpu", notes.append) as found:
         warm(found)

@@ -88,10 +88,10 @@ def wrapped(name: str, text: str) -> list[str]:
 def left_out(target: str) -> tuple[list[dict[str, str]], list[str]]:
     """Every file below a folder that is left out, and why: for --json and for the eye."""
     from diffcli.data.folders import everything_left
-    from diffcli.data.loading import place_of
+    from diffcli.system.files import expanded
     from diffcli.system.text import printable
 
-    left = everything_left(place_of(target))
+    left = everything_left(expanded(target))
     lines = [printable(f"  {one.name}: {one.why}") for one in left]
     title = f"left out: {len(left):,}" if left else "left out: nothing"
     return [one._asdict() for one in left], [title, *lines]

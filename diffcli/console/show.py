@@ -23,8 +23,8 @@ class Show:
 
     @classmethod
     def of_command(cls) -> "Show":
-        """That of the command that runs; what reads data in the middle of one speaks by it."""
-        return cls._latest or cls()
+        """That of the command that runs, for what reads data in its middle; a quiet one where none does."""
+        return cls._latest or cls(quiet=True)
 
     def note(self, text: str) -> None:
         """A line for whoever watches."""

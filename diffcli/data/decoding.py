@@ -27,7 +27,7 @@ from diffcli.data.readers import UNREADABLE, Page, is_clear
 from diffcli.data.readers.deep import over_white
 from diffcli.data.reading import Reading
 from diffcli.data.sources import ImageSource
-from diffcli.data.spans import Spans, Tallies
+from diffcli.data.spans import Span, Spans, Tallies
 from diffcli.errors import DataProblem
 from diffcli.system.text import legible
 
@@ -149,10 +149,9 @@ def _spans(pages: Sequence[Page], tallies: Tallies, reading: Reading) -> tuple[S
         windows = {page.window for page in pages}
         if None not in windows:
             low, high = min(w.black for w in windows if w), max(w.white for w in windows if w)
-            asked = Spans.parsed(f"{low!r}:{high!r}")
-            assert asked is not None
+            window = Span(low, high)
             state = f"{low:g} is black and {high:g} white, the window that the files state"
-            return asked, [f"{state} (--set data.range=LOW:HIGH for another)"]
+            return Spans(window, window), [f"{state} (--set data.range=LOW:HIGH for another)"]
         found = tallies.spans()
         assert found is not None
         return found[0], [found[1] + eight]

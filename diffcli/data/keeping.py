@@ -4,7 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,12 +41,12 @@ def folder() -> Path:
 def decoded_once(sources: Sequence[ImageSource], reading: Reading, show: Show) -> Decoded:
     """What `decoded` gives; from the cache where these very files were read before."""
     try:
-        small = sum(path.stat().st_size for path in {source.path for source in sources}) < SMALL
+        stats = {path: path.stat() for path in {source.path for source in sources}}
     except OSError:  # a file is gone since the folder was looked at
-        small = True
-    if small:
+        stats = {}
+    if sum(stat.st_size for stat in stats.values()) < SMALL:
         return decoded(sources, reading, show)
-    listing = folder() / f"list-{_listing(sources, reading)}.json"
+    listing = folder() / f"list-{_listing(sources, stats, reading)}.json"
     key = _read(listing) or _content(sources, reading, show)
     if (found := _recalled(key, sources)) is not None:
         _remember(listing, json.dumps(key).encode())
@@ -64,9 +65,8 @@ def clear() -> int:
     return sum(size for _, size, _ in files)
 
 
-def _listing(sources: Sequence[ImageSource], reading: Reading) -> str:
+def _listing(sources: Sequence[ImageSource], stats: Mapping[Path, os.stat_result], reading: Reading) -> str:
     """Of the names, sizes and times of files."""
-    stats = {path: path.stat() for path in {source.path for source in sources}}
     lines = (f"{s.path} {s.name} {s.member} {stats[s.path].st_size} {stats[s.path].st_mtime_ns}" for s in sources)
     return _digest("\n".join([_settings(reading), *lines]))
 
@@ -117,12 +117,12 @@ def _keep(key: str, found: Decoded, sources: Sequence[ImageSource]) -> None:
     try:
         folder().mkdir(parents=True, exist_ok=True)
         if isinstance(found.storage, Tensor):
-            if os.statvfs(folder()).f_bavail * os.statvfs(folder()).f_frsize < ROOM * found.storage.nbytes:
+            if shutil.disk_usage(folder()).free < ROOM * found.storage.nbytes:
                 return
             np.save(part, found.storage.numpy())
             part.replace(folder() / f"{key}.npy")
         write_atomically(folder() / f"{key}.json", json.dumps(document).encode())
-    except (OSError, EnvironmentProblem, AttributeError):
+    except (OSError, EnvironmentProblem):
         with contextlib.suppress(OSError):
             part.unlink()
         return

@@ -1,6 +1,5 @@
 """Data sets by name, of images or of points, those of torchvision, and any folder or archive of images."""
 
-import os
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from diffcli.data.published import DATASETS
 from diffcli.data.reading import PLAIN, Reading
 from diffcli.data.vision import PREFIX
 from diffcli.errors import DataProblem, UsageProblem, one_of
-from diffcli.system.files import is_dir, is_file
+from diffcli.system.files import expanded, is_dir, is_file
 
 
 def names() -> list[str]:
@@ -44,7 +43,7 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, r
         from diffcli.data.vision.samples import load
 
         return load(parse(name), split, data, reading.size)
-    folder = place_of(name)
+    folder = expanded(name)
     if name and (is_dir(folder) or (is_file(folder) and is_place(folder))):
         return load_folder(folder, reading, split)
     if reading.mark and data is not None and not folder.exists():
@@ -58,11 +57,6 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, r
     raise AssertionError
 
 
-def place_of(name: str) -> Path:
-    """The folder or file that a name means: ~ is the user's home, and ./~ is not."""
-    return Path(os.path.expanduser(name))  # noqa: PTH111  (Path's raises for an unknown user)
-
-
 def has_test_split(name: str, data: Path | None = None) -> bool:
     """Whether a data set that could be loaded has images of its own to test on, and need not hold some out.
 
@@ -72,14 +66,11 @@ def has_test_split(name: str, data: Path | None = None) -> bool:
         from diffcli.data.vision.request import parse
 
         return bool(parse(name).entry.split)
-    return name in names() or len(folder_splits(name) or (folder_splits(str(data)) if data else ())) > 1
-
-
-def folder_splits(name: str) -> tuple[str, ...]:
-    """The splits of a folder or an archive; none of anything else, and of one that is not divided."""
-    place = place_of(name)
-    inside = name not in names() and not name.startswith(PREFIX) and (is_dir(place) or is_place(place))
-    return splits_of(place) if inside and place.exists() else ()
+    if name in names():
+        return True
+    place = expanded(name)
+    place = data if data is not None and not place.exists() else place
+    return (is_dir(place) or (is_file(place) and is_place(place))) and bool(splits_of(place))
 
 
 def _moved(name: str, data: Path, reading: Reading, split: str) -> Dataset:
@@ -105,7 +96,7 @@ def lasting(name: str, reading: Reading, dataset: Dataset) -> tuple[str, Reading
         return parse(name).spelling, replace(reading, size=height if height == width else reading.size)
     if dataset.items.spans is not None:
         reading = replace(reading, range=str(dataset.items.spans))
-    return str(place_of(name).resolve()), reading
+    return str(expanded(name).resolve()), reading
 
 
 def _refuse(reading: Reading, why: str) -> None:

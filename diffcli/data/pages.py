@@ -70,8 +70,8 @@ class Contents:
 
     tallies:   of numbers with more than 8 bits
     clear:     images that are transparent somewhere
-    constant:  images that are of one colour
-    twice:     images that another one before them is equal to, and that one: by their places
+    constant:  images that are of one colour; by their places, as those that are there twice
+    twice:     images that another one before them is equal to
     broken:    files that could not be read, of which nothing is kept
     empty:     whole files that hold no image, as reports of a hospital
     said:      what a library warned of, by file
@@ -80,7 +80,7 @@ class Contents:
     tallies: Tallies = field(default_factory=Tallies.empty)
     clear: int = 0
     constant: list[int] = field(default_factory=list)
-    twice: list[tuple[int, int]] = field(default_factory=list)
+    twice: list[int] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
     empty: list[ImageSource] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def read_into(place: Tensor, pages: Sequence[Page], shape: Shape, found: Content
     groups = [list(group) for _, group in groupby(range(len(pages)), key=lambda i: pages[i].source)]
     deep, fast, done = place.dtype != torch.uint8, is_fast(pages), 0
     kept: list[int] = []
-    seen: dict[int, int] = {}
+    seen: set[int] = set()
 
     def one(group: list[int]) -> list[tuple[Tensor, bool, Tallies]]:
         with about(pages[group[0]].source):
@@ -130,11 +130,11 @@ def read_into(place: Tensor, pages: Sequence[Page], shape: Shape, found: Content
                 at = len(kept)
                 place[at] = image.float() if deep else image
                 found.clear += clear
-                found.tallies = Tallies.joined([found.tallies, tallies])
+                found.tallies.join(tallies)
                 mark = hash(image.numpy().tobytes())
                 if mark in seen:
-                    found.twice.append((at, seen[mark]))
-                seen.setdefault(mark, at)
+                    found.twice.append(at)
+                seen.add(mark)
                 if bool((image == image.reshape(image.shape[0], -1)[:, :1, None]).all()):
                     found.constant.append(at)
                 kept.append(number)
@@ -269,12 +269,12 @@ def about(source: ImageSource) -> Iterator[None]:
 
 
 @contextmanager
-def silenced(said: Any) -> Iterator[None]:
-    """Keep what libraries warn of inside from the terminal; `said`, a dict, gets the first warning of each file."""
+def silenced(said: dict[str, str]) -> Iterator[None]:
+    """Keep what libraries warn of inside from the terminal; `said` gets the first warning of each file."""
 
     def keep(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
         source = getattr(SAID, "source", None)
-        if source is not None and isinstance(said, dict) and not issubclass(category, OF_CODE):
+        if source is not None and not issubclass(category, OF_CODE):
             said.setdefault(str(source), " ".join(str(message).split()))
 
     loggers = [logging.getLogger(name) for name in ("PIL", "tifffile", "pydicom", "nibabel")]

@@ -17,7 +17,6 @@ class Reading:
                   "LOW:HIGH,LOW:HIGH" tells those of integers and of floats apart; a third pair is of 8 bits
     frames:       "all" images of a file, or its "first"
     skip_broken:  whether files that cannot be read are left out, instead of an error
-
     mark:         the fingerprint of the training images, where they may have been moved
 
     Raises UsageProblem.

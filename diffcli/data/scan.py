@@ -14,15 +14,9 @@ from diffcli.errors import DataProblem
 from diffcli.system.text import legible
 
 JUNK = (
-    "@eadir",
-    "#recycle",
-    "#snapshot",
-    "@recycle",
-    "$recycle.bin",
-    "system volume information",
-    "__macosx",
+    "@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "system volume information", "__macosx",
     "lost+found",
-)
+)  # fmt: skip
 JUNK_FILES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")  # may say of what class images are
 ABOUT = (".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".toml", ".pdf", ".html", ".log", ".rst", ".license")
@@ -57,10 +51,6 @@ class Scan:
     images: tuple[ImageSource, ...]
     tables: tuple[ImageSource, ...]
     left: tuple[LeftOut, ...]
-
-    def summary(self) -> str:
-        """What was left out, in one line; "" where that is nothing."""
-        return told(self.left)
 
 
 def told(left: tuple[LeftOut, ...]) -> str:
@@ -130,7 +120,7 @@ def _below(top: Path) -> Iterator[ImageSource | LeftOut]:
                     yield LeftOut(legible(below) + "/", FOLDERS)
                     continue
                 (linked if entry.is_symlink() else stack).append((entry.path, below))
-            elif loose and entry.name.lower().endswith(".png") and _says_ours(Path(entry.path)):
+            elif loose and entry.name.lower().endswith(WRITTEN) and _says_ours(Path(entry.path)):
                 yield LeftOut(legible(below), OURS)
             else:
                 yield _sorted_out(ImageSource(Path(entry.path), normal(below)))

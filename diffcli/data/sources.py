@@ -23,7 +23,6 @@ from diffcli.system.text import legible
 
 ZIPS, TARS = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 LARGEST_MEMBER = 1 << 30  # bytes that a member may unpack to
-MOST_MEMBERS = 10_000_000
 LARGEST_ARCHIVE = 1 << 36  # bytes that a compressed tar may unpack to
 UTF8 = 0x800  # the flag of a name in a zip
 PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ": lzma}  # by how a file begins

@@ -1,6 +1,5 @@
 """Which numbers are black and white, for files that hold more than 8 bits: one answer for a whole data set."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -116,14 +115,10 @@ class Tallies(NamedTuple):
         """Nothing counted yet."""
         return cls(NumberTally(), NumberTally())
 
-    @classmethod
-    def joined(cls, several: Iterable["Tallies"]) -> Self:
-        """What all have counted."""
-        found = cls.empty()
-        for one in several:
-            found.integers.join(one.integers)
-            found.floats.join(one.floats)
-        return found
+    def join(self, other: "Tallies") -> None:
+        """Count in what others have counted."""
+        self.integers.join(other.integers)
+        self.floats.join(other.floats)
 
     def add(self, values: Array) -> None:
         """Count an image in; raises ValueError where values are nan or infinite."""

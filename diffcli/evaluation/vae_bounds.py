@@ -22,9 +22,9 @@ from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import CLASS
 from diffcli.evaluation.subject import held_out
 from diffcli.runs.loading import Trained
+from diffcli.training.families.vae import BITS as BITS
 
 AT_ONCE = 250  # images
-BITS = ("static", "dynamic")  # kinds of pixels that are black or white
 LEAPS = 5  # of a Hamiltonian move
 PILOT_RUNGS, PILOT_CHAINS = 8, 2  # of the run that finds step sizes
 
@@ -44,7 +44,7 @@ def test_images(trained: Trained, count: int, data: Path | None) -> tuple[Datase
     found, places = held_out(trained, data)
     recipe = trained.recipe
     if recipe.pixels.name in BITS:
-        found = binarised(found, "test" if datasets.has_test_split(recipe.data.name) else "train")
+        found = binarised(found, "test" if datasets.has_test_split(recipe.data.name, data) else "train")
     x, conditions = found.take(places[:count])
     return found, x, conditions.get(CLASS)
 

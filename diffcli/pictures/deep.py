@@ -18,7 +18,6 @@ from diffcli.data.dataset import to_pixels
 from diffcli.pictures.grid import save_png, text_chunks, told_of
 from diffcli.system.files import write_atomically
 
-DEPTHS = (8, 16)
 TIFF = (".tif", ".tiff")
 SUFFIXES = (".png", *TIFF)
 """Of the files that images are written to."""

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -13,7 +13,6 @@ from diffcli.errors import UsageProblem
 from diffcli.training.families import family_of
 from diffcli.training.recipes import Training
 
-R = TypeVar("R", bound=Training)
 BY_CLASS = "by class"
 
 

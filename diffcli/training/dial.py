@@ -32,10 +32,6 @@ class Speed(NamedTuple):
         alone = (batch / self.processes + self.extra) * (self.item + self.work * width**2)
         return alone / SHARED if self.processes > 1 else alone
 
-    def slower(self, factor: float) -> "Speed":
-        """That takes so many times as long."""
-        return self._replace(item=self.item * factor, work=self.work * factor)
-
 
 class Probe(NamedTuple):
     """A step whose time is taken."""
