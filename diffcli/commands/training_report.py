@@ -80,7 +80,7 @@ def chosen(session: "Session") -> list[str]:
         return []
     lines = [
         f"dial: widths {','.join(map(str, recipe.network.widths))}, batch {recipe.batch}, guidance "
-        f"{recipe.sampling.guidance:g}: about {choice.images} {session.kind.name} in {recipe.minutes:g} minutes"
+        f"{recipe.sampling.guidance:g}: about {choice.images} {session.kind.name} in {recipe.minutes:g} min"
     ]
     if session.dialled.known:
         share, error = choice.read
