@@ -21,6 +21,7 @@ from diffcli.commands import (
     grid,
     info,
     langevin,
+    learn,
     likelihood,
     markov,
     noise,
@@ -38,7 +39,7 @@ from diffcli.system import cache, streams
 from diffcli.system.text import installed, one_line
 
 ORDER = (  # from first lessons to the daily tools
-    "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
+    "learn", "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
     "train", "sample", "evaluate", "compare", "grid", "vlb", "likelihood",
     "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
@@ -66,6 +67,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(learn.app, name="learn")
 app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")

@@ -136,3 +136,25 @@ def table(
     with console.capture() as captured:
         console.print(grid)
     return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def wrapped(text: str, indent: int = 0) -> list[str]:
+    """Lines no wider than the terminal, each behind so many blanks; a line of the text begins a new one."""
+    import textwrap
+
+    room, margin = max(width() - indent, NARROW), " " * indent
+    parts = (textwrap.wrap(line, room, break_long_words=False, drop_whitespace=True) or [""] for line in text.split("\n"))
+    return [f"{margin}{piece}".rstrip() for part in parts for piece in part]
+
+
+def markdown(text: str) -> list[str]:
+    """Markdown as a terminal shows it; as it is where there is none."""
+    if not sys.stdout.isatty():
+        return text.rstrip().split("\n")
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(width=width(), color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(Markdown(text))
+    return [line.rstrip() for line in captured.get().splitlines()]

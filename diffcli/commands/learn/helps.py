@@ -1,0 +1,79 @@
+"""diffcli learn hint, solution, reset and skip"""
+
+from typing import Annotated
+
+import typer
+
+from diffcli.console import options
+from diffcli.errors import UsageProblem
+
+Exercise = Annotated[str, typer.Argument(metavar="EXERCISE", help="TASK.EXERCISE, or its own name.")]
+
+
+def hint(
+    exercise: Annotated[str, typer.Argument(metavar="[EXERCISE]", help="TASK.EXERCISE.  [the next one]")] = "",
+    as_json: options.Json = False,
+) -> None:
+    """A hint; each further call gives one that says more, up to three."""
+    from diffcli.console.show import Show, wrapped
+    from diffcli.learn.session import hinted
+    from diffcli.learn.workspace import opened
+
+    workspace = opened()
+    one, number = hinted(workspace, exercise)
+    more = f"next: diffcli learn hint {one.id} says more" if number < 3 else f"next: diffcli learn solution {one.id} --give-up"
+    document = {"exercise": one.id, "number": number, "hint": one.hints[number - 1]}
+    Show(as_json=as_json).result(document, [f"{one.id}, hint {number} of 3", *wrapped(one.hints[number - 1]), "", more])
+
+
+def solution(
+    exercise: Exercise,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="Show it although the exercise has not passed; the log says so.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """The worked solution, once yours has passed."""
+    from diffcli.console.show import Show, wrapped
+    from diffcli.learn.session import given_up, single
+    from diffcli.learn.starter import solution as text_of
+    from diffcli.learn.workspace import opened
+
+    workspace = opened()
+    one = single(workspace, exercise)
+    if not workspace.progress.passed(one):
+        if not give_up:
+            raise UsageProblem(
+                f"{one.id} has not passed yet", f"diffcli learn hint {one.id}; or --give-up, which the log records"
+            )
+        given_up(workspace, one)
+    text = text_of(one)
+    Show(as_json=as_json).result({"exercise": one.id, "solution": text}, [text, "", *wrapped(one.learned)])
+
+
+def reset(exercise: Exercise, as_json: options.Json = False) -> None:
+    """Begin an exercise anew; what was written is kept beside it."""
+    from diffcli.console.show import Show
+    from diffcli.learn.session import single
+    from diffcli.learn.workspace import opened
+    from diffcli.learn.workspace import reset as begin_anew
+
+    workspace = opened()
+    one = single(workspace, exercise)
+    copy = begin_anew(workspace, one).relative_to(workspace.folder)
+    lines = [f"{workspace.path(one.task).name}: {one.function} is as it was; the file as you had it: {copy}"]
+    Show(as_json=as_json).result({"exercise": one.id, "backup": str(copy)}, lines)
+
+
+def skip(exercise: Exercise, as_json: options.Json = False) -> None:
+    """Go on without it; `learn` no longer asks for it, and checking it later counts as ever. Again: take it back."""
+    from diffcli.console.show import Show
+    from diffcli.learn.session import single, skipped
+    from diffcli.learn.workspace import next_exercise, opened
+
+    workspace = opened()
+    one = single(workspace, exercise)
+    done = skipped(workspace, one)
+    here = next_exercise(workspace, workspace.progress)
+    lines = [f"{one.id} is {'skipped' if done else 'no longer skipped'}", f"next: {here.id if here else 'diffcli learn log'}"]
+    Show(as_json=as_json).result({"exercise": one.id, "skipped": done}, lines)

@@ -1,0 +1,78 @@
+"""diffcli learn watch"""
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import typer
+
+from diffcli.commands.learn.check import said
+
+if TYPE_CHECKING:
+    from diffcli.console.show import Show
+    from diffcli.learn.checking import Checker
+    from diffcli.learn.workspace import Workspace
+
+KEYS = "h hint, n next, l list, q quit"
+
+
+def watch() -> None:
+    """Check what you save, as soon as you save it. h: a hint, n: what is next, l: the map, q: the end."""
+    from diffcli.console.show import Show
+    from diffcli.learn.checking import Checker
+    from diffcli.learn.watching import events, keys_at_once
+    from diffcli.learn.workspace import opened
+
+    show = Show()
+    workspace = opened()
+    paths = {name: workspace.path(name) for name in workspace.tasks}
+    with closing(Checker()) as checker, keys_at_once():
+        show.note(f"watching {workspace.folder}: save a file to check it; {KEYS}")
+        for what, word in events(paths):
+            if what == "saved":
+                _check(show, workspace, checker, word)
+            elif word == "q":
+                return
+            else:
+                _pressed(show, workspace, word)
+
+
+def _check(show: "Show", workspace: "Workspace", checker: "Checker", task: str) -> None:
+    """Check what is begun in a file; the one that is being written comes last, where it is seen."""
+    from diffcli.errors import DataProblem
+    from diffcli.learn.session import check_file
+
+    before = workspace.progress
+    try:
+        found = list(check_file(workspace, checker, task, workspace.tasks[task].exercises))
+    except DataProblem as problem:
+        show.note(f"{problem.message}; {problem.hint}")
+        return
+    checker.ready()
+    begun = [(one, verdict) for one, verdict in found if verdict.state != "blank"]
+    lines = [line for one, verdict in begun for line in said(one, verdict, first=not before.passed(one))]
+    passed = sum(verdict.state == "passed" for _, verdict in begun)
+    show.result({}, [*lines, f"{passed} of {len(found)} passed in {workspace.path(task).name}; {KEYS}", ""])
+
+
+def _pressed(show: "Show", workspace: "Workspace", key: str) -> None:
+    from diffcli.commands.learn.overview import map_of
+    from diffcli.errors import UsageProblem
+    from diffcli.learn.session import hinted
+    from diffcli.learn.workspace import next_exercise
+
+    progress = workspace.progress
+    here = next_exercise(workspace, progress)
+    if key == "h":
+        try:
+            one, number = hinted(workspace, "")
+        except UsageProblem as problem:
+            show.note(problem.message)
+            return
+        show.note(f"{one.id}, hint {number} of 3: {one.hints[number - 1]}")
+    elif key == "n":
+        text = f"{here.id} in {workspace.path(here.task).name}: {here.objective}" if here else "everything has passed"
+        show.note(f"next: {text}")
+    elif key == "l":
+        show.note("\n".join(map_of(workspace.tasks, progress)))
+    elif not key.isspace():
+        show.note(KEYS)

@@ -1,0 +1,83 @@
+"""Checking what a learner wrote: each file in a process of its own, and a new one where that was ended."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from diffcli.learn.answers import Trouble
+from diffcli.learn.asking import Ask, Learner
+from diffcli.learn.catalogue import Exercise
+from diffcli.learn.exercise import Material, material
+from diffcli.learn.grading import BLANK, ERROR, Verdict, grade
+
+PRINTED = 10  # lines of what was printed that are shown
+
+
+class Checker:
+    """Checks functions of files; keeps a process ready for the next file, so that it begins at once."""
+
+    def __init__(self) -> None:
+        self._spare: Learner | None = None
+        self.ready()
+
+    def ready(self) -> None:
+        """Begin the next process, if none is waiting."""
+        if self._spare is None:
+            self._spare = Learner()
+
+    def close(self) -> None:
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+
+    def taken(self) -> Learner:
+        self.ready()
+        learner, self._spare = self._spare, None
+        assert learner is not None
+        return learner
+
+    def verdicts(self, path: Path, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Verdict]]:
+        """Each exercise of a file with what its grader says."""
+        learner: Learner | None = None
+        try:
+            for exercise in exercises:
+                made = material(exercise.file, exercise.function)
+                try:
+                    if learner is None or not learner.alive:
+                        learner = self.taken()
+                        learner.load(path, made.allowed)
+                    verdict = grade(made, _asking(learner, exercise, made), exercise.function)
+                except Trouble as trouble:
+                    verdict = _of_file(path, trouble)
+                yield exercise, _with_prints(verdict, learner)
+        finally:
+            if learner is not None:
+                learner.close()
+
+
+def _asking(learner: Learner, exercise: Exercise, made: Material) -> Any:
+    def asking(seed: int) -> Ask:
+        return learner.ask(exercise.function, seed=seed, limit=made.seconds)
+
+    return asking
+
+
+def _of_file(path: Path, trouble: Trouble) -> Verdict:
+    """Where the file itself does not run, nothing in it can be looked at."""
+    place = f" (line {trouble.line}: {trouble.text})" if trouble.line else ""
+    return Verdict(ERROR, f"{path.name} {trouble.message}{place}")
+
+
+def _with_prints(verdict: Verdict, learner: Learner | None) -> Verdict:
+    """What the code printed in its last call, where it did not pass: people look for mistakes that way."""
+    lines = learner.printed.strip().split("\n")[-PRINTED:] if learner is not None and learner.printed.strip() else []
+    if not lines or verdict.state in ("passed", BLANK):
+        return verdict
+    return verdict._replace(message="\n".join([verdict.message, "printed:", *(f"  {line}" for line in lines)]))
+
+
+def by_file(exercises: Iterable[Exercise]) -> Iterator[tuple[str, list[Exercise]]]:
+    """Exercises in their order, by the task whose file they are in."""
+    for task, some in groupby(exercises, key=lambda exercise: exercise.task):
+        yield task, list(some)

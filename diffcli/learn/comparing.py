@@ -1,0 +1,147 @@
+"""How two answers differ, as a person would say it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from diffcli.learn.exercise import CLOSE, EXACT, Seen
+
+FACTORS = {-1.0: "the negative of", 2.0: "twice", 0.5: "half", 4.0: "four times", 0.25: "a quarter of"}
+
+
+class Piece(NamedTuple):
+    """A number, a tensor or a text inside an answer; `place` says where, and is empty for the whole."""
+
+    place: str
+    value: Any
+
+
+def agree(found: Seen, wanted: Seen) -> bool:
+    """Whether two answers to a question are the same, but for rounding or what chance may do."""
+    return difference(found, wanted) is None
+
+
+def difference(found: Seen, wanted: Seen) -> str | None:
+    """What is wrong with the first piece that is off; None where nothing is."""
+    if found.value is None and wanted.value is not None:
+        return "returns nothing: is there a `return`?"
+    ours, theirs = list(_pieces(wanted.value)), list(_pieces(found.value))
+    shape = _structure(found.value, wanted.value)
+    if shape:
+        return shape
+    within = wanted.within
+    scale = max((_largest(piece.value) for piece in ours), default=0.0)
+    for want, got in zip(ours, theirs, strict=True):
+        allowed = CLOSE * scale + EXACT if within is None else within
+        if said := _off(got.value, want.value, allowed, want.place, statistical=within is not None):
+            return said
+    return None
+
+
+def pattern(found: Sequence[Seen], wanted: Sequence[Seen]) -> str:
+    """What all numbers have in common where they are off in the same way: a factor or a constant; else nothing."""
+    got, want = (_numbers(some) for some in (found, wanted))
+    if got.shape != want.shape or len(want) < 3 or not bool(got.isfinite().all() and want.isfinite().all()):
+        return ""
+    beside = want.abs() > CLOSE * want.abs().max() + EXACT
+    ratios = (got / want)[beside]
+    if int(beside.sum()) >= 3 and _constant(ratios) and bool((got[~beside].abs() < 10 * EXACT).all()):
+        factor = float(ratios.mean())
+        name = next((name for value, name in FACTORS.items() if math.isclose(factor, value, rel_tol=1e-3)), "")
+        return f"all are {name or f'{factor:.4g} times'} what they should be" if abs(factor - 1) > 1e-3 else ""
+    if _constant(got - want):
+        shift = float((got - want).mean())
+        return f"all are too {'large' if shift > 0 else 'small'} by {abs(shift):.4g}"
+    return ""
+
+
+def _constant(values: Tensor) -> bool:
+    return bool((values - values.mean()).abs().max() <= 1e-3 * values.abs().max())
+
+
+def _numbers(some: Sequence[Seen]) -> Tensor:
+    found = [piece.value for seen in some for piece in _pieces(seen.value) if not isinstance(piece.value, str | None)]
+    return torch.cat([torch.as_tensor(value, dtype=torch.float64).flatten() for value in found] or [torch.empty(0)])
+
+
+def _pieces(value: Any, place: str = "") -> Iterator[Piece]:
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield from _pieces(value[key], f"{place}[{key!r}]")
+    elif isinstance(value, list | tuple) and not _is_flat(value):
+        for i, item in enumerate(value):
+            yield from _pieces(item, f"{place}[{i}]")
+    else:
+        yield Piece(place, torch.tensor(value) if isinstance(value, list | tuple) else value)
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a list is one of numbers, which is as good as a tensor."""
+    return bool(value) and all(isinstance(item, int | float) and not isinstance(item, bool) for item in value)
+
+
+def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
+    """What differs but the numbers: how many things, their names, their kinds."""
+    if isinstance(wanted, dict):
+        if not isinstance(found, dict):
+            return f"{_the(place)} is {_kind(found)}, a dict with {', '.join(wanted)} is wanted"
+        missing = [key for key in wanted if key not in found] or [key for key in found if key not in wanted]
+        if missing:
+            return f"{_the(place)} has the keys {', '.join(found)}, wanted are {', '.join(wanted)}"
+        return next(filter(None, (_structure(found[k], wanted[k], f"{place}[{k!r}]") for k in wanted)), None)
+    if isinstance(wanted, list | tuple) and not _is_flat(wanted):
+        if isinstance(found, Tensor) and found.ndim:
+            found = list(found)
+        if not isinstance(found, list | tuple):
+            return f"{_the(place)} is {_kind(found)}, {len(wanted)} things are wanted"
+        if len(found) != len(wanted):
+            return f"{_the(place)} has {len(found)} things, {len(wanted)} are wanted"
+        return next(filter(None, (_structure(f, w, f"{place}[{i}]") for i, (f, w) in enumerate(zip(found, wanted))))
+                    , None)  # fmt: skip
+    if isinstance(found, dict) or (isinstance(found, list | tuple) and not _is_flat(found)):
+        return f"{_the(place)} is {_kind(found)}, {_kind(wanted)} is wanted"
+    if (found is None) != (wanted is None) or isinstance(found, str) != isinstance(wanted, str):
+        return f"{_the(place)} is {_kind(found)}, {_kind(wanted)} is wanted"
+    return None
+
+
+def _off(found: Any, wanted: Any, allowed: float, place: str, *, statistical: bool) -> str | None:
+    if isinstance(wanted, str) or wanted is None:
+        return None if found == wanted else f"{_the(place)} is {found!r}, {wanted!r} is right"
+    got, want = (torch.as_tensor(value).to(torch.float64) for value in (found, wanted))
+    if got.shape != want.shape and not (got.numel() == want.numel() == 1):
+        return f"{_the(place)} has the shape {list(got.shape)}, {list(want.shape)} is wanted"
+    got = got.reshape(want.shape)
+    bad = ~(((got - want).abs() <= allowed) | (got == want) | (got.isnan() & want.isnan()))
+    if not bool(bad.any()):
+        return None
+    first = [int(i) for i in bad.nonzero()[0]] if want.ndim else []
+    index = f"at [{', '.join(map(str, first))}] " if first else ""
+    a, b = (float(value[tuple(first)]) for value in (got, want))
+    count = f", and {int(bad.sum()) - 1} more of {bad.numel()} are off" if int(bad.sum()) > 1 else ""
+    chance = f" (chance explains {allowed:.2g})" if statistical else ""
+    where = f"{_the(place)} " if place else ""
+    return f"{where}{index}is {a:.6g}, {b:.6g} is right{chance}{count}"
+
+
+def _the(place: str) -> str:
+    return f"result{place}" if place else "the result"
+
+
+def _largest(value: Any) -> float:
+    if isinstance(value, str) or value is None:
+        return 0.0
+    numbers = torch.as_tensor(value).to(torch.float64).abs()
+    return float(numbers[numbers.isfinite()].max()) if bool(numbers.isfinite().any()) else 0.0
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {list(value.shape)}" if value.ndim else "a number"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    names = {type(None): "None", dict: "a dict", str: "a text", bool: "True or False", int: "a number", float: "a number"}
+    return names.get(type(value), f"a {type(value).__name__}")

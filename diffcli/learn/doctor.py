@@ -1,0 +1,97 @@
+"""Is each grader right? Its solution passes, so do other right answers; wrong ones are named, and nothing passes by accident."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+
+from diffcli.learn.answers import Seed, Trouble
+from diffcli.learn.asking import local
+from diffcli.learn.catalogue import Exercise
+from diffcli.learn.comparing import difference
+from diffcli.learn.exercise import Material, material
+from diffcli.learn.grading import PASSED, grade, truths
+
+FEWEST = 3  # wrong answers of an exercise, and other right ones
+
+
+class Failure(NamedTuple):
+    """What is wrong with a grader."""
+
+    exercise: str
+    answer: str
+    said: str
+
+
+class Examined(NamedTuple):
+    """An exercise whose grader was looked at.
+
+    wrong:    how many wrong answers it has
+    unnamed:  those that are not recognised as themselves
+    """
+
+    exercise: str
+    wrong: int
+    unnamed: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+
+def examined(exercise: Exercise) -> Examined:
+    """Everything that a grader has to do, done."""
+    try:
+        made = material(exercise.file, exercise.function)
+        unnamed = tuple(_unnamed(made, exercise))
+        return Examined(exercise.id, len(made.wrongs), unnamed, tuple(_failures(made, exercise)))
+    except Exception as error:
+        return Examined(exercise.id, 0, (), (Failure(exercise.id, "the file", f"{type(error).__name__}: {error}"),))
+
+
+def _failures(made: Material, exercise: Exercise) -> Iterator[Failure]:
+    for got, want in zip(made.questions(local(made.solution)), truths(made), strict=True):
+        if said := difference(got, want):
+            yield Failure(exercise.id, "the solution against the truth", f"{got.case}: {said}")
+    for name, function in [("the solution", made.solution), *((f.__name__, f) for f in made.rights)]:
+        verdict = _verdict(made, function)
+        if verdict.state != PASSED:
+            yield Failure(exercise.id, name, verdict.message)
+    for name, function in _cheats(made):
+        if _verdict(made, function).state == PASSED:
+            yield Failure(exercise.id, name, "passes")
+    if len(made.wrongs) < FEWEST or len(made.rights) < FEWEST:
+        counts = f"{len(made.wrongs)} wrong answers and {len(made.rights)} other right ones, {FEWEST} of each are wanted"
+        yield Failure(exercise.id, "the file", counts)
+
+
+def _unnamed(made: Material, exercise: Exercise) -> Iterator[str]:
+    for wrong in made.wrongs:
+        verdict = _verdict(made, wrong.function)
+        # what draws its own numbers has two answers where it may have any, and is told so
+        if verdict.state == PASSED or verdict.mistake != wrong.name:
+            yield f"{wrong.name}: {verdict.message or 'passes'}"
+
+
+def _verdict(made: Material, function: Callable[..., Any]) -> Any:
+    return grade(made, lambda seed: local(function, seed), made.solution.__name__)
+
+
+def _cheats(made: Material) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """What knows nothing: constants, the first right answer, each argument as it came, and its like."""
+    yield "nothing", lambda *given, **named: None
+    for value in (0.0, 1.0, True):
+        yield f"the constant {value}", lambda *given, _value=value, **named: _value
+    first = truths(made)[0].value
+    yield "the first right answer", lambda *given, **named: first
+    shapes: list[Any] = []
+
+    def noted(*given: Any, **named: Any) -> Any:
+        shapes.append(len(given))
+        return made.solution(*given, **named)
+
+    try:
+        next(iter(made.questions(local(noted))))
+    except (Trouble, StopIteration):
+        return
+    for place in range(shapes[0] if shapes else 0):
+        yield f"argument {place + 1}", lambda *given, _place=place, **named: given[_place]
+        yield f"zeros like argument {place + 1}", lambda *given, _place=place, **named: torch.zeros_like(given[_place])

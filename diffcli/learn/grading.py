@@ -1,0 +1,113 @@
+"""The verdict on a function: asked twice, held against the truth, and where it is wrong against the usual mistakes."""
+
+import contextlib
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from diffcli.learn.answers import Trouble
+from diffcli.learn.asking import Ask, local
+from diffcli.learn.comparing import agree, difference, pattern
+from diffcli.learn.exercise import Material, Seen, Wrong
+
+FIRST, SECOND = 1, 2  # seeds of the global generators, from which nobody should draw
+BLANK, FAILED, ERROR, PASSED = "blank", "failed", "error", "passed"
+
+
+class Verdict(NamedTuple):
+    """What a grader says.
+
+    state:    blank, failed, error or passed
+    mistake:  the name of the wrong answer that was recognised
+    message:  one or two sentences to whoever wrote it
+    """
+
+    state: str
+    message: str = ""
+    mistake: str | None = None
+
+
+def grade(material: Material, asking: Callable[[int], Ask], name: str = "it") -> Verdict:
+    """Ask everything and judge.
+
+    asking:  seed of the global generators -> the function to ask
+    name:    of the function, for messages
+    """
+    try:
+        found, stopped = _asked(material, asking(FIRST))
+    except Trouble as trouble:
+        return _troubled(trouble, name)
+    wanted = truths(material)
+    for got, want in zip(found, wanted, strict=False):
+        if said := difference(got, want):
+            return _failed(material, found, wanted, f"{name}: {got.case}: {said}")
+    if stopped:
+        return Verdict(FAILED, f"{name}: {wanted[len(found)].case}: nothing can be done with the result: {stopped}")
+    return _repeated(material, asking, found, name) if material.repeats else Verdict(PASSED)
+
+
+def _asked(material: Material, ask: Ask) -> tuple[list[Seen], str]:
+    """The answers, and what stopped the questions where an answer was none that they could go on with."""
+    found: list[Seen] = []
+    try:
+        for seen in material.questions(ask):
+            found.append(seen)
+    except Trouble:
+        raise
+    except Exception as error:
+        return found, str(error).split("\n")[0] or type(error).__name__
+    return found, ""
+
+
+@cache
+def truths(material: Material) -> list[Seen]:
+    """The right answers to the questions."""
+    return list(material.questions(local(material.truth, FIRST)))
+
+
+def recognised(material: Material, found: list[Seen]) -> Wrong | None:
+    """The wrong answer that gives all of these."""
+    return next((wrong for wrong in material.wrongs if _all_agree(found, _wrong_answers(material, wrong))), None)
+
+
+def _all_agree(found: list[Seen], wanted: list[Seen]) -> bool:
+    return len(found) == len(wanted) and all(agree(got, want) for got, want in zip(found, wanted, strict=True))
+
+
+@cache
+def _wrong_answers(material: Material, wrong: Wrong) -> list[Seen]:
+    """What a wrong answer says, as far as it gets."""
+    with contextlib.suppress(Trouble):
+        return _asked(material, local(wrong.function, FIRST))[0]
+    return []
+
+
+def _failed(material: Material, found: list[Seen], wanted: list[Seen], said: str) -> Verdict:
+    wrong = recognised(material, found)
+    if wrong:
+        return Verdict(FAILED, f"{said}. This is what one gets {wrong.text}; look at {wrong.look}.", wrong.name)
+    common = pattern(found, wanted)
+    return Verdict(FAILED, f"{said}; {common}." if common else f"{said}.")
+
+
+def _repeated(material: Material, asking: Callable[[int], Ask], found: list[Seen], name: str) -> Verdict:
+    """Ask again, with other seeds of the global generators and after everything else."""
+    try:
+        again, _ = _asked(material, asking(SECOND))
+    except Trouble as trouble:
+        return _troubled(trouble, f"{name}, asked a second time,")
+    for first, second in zip(found, [*again, *found[len(again) :]], strict=True):
+        if difference(second._replace(within=None), first._replace(within=None)):
+            return Verdict(FAILED, (
+                f"{name}: {first.case}: the same question has two answers. Keep nothing between calls, and draw random "
+                "numbers from what you are given only."
+            ), "two-answers")  # fmt: skip
+    return Verdict(PASSED)
+
+
+def _troubled(trouble: Trouble, name: str) -> Verdict:
+    if trouble.kind == "blank":
+        return Verdict(BLANK, "not begun")
+    place = f" (line {trouble.line}: {trouble.text})" if trouble.line else ""
+    state = FAILED if trouble.kind in ("changed", "unusual") else ERROR
+    return Verdict(state, f"{name} {trouble.message}{place}")

@@ -1,0 +1,28 @@
+"""The page of a task as a learner reads it, Markdown: in the terminal, and in docs/learn."""
+
+from diffcli.learn.catalogue import Exercise, Task
+from diffcli.learn.starter import blank
+
+
+def page(task: Task) -> str:
+    """The text, then what each exercise asks for. Hints and solutions are not in it."""
+    where = {"path": "the path", "plan": "the plan"}.get(task.track, task.track)
+    weeks = f", week{'s' if len(task.weeks) > 1 else ''} {' and '.join(map(str, task.weeks))}" if task.weeks else ""
+    facts = f"*{task.name}, {where}{weeks}, {len(task.exercises)} exercises, about {task.minutes} minutes. {task.summary}*"
+    parts = [f"# {task.title}", facts, task.text.strip()]
+    parts += [_section(exercise, i) for i, exercise in enumerate(task.exercises, 1)]
+    if task.goes_on:
+        parts.append(f"## For real\n\n{task.goes_on}\n\n```\ndiffcli learn run {task.name}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(exercise: Exercise, number: int) -> str:
+    head = f"## {number}. {exercise.name}"
+    facts = f"*Difficulty {exercise.difficulty} of 5, about {exercise.minutes} minutes; data: {exercise.data}.*"
+    parts = [head, facts, exercise.objective, f"```\n{exercise.equation.strip()}\n```", f"Source: {exercise.source}."]
+    if exercise.reads:
+        parts.append("Read: " + ", ".join(f"`{place}`" for place in exercise.reads) + ".")
+    if exercise.kind == "function":
+        parts.append(f"```python\n{blank(exercise)}\n```")
+    parts.append(f"```\ndiffcli learn check {exercise.id}\n```")
+    return "\n\n".join(parts)

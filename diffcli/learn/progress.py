@@ -1,0 +1,172 @@
+"""What a learner has done: `learn.toml` in the workspace, one file that is only ever replaced whole."""
+
+import contextlib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from diffcli.errors import BusyProblem, DataProblem, EnvironmentProblem
+from diffcli.learn.catalogue import Exercise, Task, exercises_of
+from diffcli.system.files import write_atomically
+from diffcli.system.text import installed
+
+NAME, LOCK = "learn.toml", ".learn.lock"
+VERSION = 1  # of the form of the file
+WAIT = 10.0  # seconds for another terminal
+BLANK, FAILED, ERROR, PASSED, SKIPPED = "blank", "failed", "error", "passed", "skipped"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where somebody stands with an exercise.
+
+    attempts:  checks with something new to look at
+    hints:     that were read
+    gave_up:   whether the solution was read before it had passed
+    """
+
+    state: str = BLANK
+    attempts: int = 0
+    hints: int = 0
+    gave_up: bool = False
+    passed_at: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of the log: what was tried, and how it went."""
+
+    when: str
+    exercise: str
+    what: str
+    mistake: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Everything in the file.
+
+    known:   the exercises that there were when it was last written
+    tasks:   folders with more tasks, as they were named
+    synced:  file -> digest of what it and its notebook last had in common
+    """
+
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    log: tuple[Event, ...] = ()
+    known: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    notebooks: bool = False
+    synced: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, exercise: Exercise) -> Standing:
+        """Its standing, by its name or an earlier one."""
+        names = (exercise.id, *exercise.was, *(f"{exercise.task}.{name}" for name in exercise.was))
+        return next((self.standings[name] for name in names if name in self.standings), Standing())
+
+    def passed(self, exercise: Exercise) -> bool:
+        return bool(self.of(exercise).passed_at)
+
+    def new(self, tasks: Mapping[str, Task]) -> list[Exercise]:
+        """Exercises that were not there when it was last written."""
+        every = exercises_of(tasks)
+        return [one for one in every if one.id not in self.known and not set(one.was) & set(self.known)]
+
+    def noted(self, exercise: Exercise, event: Event, standing: Standing) -> "Progress":
+        return replace(self, standings={**self.standings, exercise.id: standing}, log=(*self.log, event))
+
+
+def now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def checked(
+    progress: Progress, exercise: Exercise, state: str, mistake: str | None, message: str, *, when: str | None = None
+) -> Progress:
+    """With the result of a check; one that says what the last one said is no new attempt."""
+    before, when = progress.of(exercise), when or now()
+    last = next((event for event in reversed(progress.log) if event.exercise == exercise.id), None)
+    same = last is not None and (last.what, last.message) == (state, message if state != PASSED else "")
+    if state == BLANK or (same and before.state == state):
+        return replace(progress, standings={**progress.standings, exercise.id: replace(before, state=state)})
+    standing = replace(
+        before, state=state, attempts=before.attempts + 1,
+        passed_at=before.passed_at or (when if state == PASSED else ""),
+    )  # fmt: skip
+    event = Event(when, exercise.id, state, mistake or "", message if state != PASSED else "")
+    return progress.noted(exercise, event, standing)
+
+
+def read(folder: Path) -> Progress:
+    """What a workspace's file says. Raises DataProblem for a file that is none, or of a newer diffcli."""
+    path = folder / NAME
+    try:
+        document = tomllib.loads(path.read_text("utf-8-sig"))
+        version = int(document.get("version", 1))
+    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise DataProblem(f"{path} cannot be read: {error}", "repair it, or take it from a backup or from git") from None
+    if version > VERSION:
+        made = document.get("diffcli", "a newer version")
+        raise DataProblem(f"{path} was written by diffcli {made}", "upgrade diffcli: pip install --upgrade diffcli")
+    try:
+        return _progress(document)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataProblem(f"{path} is not what diffcli wrote: {error}", "take it from a backup or from git") from None
+
+
+def _progress(document: dict[str, Any]) -> Progress:
+    standings = {name: Standing(**_known(row, Standing)) for name, row in document.get("exercises", {}).items()}
+    log = tuple(Event(**_known(row, Event)) for row in document.get("log", []))
+    return Progress(
+        standings, log, tuple(document.get("known", [])), tuple(document.get("tasks", [])),
+        bool(document.get("notebooks", False)), dict(document.get("synced", {})),
+    )  # fmt: skip
+
+
+def _known(row: dict[str, Any], kind: Any) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name in kind.__dataclass_fields__}
+
+
+def write(folder: Path, progress: Progress) -> None:
+    """Replace the file. Raises EnvironmentProblem."""
+    import tomlkit
+
+    document: dict[str, Any] = {
+        "version": VERSION, "diffcli": installed("diffcli"), "notebooks": progress.notebooks,
+        "tasks": list(progress.tasks), "known": list(progress.known), "synced": dict(progress.synced),
+        "exercises": {name: _row(standing) for name, standing in progress.standings.items()},
+        "log": [_row(event) for event in progress.log],
+    }  # fmt: skip
+    text = "# Your progress, kept by diffcli learn; everything else in this folder is yours.\n" + tomlkit.dumps(document)
+    write_atomically(folder / NAME, text.encode())
+
+
+def _row(record: Standing | Event) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if value not in ("", False, 0)}
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Alone with the file: between reading and writing it no other terminal does. Raises BusyProblem."""
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=WAIT)
+    except filelock.Timeout:
+        raise BusyProblem(f"{folder} is in use by another diffcli", "wait for it, or end it") from None
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write to {folder}: {error.strerror}", "choose a folder of your own") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def within(events: Iterable[Event], weeks: int, began: str) -> list[Event]:
+    """Those of the week of this number, from 1, counted from the first."""
+    start = datetime.fromisoformat(began) + timedelta(weeks=weeks - 1)
+    return [e for e in events if start <= datetime.fromisoformat(e.when) < start + timedelta(weeks=1)]

@@ -1,0 +1,81 @@
+"""What is done with a workspace: checked, helped, skipped; each noted in its progress."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from diffcli.errors import UsageProblem, one_of
+from diffcli.learn.catalogue import Exercise, Task, all_tasks, chosen
+from diffcli.learn.grading import Verdict
+from diffcli.learn.progress import BLANK, SKIPPED, Event, checked, now
+from diffcli.learn.workspace import Workspace, content, next_exercise, opened
+
+HINTS = 3
+
+
+def check_all(workspace: Workspace, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Verdict]]:
+    """Check them in order; each result is noted before it is told."""
+    from diffcli.learn.checking import Checker, by_file
+
+    with closing(Checker()) as checker:
+        for task, some in by_file(exercises):
+            yield from check_file(workspace, checker, task, some)
+
+
+def check_file(
+    workspace: Workspace, checker: "Checker", task: str, exercises: Iterable[Exercise]  # noqa: F821
+) -> Iterator[tuple[Exercise, Verdict]]:
+    path = workspace.path(task)
+    content(path)
+    for exercise, verdict in checker.verdicts(path, exercises):
+        workspace.changed(lambda old, one=exercise, v=verdict: checked(old, one, v.state, v.mistake, v.message))
+        yield exercise, verdict
+
+
+def single(workspace: Workspace, word: str) -> Exercise:
+    """The one exercise that a word names, the next one if it is empty. Raises UsageProblem."""
+    if not word:
+        here = next_exercise(workspace, workspace.progress)
+        if here is None:
+            raise UsageProblem("everything has passed", "name an exercise: diffcli learn status lists them")
+        return here
+    found = chosen(workspace.tasks, word)
+    if len(found) != 1:
+        raise UsageProblem(f"{word} is a task", f"name one of {', '.join(one.id for one in found)}")
+    return found[0]
+
+
+def task_named(word: str) -> Task:
+    """A task by its name or an exercise of it, in the workspace or without one; the next one if it is empty."""
+    try:
+        workspace = opened()
+        tasks = workspace.tasks
+        here = next_exercise(workspace, workspace.progress)
+    except UsageProblem:
+        tasks, here = all_tasks(), None
+    if not word:
+        return tasks[here.task] if here else next(iter(tasks.values()))
+    if word in tasks or "." not in word:
+        return tasks[one_of(word, tasks, "task")]
+    return tasks[chosen(tasks, word)[0].task]
+
+
+def hinted(workspace: Workspace, word: str) -> tuple[Exercise, int]:
+    """The exercise, and the number of its next hint, which counts as read now."""
+    one = single(workspace, word)
+    number = min(workspace.progress.of(one).hints + 1, HINTS)
+    workspace.changed(lambda old: old.noted(one, Event(now(), one.id, f"hint {number}"), replace(old.of(one), hints=number)))
+    return one, number
+
+
+def given_up(workspace: Workspace, one: Exercise) -> None:
+    """Note that the solution was read before the exercise had passed."""
+    workspace.changed(lambda old: old.noted(one, Event(now(), one.id, "gave up"), replace(old.of(one), gave_up=True)))
+
+
+def skipped(workspace: Workspace, one: Exercise) -> bool:
+    """Skip it, or take that back; returns whether it is skipped now."""
+    was = workspace.progress.of(one)
+    state = was.state if was.passed_at else BLANK if was.state == SKIPPED else SKIPPED
+    workspace.changed(lambda old: old.noted(one, Event(now(), one.id, "skipped"), replace(old.of(one), state=state)))
+    return state == SKIPPED

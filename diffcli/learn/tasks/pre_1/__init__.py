@@ -1,0 +1,1 @@
+"""Pre 1: Gaussian distributions."""
