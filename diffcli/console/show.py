@@ -143,7 +143,7 @@ def wrapped(text: str, indent: int = 0) -> list[str]:
     import textwrap
 
     room, margin = max(width() - indent, NARROW), " " * indent
-    parts = (textwrap.wrap(line, room, break_long_words=False, drop_whitespace=True) or [""] for line in text.split("\n"))
+    parts = (textwrap.wrap(line, room, break_long_words=False) or [""] for line in text.split("\n"))
     return [f"{margin}{piece}".rstrip() for part in parts for piece in part]
 
 

@@ -41,9 +41,9 @@ class Callback(NamedTuple):
 
 
 def plain(value: Any) -> Any:
-    """Tensors, numbers, texts, lists and dicts of them; what yields becomes a list. Raises Trouble for anything else."""
+    """Tensors, numbers, texts, lists and dicts of them; what yields becomes a list. Raises Trouble for all else."""
     if isinstance(value, Tensor):
-        return torch.Tensor.detach(value).cpu().clone().as_subclass(Tensor)  # type: ignore[arg-type]
+        return torch.Tensor.detach(value).cpu().clone().as_subclass(Tensor)
     if isinstance(value, np.ndarray | np.generic):
         if value.dtype.kind not in "biuf":
             raise Trouble("unusual", f"returns an array of {value.dtype}: numbers are wanted")
@@ -82,7 +82,9 @@ def answer(
     result = plain(value)
     for place, (now, was) in enumerate(zip(watched, before, strict=True)):
         if was is not None and not _same(now, was):
-            raise Trouble("changed", f"changes its argument {_name_of(function, place, len(given), list(kept))} in place")
+            raise Trouble(
+                "changed", f"changes its argument {_name_of(function, place, len(given), list(kept))} in place"
+            )
     if want == "state":
         return [plain(module) for module in watched if isinstance(module, nn.Module)]
     return _gradients(value, watched) if want == "gradients" else result
@@ -93,7 +95,9 @@ def _made(value: Any) -> Any:
 
 
 def _same(now: Tensor, was: Tensor) -> bool:
-    return now.shape == was.shape and now.dtype == was.dtype and torch.equal(now.detach().nan_to_num(), was.nan_to_num())
+    return (
+        now.shape == was.shape and now.dtype == was.dtype and torch.equal(now.detach().nan_to_num(), was.nan_to_num())
+    )
 
 
 def _name_of(function: Callable[..., Any], place: int, positional: int, named: list[str]) -> str:
@@ -109,7 +113,9 @@ def _gradients(value: Any, arguments: list[Any]) -> list[Tensor | None]:
     """Of the sum of a value, for what wants one; None where it does not depend on that."""
     wanted = list(_wanting(arguments))
     if not isinstance(value, Tensor) or not value.requires_grad:
-        raise Trouble("unusual", "returns something that no gradient flows from: a tensor made of the arguments is wanted")
+        raise Trouble(
+            "unusual", "returns something that no gradient flows from: a tensor made of the arguments is wanted"
+        )
     found = torch.autograd.grad(value.sum(), wanted, allow_unused=True)
     return [None if gradient is None else gradient.detach().clone() for gradient in found]
 

@@ -83,7 +83,7 @@ def _with(arguments: Any, functions: list[Callable[..., Any]]) -> Any:
 class Learner:
     """The process in which a file of a learner runs; begun before it is needed, ended by `close`.
 
-    printed: what the code printed in the last call
+    printed: what the code printed in the first call that printed anything, until it is emptied
     """
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class Learner:
             raise Trouble("ended", "ends the process in which it runs") from None
 
     def _done(self, document: dict[str, Any], limit: float) -> Any:
-        self.printed = document["printed"]
+        self.printed = self.printed or document["printed"]
         if "kind" not in document:
             return document["value"]
         kind, message = document["kind"], document["message"]

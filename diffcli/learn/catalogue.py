@@ -101,7 +101,9 @@ def all_tasks(folders: Iterable[Path] = ()) -> dict[str, Task]:
     for folder in folders:
         for task in tasks_of(folder):
             if task.name in found:
-                raise UsageProblem(f"{folder}: the task {task.name} is there twice", "give it another name in task.toml")
+                raise UsageProblem(
+                    f"{folder}: the task {task.name} is there twice", "give it another name in task.toml"
+                )
             found[task.name] = task
     return found
 

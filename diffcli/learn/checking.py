@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from diffcli.learn.answers import Trouble
 from diffcli.learn.asking import Ask, Learner
 from diffcli.learn.catalogue import Exercise
-from diffcli.learn.exercise import Material, material
-from diffcli.learn.grading import BLANK, ERROR, Verdict, grade
+from diffcli.learn.exercise import material
+from diffcli.learn.experiments import examiner
+from diffcli.learn.grading import BLANK, ERROR, FAILED, PASSED, Verdict, grade, troubled
 
 PRINTED = 10  # lines of what was printed that are shown
 
@@ -42,12 +42,12 @@ class Checker:
         learner: Learner | None = None
         try:
             for exercise in exercises:
-                made = material(exercise.file, exercise.function)
                 try:
                     if learner is None or not learner.alive:
                         learner = self.taken()
-                        learner.load(path, made.allowed)
-                    verdict = grade(made, _asking(learner, exercise, made), exercise.function)
+                        learner.load(path, _allowed(exercise))
+                    learner.printed = ""
+                    verdict = _verdict(learner, exercise, path.parent)
                 except Trouble as trouble:
                     verdict = _of_file(path, trouble)
                 yield exercise, _with_prints(verdict, learner)
@@ -56,11 +56,32 @@ class Checker:
                 learner.close()
 
 
-def _asking(learner: Learner, exercise: Exercise, made: Material) -> Any:
+def _allowed(exercise: Exercise) -> tuple[str, ...]:
+    return material(exercise.file, exercise.function).allowed if exercise.kind == "function" else ()
+
+
+def _verdict(learner: Learner, exercise: Exercise, folder: Path) -> Verdict:
+    if exercise.kind == "experiment":
+        return experiment(exercise, learner.ask(exercise.function), folder)
+    made = material(exercise.file, exercise.function)
+
     def asking(seed: int) -> Ask:
         return learner.ask(exercise.function, seed=seed, limit=made.seconds)
 
-    return asking
+    return grade(made, asking, exercise.function)
+
+
+def experiment(exercise: Exercise, ask: Ask, folder: Path) -> Verdict:
+    """What lies in the folders that a learner names; their names count from the workspace."""
+    try:
+        found = ask()
+    except Trouble as trouble:
+        return troubled(trouble, exercise.function)
+    if not isinstance(found, dict) or not found or not all(isinstance(path, str) for path in found.values()):
+        return Verdict(FAILED, f"{exercise.function} is to return a dict of names and folders")
+    examined, _ = examiner(exercise)
+    fault = examined({name: folder / path for name, path in found.items()})
+    return Verdict(FAILED, fault.text, fault.name) if fault else Verdict(PASSED)
 
 
 def _of_file(path: Path, trouble: Trouble) -> Verdict:
@@ -70,7 +91,7 @@ def _of_file(path: Path, trouble: Trouble) -> Verdict:
 
 
 def _with_prints(verdict: Verdict, learner: Learner | None) -> Verdict:
-    """What the code printed in its last call, where it did not pass: people look for mistakes that way."""
+    """What the code printed first, where it did not pass: people look for mistakes that way."""
     lines = learner.printed.strip().split("\n")[-PRINTED:] if learner is not None and learner.printed.strip() else []
     if not lines or verdict.state in ("passed", BLANK):
         return verdict

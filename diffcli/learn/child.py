@@ -174,7 +174,9 @@ def _forbid(allowed: set[str]) -> None:
 
 
 def _is_allowed(name: str, allowed: set[str]) -> bool:
-    return name == "diffcli" or any(name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.") for one in allowed)
+    return name == "diffcli" or any(
+        name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.") for one in allowed
+    )
 
 
 def _limit_memory() -> None:

@@ -99,8 +99,8 @@ def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
             return f"{_the(place)} is {_kind(found)}, {len(wanted)} things are wanted"
         if len(found) != len(wanted):
             return f"{_the(place)} has {len(found)} things, {len(wanted)} are wanted"
-        return next(filter(None, (_structure(f, w, f"{place}[{i}]") for i, (f, w) in enumerate(zip(found, wanted))))
-                    , None)  # fmt: skip
+        pairs = enumerate(zip(found, wanted, strict=True))
+        return next(filter(None, (_structure(got, want, f"{place}[{i}]") for i, (got, want) in pairs)), None)
     if isinstance(found, dict) or (isinstance(found, list | tuple) and not _is_flat(found)):
         return f"{_the(place)} is {_kind(found)}, {_kind(wanted)} is wanted"
     if (found is None) != (wanted is None) or isinstance(found, str) != isinstance(wanted, str):
@@ -143,5 +143,12 @@ def _kind(value: Any) -> str:
         return f"a tensor of shape {list(value.shape)}" if value.ndim else "a number"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
-    names = {type(None): "None", dict: "a dict", str: "a text", bool: "True or False", int: "a number", float: "a number"}
+    names = {
+        type(None): "None",
+        dict: "a dict",
+        str: "a text",
+        bool: "True or False",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), f"a {type(value).__name__}")

@@ -1,16 +1,18 @@
-"""Is each grader right? Its solution passes, so do other right answers; wrong ones are named, and nothing passes by accident."""
+"""Is each grader right? Right answers pass, wrong ones are named, and nothing passes by accident."""
 
-import inspect
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from diffcli.learn.answers import Seed, Trouble
+from diffcli.learn.answers import Trouble
 from diffcli.learn.asking import local
 from diffcli.learn.catalogue import Exercise
 from diffcli.learn.comparing import difference
 from diffcli.learn.exercise import Material, material
+from diffcli.learn.experiments import examiner
 from diffcli.learn.grading import PASSED, grade, truths
 
 FEWEST = 3  # wrong answers of an exercise, and other right ones
@@ -39,12 +41,37 @@ class Examined(NamedTuple):
 
 def examined(exercise: Exercise) -> Examined:
     """Everything that a grader has to do, done."""
+    if exercise.kind == "real":
+        return Examined(exercise.id, 0, (), ())
     try:
+        if exercise.kind == "experiment":
+            return _experiment(exercise)
         made = material(exercise.file, exercise.function)
-        unnamed = tuple(_unnamed(made, exercise))
+        unnamed = tuple(_unnamed(made))
         return Examined(exercise.id, len(made.wrongs), unnamed, tuple(_failures(made, exercise)))
     except Exception as error:
         return Examined(exercise.id, 0, (), (Failure(exercise.id, "the file", f"{type(error).__name__}: {error}"),))
+
+
+def _experiment(exercise: Exercise) -> Examined:
+    """Every case has the fault that it is said to have, one has none, and there are three faults or more."""
+    judge, cases = examiner(exercise)
+    unnamed, failures, faults, sound = [], [], set(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases(Path(folder)):
+            fault = judge(case.found)
+            name, text = (fault.name, fault.text) if fault else ("", "")
+            sound += not case.fault
+            faults |= {case.fault} - {""}
+            if case.fault and name != case.fault:
+                unnamed.append(f"{case.fault}: {text or 'passes'}")
+            elif name != case.fault:
+                failures.append(Failure(exercise.id, "what is right", text))
+    if not sound or len(faults) < FEWEST:
+        failures.append(
+            Failure(exercise.id, "the file", f"{sound} right cases and {len(faults)} faults, {FEWEST} are wanted")
+        )
+    return Examined(exercise.id, len(faults), tuple(unnamed), tuple(failures))
 
 
 def _failures(made: Material, exercise: Exercise) -> Iterator[Failure]:
@@ -59,14 +86,15 @@ def _failures(made: Material, exercise: Exercise) -> Iterator[Failure]:
         if _verdict(made, function).state == PASSED:
             yield Failure(exercise.id, name, "passes")
     if len(made.wrongs) < FEWEST or len(made.rights) < FEWEST:
-        counts = f"{len(made.wrongs)} wrong answers and {len(made.rights)} other right ones, {FEWEST} of each are wanted"
+        counts = (
+            f"{len(made.wrongs)} wrong answers and {len(made.rights)} other right ones, {FEWEST} of each are wanted"
+        )
         yield Failure(exercise.id, "the file", counts)
 
 
-def _unnamed(made: Material, exercise: Exercise) -> Iterator[str]:
+def _unnamed(made: Material) -> Iterator[str]:
     for wrong in made.wrongs:
         verdict = _verdict(made, wrong.function)
-        # what draws its own numbers has two answers where it may have any, and is told so
         if verdict.state == PASSED or verdict.mistake != wrong.name:
             yield f"{wrong.name}: {verdict.message or 'passes'}"
 

@@ -14,7 +14,7 @@
     @right
     def by_addition(x): ...
 
-An exercise that looks at what runs have left behind has `examine` instead (see `experiments.py`).
+An exercise that looks at what runs have left behind is another matter: see `experiments.py`.
 """
 
 import importlib.util
@@ -109,13 +109,13 @@ class Material:
 @cache
 def material(file: Path, function: str) -> Material:
     """What the file of an exercise on this function holds. Raises what running it raises, and ValueError for a gap."""
-    module = _module(file)
+    module = module_of(file)
     own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
     missing = [name for name in (function, "questions") if not callable(getattr(module, name, None))]
     if missing:
         raise ValueError(f"{file} has no {' and no '.join(missing)}")
     solution = getattr(module, function)
-    wrongs = [Wrong(f.__name__.replace("_", "-"), *f.mistake, f) for f in own if hasattr(f, "mistake")]
+    wrongs = [Wrong(f.__name__.replace("_", "-"), f.mistake[0], f.mistake[1], f) for f in own if hasattr(f, "mistake")]
     wrongs += [Wrong(s.name, s.text, s.look, _swapped(module, solution, s)) for s in getattr(module, "WRONG", ())]
     return Material(
         solution, module.questions, tuple(wrongs), tuple(f for f in own if hasattr(f, "is_right")),
@@ -124,7 +124,7 @@ def material(file: Path, function: str) -> Material:
     )  # fmt: skip
 
 
-def _module(file: Path) -> ModuleType:
+def module_of(file: Path) -> ModuleType:
     """The file as a module: by its own name in the package, under one made of its place elsewhere."""
     inside = file.is_relative_to(BUILT_IN)
     name = ".".join(["diffcli.learn.tasks", *file.relative_to(BUILT_IN).with_suffix("").parts]) if inside else str(file)
@@ -143,10 +143,12 @@ def _module(file: Path) -> ModuleType:
 
 
 def _swapped(module: ModuleType, solution: Callable[..., Any], swap: Swap) -> Callable[..., Any]:
-    """The solution with a piece replaced, in the module's own names. Raises ValueError for a piece that is not there."""
+    """The solution with a piece replaced, in the module's own names. Raises ValueError where it is not there once."""
     text = inspect.getsource(solution)
     if text.count(swap.old) != 1:
-        raise ValueError(f"{module.__name__}: {swap.old!r} stands {text.count(swap.old)} times in the solution, not once")
+        raise ValueError(
+            f"{module.__name__}: {swap.old!r} stands {text.count(swap.old)} times in the solution, not once"
+        )
     space = dict(vars(module))
     exec(compile(text.replace(swap.old, swap.new), f"<{swap.name}>", "exec"), space)
     return space[solution.__name__]

@@ -36,7 +36,7 @@ def grade(material: Material, asking: Callable[[int], Ask], name: str = "it") ->
     try:
         found, stopped = _asked(material, asking(FIRST))
     except Trouble as trouble:
-        return _troubled(trouble, name)
+        return troubled(trouble, name)
     wanted = truths(material)
     for got, want in zip(found, wanted, strict=False):
         if said := difference(got, want):
@@ -95,7 +95,7 @@ def _repeated(material: Material, asking: Callable[[int], Ask], found: list[Seen
     try:
         again, _ = _asked(material, asking(SECOND))
     except Trouble as trouble:
-        return _troubled(trouble, f"{name}, asked a second time,")
+        return troubled(trouble, f"{name}, asked a second time,")
     for first, second in zip(found, [*again, *found[len(again) :]], strict=True):
         if difference(second._replace(within=None), first._replace(within=None)):
             return Verdict(FAILED, (
@@ -105,7 +105,8 @@ def _repeated(material: Material, asking: Callable[[int], Ask], found: list[Seen
     return Verdict(PASSED)
 
 
-def _troubled(trouble: Trouble, name: str) -> Verdict:
+def troubled(trouble: Trouble, name: str) -> Verdict:
+    """What to say where there is no answer."""
     if trouble.kind == "blank":
         return Verdict(BLANK, "not begun")
     place = f" (line {trouble.line}: {trouble.text})" if trouble.line else ""

@@ -8,11 +8,11 @@ def page(task: Task) -> str:
     """The text, then what each exercise asks for. Hints and solutions are not in it."""
     where = {"path": "the path", "plan": "the plan"}.get(task.track, task.track)
     weeks = f", week{'s' if len(task.weeks) > 1 else ''} {' and '.join(map(str, task.weeks))}" if task.weeks else ""
-    facts = f"*{task.name}, {where}{weeks}, {len(task.exercises)} exercises, about {task.minutes} minutes. {task.summary}*"
+    facts = (
+        f"*{task.name}, {where}{weeks}, {len(task.exercises)} exercises, about {task.minutes} minutes. {task.summary}*"
+    )
     parts = [f"# {task.title}", facts, task.text.strip()]
     parts += [_section(exercise, i) for i, exercise in enumerate(task.exercises, 1)]
-    if task.goes_on:
-        parts.append(f"## For real\n\n{task.goes_on}\n\n```\ndiffcli learn run {task.name}\n```")
     return "\n\n".join(parts) + "\n"
 
 
@@ -22,7 +22,8 @@ def _section(exercise: Exercise, number: int) -> str:
     parts = [head, facts, exercise.objective, f"```\n{exercise.equation.strip()}\n```", f"Source: {exercise.source}."]
     if exercise.reads:
         parts.append("Read: " + ", ".join(f"`{place}`" for place in exercise.reads) + ".")
-    if exercise.kind == "function":
-        parts.append(f"```python\n{blank(exercise)}\n```")
+    if exercise.kind == "real":
+        return "\n\n".join([*parts, f"```\ndiffcli learn run {exercise.task}\n```"])
+    parts.append(f"```python\n{blank(exercise)}\n```")
     parts.append(f"```\ndiffcli learn check {exercise.id}\n```")
     return "\n\n".join(parts)

@@ -2,7 +2,7 @@
 
 import contextlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,6 +52,7 @@ class Event:
 class Progress:
     """Everything in the file.
 
+    began:   when the workspace was made
     known:   the exercises that there were when it was last written
     tasks:   folders with more tasks, as they were named
     synced:  file -> digest of what it and its notebook last had in common
@@ -59,6 +60,7 @@ class Progress:
 
     standings: Mapping[str, Standing] = field(default_factory=dict)
     log: tuple[Event, ...] = ()
+    began: str = ""
     known: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     notebooks: bool = False
@@ -109,7 +111,9 @@ def read(folder: Path) -> Progress:
         document = tomllib.loads(path.read_text("utf-8-sig"))
         version = int(document.get("version", 1))
     except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
-        raise DataProblem(f"{path} cannot be read: {error}", "repair it, or take it from a backup or from git") from None
+        raise DataProblem(
+            f"{path} cannot be read: {error}", "repair it, or take it from a backup or from git"
+        ) from None
     if version > VERSION:
         made = document.get("diffcli", "a newer version")
         raise DataProblem(f"{path} was written by diffcli {made}", "upgrade diffcli: pip install --upgrade diffcli")
@@ -123,7 +127,7 @@ def _progress(document: dict[str, Any]) -> Progress:
     standings = {name: Standing(**_known(row, Standing)) for name, row in document.get("exercises", {}).items()}
     log = tuple(Event(**_known(row, Event)) for row in document.get("log", []))
     return Progress(
-        standings, log, tuple(document.get("known", [])), tuple(document.get("tasks", [])),
+        standings, log, str(document.get("began", "")), tuple(document.get("known", [])), tuple(document.get("tasks", [])),
         bool(document.get("notebooks", False)), dict(document.get("synced", {})),
     )  # fmt: skip
 
@@ -137,12 +141,14 @@ def write(folder: Path, progress: Progress) -> None:
     import tomlkit
 
     document: dict[str, Any] = {
-        "version": VERSION, "diffcli": installed("diffcli"), "notebooks": progress.notebooks,
+        "version": VERSION, "diffcli": installed("diffcli"), "began": progress.began, "notebooks": progress.notebooks,
         "tasks": list(progress.tasks), "known": list(progress.known), "synced": dict(progress.synced),
         "exercises": {name: _row(standing) for name, standing in progress.standings.items()},
         "log": [_row(event) for event in progress.log],
     }  # fmt: skip
-    text = "# Your progress, kept by diffcli learn; everything else in this folder is yours.\n" + tomlkit.dumps(document)
+    text = "# Your progress, kept by diffcli learn; everything else in this folder is yours.\n" + tomlkit.dumps(
+        document
+    )
     write_atomically(folder / NAME, text.encode())
 
 
@@ -166,7 +172,18 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def within(events: Iterable[Event], weeks: int, began: str) -> list[Event]:
-    """Those of the week of this number, from 1, counted from the first."""
-    start = datetime.fromisoformat(began) + timedelta(weeks=weeks - 1)
-    return [e for e in events if start <= datetime.fromisoformat(e.when) < start + timedelta(weeks=1)]
+def week_of(progress: Progress, when: str) -> int:
+    """The week of a time, from 1, counted from the day on which the workspace was made."""
+    passed = datetime.fromisoformat(when) - _first_day(progress)
+    return max(passed.days // 7 + 1, 1)
+
+
+def week(progress: Progress, number: int) -> tuple[datetime, datetime]:
+    """When a week begins, and when it has ended."""
+    start = _first_day(progress) + timedelta(weeks=number - 1)
+    return start, start + timedelta(weeks=1)
+
+
+def _first_day(progress: Progress) -> datetime:
+    began = datetime.fromisoformat(progress.began or (progress.log[0].when if progress.log else now()))
+    return began.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,6 +1,18 @@
 """What `learn run` does: a learner's functions in the real pipeline, beside the package's own."""
 
-from typing import NamedTuple
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from diffcli.errors import Problem, UsageProblem
+from diffcli.learn.catalogue import Exercise, Task
+from diffcli.learn.workspace import Workspace
+from diffcli.system.files import write_atomically
+from diffcli.system.shell import command_line
 
 
 class Judged(NamedTuple):
@@ -14,3 +26,77 @@ class Judged(NamedTuple):
     passed: bool
     lines: tuple[str, ...]
     pictures: tuple[str, ...] = ()
+
+
+class CommandProblem(Problem):
+    """A command of a run for real has failed; it has said why itself."""
+
+    exit_code = 1
+
+
+def real_exercise(task: Task) -> Exercise:
+    """The exercise that runs for real. Raises UsageProblem where a task has none."""
+    found = next((exercise for exercise in task.exercises if exercise.kind == "real"), None)
+    if found is None:
+        raise UsageProblem(
+            f"nothing of {task.name} runs for real", f"diffcli learn check {task.name} checks what there is"
+        )
+    return found
+
+
+def lacking(workspace: Workspace, task: Task) -> list[Exercise]:
+    """The exercises that have to pass before."""
+    needs = set(_real(task).NEEDS)
+    progress = workspace.progress
+    return [one for one in task.exercises if one.function in needs and not progress.passed(one)]
+
+
+def performed(workspace: Workspace, task: Task, out: Path) -> Iterator[str]:
+    """Run it; yields what is done next. Raises CommandProblem or UsageProblem where a command or a file fails."""
+    real = _real(task)
+    if hasattr(real, "IMPL"):
+        impl = workspace.folder / f"{task.module}_impl.py"
+        write_atomically(impl, real.IMPL.strip().encode() + b"\n")
+        for words in real.commands(impl.relative_to(workspace.folder), out):
+            yield f"$ diffcli {command_line(words)}"
+            _ran(words, workspace.folder)
+    if hasattr(real, "compute"):
+        yield from real.compute(functions(workspace, task), out)
+
+
+def judged(task: Task, out: Path) -> Judged:
+    """What came of it."""
+    return _real(task).judged(out)
+
+
+def functions(workspace: Workspace, task: Task) -> Mapping[str, Callable[..., Any]]:
+    """What a learner's file of a task defines, run here. Raises UsageProblem."""
+    path = workspace.path(task.name)
+    sys.path.insert(0, str(workspace.folder))
+    try:
+        module = _module(task.module, path)
+    except Exception as error:
+        problem = f"{path.name} cannot be run: {type(error).__name__}: {error}"
+        raise UsageProblem(problem, f"diffcli learn check {task.name} says where") from None
+    return {name: value for name, value in vars(module).items() if callable(value)}
+
+
+def _ran(words: list[str], folder: Path) -> None:
+    code = subprocess.call([sys.executable, "-m", "diffcli", *words], cwd=folder)
+    if code == 130:
+        raise KeyboardInterrupt
+    if code not in (0, 1):  # 1 is a verdict, of `verify` say, which is judged afterwards
+        raise CommandProblem(f"diffcli {command_line(words)} ended with {code}", "the lines above say why")
+
+
+def _real(task: Task) -> Any:
+    return _module(f"diffcli.learn.real_{task.module}", task.folder / "real.py")
+
+
+def _module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

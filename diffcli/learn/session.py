@@ -3,12 +3,18 @@
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from diffcli.errors import UsageProblem, one_of
 from diffcli.learn.catalogue import Exercise, Task, all_tasks, chosen
 from diffcli.learn.grading import Verdict
-from diffcli.learn.progress import BLANK, SKIPPED, Event, checked, now
+from diffcli.learn.progress import BLANK, FAILED, PASSED, SKIPPED, Event, checked, now
 from diffcli.learn.workspace import Workspace, content, next_exercise, opened
+
+if TYPE_CHECKING:
+    from diffcli.learn.checking import Checker
+    from diffcli.learn.running import Judged
 
 HINTS = 3
 
@@ -23,13 +29,35 @@ def check_all(workspace: Workspace, exercises: Iterable[Exercise]) -> Iterator[t
 
 
 def check_file(
-    workspace: Workspace, checker: "Checker", task: str, exercises: Iterable[Exercise]  # noqa: F821
+    workspace: Workspace, checker: "Checker", task: str, exercises: Iterable[Exercise]
 ) -> Iterator[tuple[Exercise, Verdict]]:
-    path = workspace.path(task)
+    """Check what is in the file of a task, in order; what runs for real is as its last run was."""
+    path, some = workspace.path(task), list(exercises)
     content(path)
-    for exercise, verdict in checker.verdicts(path, exercises):
-        workspace.changed(lambda old, one=exercise, v=verdict: checked(old, one, v.state, v.mistake, v.message))
+    written = checker.verdicts(path, [exercise for exercise in some if exercise.kind != "real"])
+    for exercise in some:
+        if exercise.kind == "real":
+            yield exercise, _of_last_run(workspace, exercise)
+            continue
+        _, verdict = next(written)
+        seen = {"state": verdict.state, "mistake": verdict.mistake, "message": verdict.message}
+        workspace.changed(partial(checked, exercise=exercise, **seen))
         yield exercise, verdict
+
+
+def noted_real(workspace: Workspace, exercise: Exercise, found: "Judged") -> None:
+    """Note how a run for real went."""
+    state, message = (PASSED, "") if found.passed else (FAILED, "; ".join(found.lines))
+    workspace.changed(lambda old: checked(old, exercise, state, None, message))
+
+
+def _of_last_run(workspace: Workspace, exercise: Exercise) -> Verdict:
+    standing = workspace.progress.of(exercise)
+    if standing.state not in (PASSED, FAILED):
+        return Verdict(BLANK, f"diffcli learn run {exercise.task} does it")
+    return Verdict(
+        standing.state, "" if standing.state == PASSED else "the last run did not agree with the package's own"
+    )
 
 
 def single(workspace: Workspace, word: str) -> Exercise:
@@ -64,7 +92,9 @@ def hinted(workspace: Workspace, word: str) -> tuple[Exercise, int]:
     """The exercise, and the number of its next hint, which counts as read now."""
     one = single(workspace, word)
     number = min(workspace.progress.of(one).hints + 1, HINTS)
-    workspace.changed(lambda old: old.noted(one, Event(now(), one.id, f"hint {number}"), replace(old.of(one), hints=number)))
+    workspace.changed(
+        lambda old: old.noted(one, Event(now(), one.id, f"hint {number}"), replace(old.of(one), hints=number))
+    )
     return one, number
 
 

@@ -1,7 +1,7 @@
 """What a learner begins with: the head and the docstring of a solution, without its body. Text in, text out."""
 
 import ast
-from pathlib import Path
+import sys
 
 from diffcli.learn.catalogue import Exercise, Task
 
@@ -11,9 +11,11 @@ RULE = 79
 
 def starter(task: Task) -> str:
     """The file of a task, every exercise of it still to write."""
-    parts = [_piece(exercise, i) for i, exercise in enumerate(task.exercises, 1) if exercise.kind == "function"]
-    imports = _sorted({line for exercise in task.exercises for line in _imports(exercise)})
-    about = f'"""{task.title}. {task.summary}\n\nThe text: diffcli learn show {task.name}\nIs it right? diffcli learn check {task.name}\n"""'
+    written = [exercise for exercise in task.exercises if exercise.kind != "real"]
+    parts = [_piece(exercise, i) for i, exercise in enumerate(written, 1)]
+    imports = _sorted({line for exercise in written for line in _imports(exercise)})
+    commands = f"The text: diffcli learn show {task.name}\nIs it right? diffcli learn check {task.name}\n"
+    about = f'"""{task.title}. {task.summary}\n\n{commands}"""'
     return "\n\n".join([about, *(["\n".join(imports)] if imports else []), *("\n" + part for part in parts)]) + "\n"
 
 
@@ -109,13 +111,6 @@ def _sorted(lines: set[str]) -> list[str]:
         names.setdefault(module, []).append(name)
     every = [(line, line.split()[1].split(".")[0]) for line in plain]
     every += [(f"from {module} import {', '.join(found)}", module.split(".")[0]) for module, found in names.items()]
-    import sys
-
     own = [line for line, top in every if top in sys.stdlib_module_names]
     other = [line for line, top in every if top not in sys.stdlib_module_names]
     return [*own, *([""] if own and other else []), *other]
-
-
-def path_of(task: Task, folder: Path) -> Path:
-    """The file of a task in a workspace."""
-    return folder / f"{task.module}.py"

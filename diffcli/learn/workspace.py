@@ -48,7 +48,9 @@ def opened(start: Path | None = None) -> Workspace:
     found = [folder for folder in (here, *here.parents) if (folder / progresses.NAME).is_file()][:1]
     found = found or sorted(path.parent for path in here.glob(f"*/{progresses.NAME}"))
     if not found:
-        raise UsageProblem(f"no workspace here, in {here}", "diffcli learn init makes one; or go to the folder of yours")
+        raise UsageProblem(
+            f"no workspace here, in {here}", "diffcli learn init makes one; or go to the folder of yours"
+        )
     if len(found) > 1:
         names = ", ".join(argument(path.name) for path in found)
         raise UsageProblem(f"several workspaces here: {names}", f"cd {argument(found[0].name)}, or another of them")
@@ -67,13 +69,15 @@ def begun(folder: Path, more: Iterable[Path] = (), *, notebooks: bool = False) -
     folder = folder.absolute()
     above = next((path for path in folder.parents if (path / progresses.NAME).is_file()), None)
     if above:
-        raise UsageProblem(f"{folder} lies inside the workspace {above}", f"cd {argument(above)}, or choose another place")
+        raise UsageProblem(
+            f"{folder} lies inside the workspace {above}", f"cd {argument(above)}, or choose another place"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(f"cannot make {folder}: {error.strerror}", "choose a folder of your own") from None
     there = (folder / progresses.NAME).is_file()
-    before = progresses.read(folder) if there else Progress()
+    before = progresses.read(folder) if there else Progress(began=progresses.now())
     names = tuple(dict.fromkeys([*before.tasks, *(str(path.absolute()) for path in more)]))
     workspace = Workspace(folder, all_tasks(folder / name for name in names))
     written = _written(workspace, before)
@@ -93,7 +97,9 @@ def _written(workspace: Workspace, before: Progress) -> list[str]:
             written.append(path.name)
             continue
         text = content(path)
-        new = [e for e in task.exercises if before.known and e.id not in before.known and f"def {e.function}(" not in text]
+        new = [
+            e for e in task.exercises if before.known and e.id not in before.known and f"def {e.function}(" not in text
+        ]
         for exercise in new:
             text = replaced(text, exercise, blank(exercise))
             written.append(f"{path.name}: {exercise.function}")
@@ -134,7 +140,12 @@ def readme(tasks: dict[str, Task], progress: Progress) -> str:
     every = list(exercises_of(tasks))
     done = sum(progress.passed(one) for one in every)
     lines = ["# Diffusion, from Gaussians up", "", f"{done} of {len(every)} exercises passed.", ""]
-    lines += ["```", "diffcli learn          # where am I, and what is next", "diffcli learn watch    # checks on saving", "```"]
+    lines += [
+        "```",
+        "diffcli learn          # where am I, and what is next",
+        "diffcli learn watch    # checks on saving",
+        "```",
+    ]
     for task in tasks.values():
         lines += ["", f"## {task.title} (`{task.module}.py`)", "", task.summary, ""]
         lines += [f"- [{'x' if progress.passed(one) else ' '}] {one.name}, {one.minutes} min" for one in task.exercises]

@@ -2,7 +2,7 @@
 
 import typer
 
-from diffcli.commands.learn import check, doctor, helps, init, overview, show, watch
+from diffcli.commands.learn import check, doctor, helps, init, log, overview, run, show, watch
 from diffcli.commands.together import given
 from diffcli.console import options
 from diffcli.errors import UsageProblem
@@ -20,7 +20,9 @@ app.command()(helps.hint)
 app.command()(helps.solution)
 app.command()(helps.reset)
 app.command()(helps.skip)
+app.command()(run.run)
 app.command()(overview.status)
+app.command()(log.log)
 app.command()(doctor.doctor)
 
 

@@ -21,7 +21,11 @@ def hint(
 
     workspace = opened()
     one, number = hinted(workspace, exercise)
-    more = f"next: diffcli learn hint {one.id} says more" if number < 3 else f"next: diffcli learn solution {one.id} --give-up"
+    more = (
+        f"next: diffcli learn hint {one.id} says more"
+        if number < 3
+        else f"next: diffcli learn solution {one.id} --give-up"
+    )
     document = {"exercise": one.id, "number": number, "hint": one.hints[number - 1]}
     Show(as_json=as_json).result(document, [f"{one.id}, hint {number} of 3", *wrapped(one.hints[number - 1]), "", more])
 
@@ -75,5 +79,8 @@ def skip(exercise: Exercise, as_json: options.Json = False) -> None:
     one = single(workspace, exercise)
     done = skipped(workspace, one)
     here = next_exercise(workspace, workspace.progress)
-    lines = [f"{one.id} is {'skipped' if done else 'no longer skipped'}", f"next: {here.id if here else 'diffcli learn log'}"]
+    lines = [
+        f"{one.id} is {'skipped' if done else 'no longer skipped'}",
+        f"next: {here.id if here else 'diffcli learn log'}",
+    ]
     Show(as_json=as_json).result({"exercise": one.id, "skipped": done}, lines)

@@ -13,7 +13,9 @@ def init(
     tasks: Annotated[
         Optional[list[Path]], typer.Option("--tasks", help="A folder with more tasks; may be given again.")
     ] = None,
-    notebooks: Annotated[bool, typer.Option("--notebooks", help="The same as Jupyter notebooks, kept in step.")] = False,
+    notebooks: Annotated[
+        bool, typer.Option("--notebooks", help="The same as Jupyter notebooks, kept in step.")
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 from diffcli.console import options
 
 if TYPE_CHECKING:
-    from diffcli.learn.catalogue import Task
+    from diffcli.learn.catalogue import Exercise, Task
     from diffcli.learn.progress import Progress
     from diffcli.learn.workspace import Workspace
 
@@ -46,12 +46,16 @@ def _next(workspace: "Workspace", here: Any) -> list[str]:
         return ["everything is passed or skipped; next: diffcli learn log"]
     from diffcli.console.show import wrapped
 
-    about = f"next: {here.id}, difficulty {here.difficulty}, about {here.minutes} min, in {workspace.path(here.task).name}"
+    about = (
+        f"next: {here.id}, difficulty {here.difficulty}, about {here.minutes} min, in {workspace.path(here.task).name}"
+    )
     return [about, *wrapped(here.objective, 6), f"      diffcli learn show {here.task}; diffcli learn check {here.id}"]
 
 
 def status(
-    badge: Annotated[Optional[Path], typer.Option("--badge", help="Write an SVG with the share that has passed.")] = None,
+    badge: Annotated[
+        Optional[Path], typer.Option("--badge", help="Write an SVG with the share that has passed.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """How far you are, in numbers."""
@@ -83,7 +87,10 @@ def map_of(tasks: "dict[str, Task]", progress: "Progress") -> list[str]:
     for task in tasks.values():
         if task.track != track:
             track = task.track
-            lines += [*([""] if lines else []), {"path": "The path", "plan": "The plan, week by week"}.get(track, track)]
+            lines += [
+                *([""] if lines else []),
+                {"path": "The path", "plan": "The plan, week by week"}.get(track, track),
+            ]
         marks = "".join(MARKS[progress.of(one).state] for one in task.exercises)
         optional = "  (optional)" if task.optional else ""
         lines.append(f"  {task.name:<8}{marks:<{widest + 2}}{task.title}, {task.minutes} min{optional}")
@@ -92,11 +99,15 @@ def map_of(tasks: "dict[str, Task]", progress: "Progress") -> list[str]:
 
 def document(tasks: "dict[str, Task]", progress: "Progress") -> dict[str, Any]:
     """passed, total, and the tasks with their exercises."""
+
+    def state(exercise: "Exercise") -> str:
+        return progress.of(exercise).state
+
     rows = [
         {
             "name": task.name, "track": task.track, "title": task.title,
             "exercises": [
-                {"name": one.name, "state": progress.of(one).state, "difficulty": one.difficulty, "minutes": one.minutes}
+                {"name": one.name, "state": state(one), "difficulty": one.difficulty, "minutes": one.minutes}
                 for one in task.exercises
             ],
         }

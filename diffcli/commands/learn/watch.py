@@ -3,8 +3,6 @@
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import typer
-
 from diffcli.commands.learn.check import said
 
 if TYPE_CHECKING:

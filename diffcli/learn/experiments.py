@@ -1,0 +1,140 @@
+"""Experiments, graded by what they leave behind: runs, evaluations and comparisons in folders that a learner names.
+
+The file of such an exercise holds
+
+    def schedules() -> dict[str, str]:                  what a learner writes: names of folders, beside the file
+    def examined(found: dict[str, Path]) -> Fault | None:   what is wrong with what lies there
+    def cases(folder: Path) -> Iterator[Case]:          what the doctor tries: folders, and the fault that they have
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from diffcli.learn.catalogue import Exercise
+from diffcli.runs.listing import facts_of, summary
+from diffcli.runs.records import comparison, evaluation
+
+
+class Fault(NamedTuple):
+    """A mistake of an experiment: its name, and what to say of it."""
+
+    name: str
+    text: str
+
+
+class Case(NamedTuple):
+    """For the doctor: what a learner might name, and the name of the fault in it, "" for none."""
+
+    found: dict[str, Path]
+    fault: str
+
+
+def recipe(run: Path) -> dict[str, Any]:
+    """The recipe of a run, its keys with their tables: network.widths."""
+    document = tomllib.loads((run / "recipe.toml").read_text("utf-8"))
+    return dict(_flat(document))
+
+
+def _flat(document: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, value
+
+
+def runs_there(found: Mapping[str, Path]) -> Fault | None:
+    """Each is a run that has ended as it should, and no two are the same one."""
+    for name, path in found.items():
+        if not path.is_dir():
+            return Fault("missing", f"{name}: there is no folder {path}")
+        if not (path / "run.json").is_file():
+            return Fault("not-a-run", f"{name}: {path} is no run: name the folder that `diffcli train --out` was given")
+        state = summary(path).state
+        if state != "complete":
+            return Fault("unfinished", f"{name}: {path.name} is {state}; diffcli train --resume {path.name} ends it")
+    if len({path.resolve() for path in found.values()}) < len(found):
+        return Fault("same-run", "one run is named twice: nothing can be compared with itself")
+    return None
+
+
+def one_key_differs(found: Mapping[str, Path], keys: Collection[str]) -> Fault | None:
+    """All runs differ in one of these keys, in nothing else, and have the same data and seed."""
+    if fault := runs_there(found):
+        return fault
+    recipes = {name: recipe(path) for name, path in found.items()}
+    every = dict.fromkeys(key for one in recipes.values() for key in one)
+    differing = [key for key in every if len({json.dumps(one.get(key)) for one in recipes.values()}) > 1]
+    wanted = [key for key in differing if key in keys]
+    if not wanted:
+        return Fault("same-recipe", f"they do not differ in {' or '.join(keys)}, which is what is asked")
+    others = [key for key in differing if key not in keys]
+    facts = {name: facts_of(path) for name, path in found.items()}
+    if len({one.get("data") for one in facts.values()}) > 1:
+        return Fault("other-data", "they were trained on different data, which explains a difference as well")
+    if len({one.get("seed") for one in facts.values()}) > 1:
+        return Fault(
+            "other-seed", "they have different seeds: give --seed 0 to each, or repeat both with several seeds"
+        )
+    if others:
+        return Fault(
+            "more-differs", f"they differ in {', '.join(others)} too, so nobody can say what made the difference"
+        )
+    return None
+
+
+def evaluated(found: Mapping[str, Path]) -> Fault | None:
+    """Each run has been evaluated, all in the same way."""
+    documents = {name: evaluation(path) for name, path in found.items()}
+    lacking = next((name for name, one in documents.items() if one is None), None)
+    if lacking:
+        return Fault("not-evaluated", f"{lacking} has not been evaluated: diffcli evaluate {found[lacking].name}")
+    protocols = {json.dumps(_protocol(one), sort_keys=True) for one in documents.values() if one}
+    if len(protocols) > 1:
+        return Fault(
+            "other-protocol", "they were evaluated in different ways: the same --count, sampler and steps for all"
+        )
+    return None
+
+
+def _protocol(document: dict[str, Any]) -> dict[str, Any]:
+    protocol = document.get("protocol")
+    kept = ("features", "generated", "real", "sampler", "steps", "guidance", "grid", "weights")
+    return {key: protocol.get(key) for key in kept} if isinstance(protocol, dict) else {}
+
+
+def compared(run: Path) -> dict[str, Any] | None:
+    """The last comparison of samplers of a run, if there is one."""
+    return comparison(run)
+
+
+def examiner(exercise: Exercise) -> tuple[Callable[[dict[str, Path]], Fault | None], Callable[[Path], Iterator[Case]]]:
+    """`examined` and `cases` of an exercise's file."""
+    from diffcli.learn.exercise import module_of
+
+    module = module_of(exercise.file)
+    return module.examined, module.cases
+
+
+def left_behind(
+    folder: Path, *, recipe: Mapping[str, Any], status: str = "complete", seed: int = 0, data: str = "d",
+    judged: Mapping[str, Any] | None = None,
+) -> Path:  # fmt: skip
+    """For cases: a folder as a training leaves it, without weights.
+
+    recipe:  tables of keys
+    judged:  the protocol of an evaluation, if there is one
+    """
+    import tomlkit
+
+    folder.mkdir(parents=True)
+    (folder / "recipe.toml").write_text(tomlkit.dumps(dict(recipe)), "utf-8")
+    facts = {"argv": ["train"], "family": "diffusion", "seed": seed, "data": data, "status": status}
+    (folder / "run.json").write_text(json.dumps(facts), "utf-8")
+    if judged is not None:
+        document = {"protocol": dict(judged), "frechet": {"value": 1.0, "floor": 0.5}}
+        (folder / "metrics.json").write_text(json.dumps(document), "utf-8")
+    return folder
