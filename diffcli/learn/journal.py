@@ -108,7 +108,8 @@ def _below(folder: Path, name: str) -> Iterator[Path]:
 def _row(run: Summary, folder: Path) -> str:
     losses = [f"{loss:.4f}" if loss is not None else "" for loss in (run.validation_loss, run.linear_denoiser_loss)]
     time = duration(run.seconds) if run.seconds is not None else ""
-    return f"| {run.path.relative_to(folder)} ({run.state}) | {run.dataset or ''} | {run.steps or ''} | {time} | {' | '.join(losses)} |"
+    cells = [f"{run.path.relative_to(folder)} ({run.state})", run.dataset or "", str(run.steps or ""), time, *losses]
+    return f"| {' | '.join(cells)} |"
 
 
 def _pictures(folder: Path, runs: Iterable[Summary], start: datetime, end: datetime) -> Iterator[Path]:

@@ -127,8 +127,8 @@ def _progress(document: dict[str, Any]) -> Progress:
     standings = {name: Standing(**_known(row, Standing)) for name, row in document.get("exercises", {}).items()}
     log = tuple(Event(**_known(row, Event)) for row in document.get("log", []))
     return Progress(
-        standings, log, str(document.get("began", "")), tuple(document.get("known", [])), tuple(document.get("tasks", [])),
-        bool(document.get("notebooks", False)), dict(document.get("synced", {})),
+        standings, log, str(document.get("began", "")), tuple(document.get("known", [])),
+        tuple(document.get("tasks", [])), bool(document.get("notebooks", False)), dict(document.get("synced", {})),
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def check_file(
 ) -> Iterator[tuple[Exercise, Verdict]]:
     """Check what is in the file of a task, in order; what runs for real is as its last run was."""
     path, some = workspace.path(task), list(exercises)
+    step(workspace, task)
     content(path)
     written = checker.verdicts(path, [exercise for exercise in some if exercise.kind != "real"])
     for exercise in some:
@@ -40,9 +41,18 @@ def check_file(
             yield exercise, _of_last_run(workspace, exercise)
             continue
         _, verdict = next(written)
-        seen = {"state": verdict.state, "mistake": verdict.mistake, "message": verdict.message}
-        workspace.changed(partial(checked, exercise=exercise, **seen))
+        state, mistake, message = verdict.state, verdict.mistake, verdict.message
+        workspace.changed(partial(checked, exercise=exercise, state=state, mistake=mistake, message=message))
         yield exercise, verdict
+
+
+def step(workspace: Workspace, task: str) -> str:
+    """Keep the file of a task and its notebook in step, where there are notebooks; returns what was written."""
+    if not workspace.progress.notebooks:
+        return ""
+    from diffcli.learn.notebooks import in_step
+
+    return in_step(workspace, task)
 
 
 def noted_real(workspace: Workspace, exercise: Exercise, found: "Judged") -> None:

@@ -4,32 +4,20 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 EVERY = 0.1  # seconds between looks at files
 
 
-def saved(paths: dict[str, Path]) -> dict[str, float]:
-    """When each file was last changed; 0 for one that is not there."""
-    return {name: _when(path) for name, path in paths.items()}
-
-
-def _when(path: Path) -> float:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0.0
-
-
-def events(paths: dict[str, Path]) -> Iterator[tuple[str, str]]:
-    """("saved", name of a file) or ("key", a character), as they come, without an end."""
-    before = saved(paths)
+def events(paths: Sequence[Path]) -> Iterator[tuple[str, Path | str]]:
+    """("saved", a file) or ("key", a character), as they come, without an end."""
+    before = [_when(path) for path in paths]
     while True:
-        now = saved(paths)
-        changed = [name for name in paths if now[name] != before[name] and now[name]]
+        now = [_when(path) for path in paths]
+        changed = [path for path, old, new in zip(paths, before, now, strict=True) if new not in (old, 0)]
         before = now
-        yield from (("saved", name) for name in changed)
+        yield from (("saved", path) for path in changed)
         if key := _key(EVERY):
             yield "key", key
 
@@ -50,6 +38,14 @@ def keys_at_once() -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
+
+
+def _when(path: Path) -> int:
+    """When a file was last changed; 0 for one that is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _key(seconds: float) -> str:

@@ -58,13 +58,15 @@ def solution(
 def reset(exercise: Exercise, as_json: options.Json = False) -> None:
     """Begin an exercise anew; what was written is kept beside it."""
     from diffcli.console.show import Show
-    from diffcli.learn.session import single
+    from diffcli.learn.session import single, step
     from diffcli.learn.workspace import opened
     from diffcli.learn.workspace import reset as begin_anew
 
     workspace = opened()
     one = single(workspace, exercise)
+    step(workspace, one.task)
     copy = begin_anew(workspace, one).relative_to(workspace.folder)
+    step(workspace, one.task)
     lines = [f"{workspace.path(one.task).name}: {one.function} is as it was; the file as you had it: {copy}"]
     Show(as_json=as_json).result({"exercise": one.id, "backup": str(copy)}, lines)
 

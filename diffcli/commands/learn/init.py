@@ -22,12 +22,14 @@ def init(
     """Write a workspace: a file for each task, with what is to be written. In one that is there, what it lacks."""
     from diffcli.console.show import Show
     from diffcli.learn.catalogue import exercises_of
+    from diffcli.learn.session import step
     from diffcli.learn.workspace import begun
     from diffcli.system.shell import argument
 
     show = Show(as_json=as_json, quiet=quiet)
     workspace, written = begun(folder, tasks or [], notebooks=notebooks)
     count = sum(1 for _ in exercises_of(workspace.tasks))
+    written += [name for task in workspace.tasks if (name := step(workspace, task))]
     lines = [f"{folder}: {len(workspace.tasks)} tasks, {count} exercises"]
     lines += [f"wrote: {', '.join(written)}" if written else "nothing was missing"]
     document = {"folder": str(workspace.folder), "written": written, "tasks": len(workspace.tasks), "exercises": count}

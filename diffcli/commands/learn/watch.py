@@ -1,6 +1,7 @@
 """diffcli learn watch"""
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffcli.commands.learn.check import said
@@ -22,27 +23,35 @@ def watch() -> None:
 
     show = Show()
     workspace = opened()
-    paths = {name: workspace.path(name) for name in workspace.tasks}
+    files = {workspace.path(name): name for name in workspace.tasks}
+    files |= {path.with_suffix(".ipynb"): name for path, name in files.items()}
+    checked: dict[str, str] = {}
     with closing(Checker()) as checker, keys_at_once():
         show.note(f"watching {workspace.folder}: save a file to check it; {KEYS}")
-        for what, word in events(paths):
-            if what == "saved":
-                _check(show, workspace, checker, word)
+        for what, word in events(list(files)):
+            if what == "saved" and isinstance(word, Path):
+                _check(show, workspace, checker, files[word], checked)
             elif word == "q":
                 return
             else:
-                _pressed(show, workspace, word)
+                _pressed(show, workspace, str(word))
 
 
-def _check(show: "Show", workspace: "Workspace", checker: "Checker", task: str) -> None:
-    """Check what is begun in a file; the one that is being written comes last, where it is seen."""
-    from diffcli.errors import DataProblem
-    from diffcli.learn.session import check_file
+def _check(show: "Show", workspace: "Workspace", checker: "Checker", task: str, checked: dict[str, str]) -> None:
+    """Check what is begun in a file, if it is another text than at the last time."""
+    from diffcli.errors import Problem
+    from diffcli.learn.session import check_file, step
+    from diffcli.learn.workspace import content
 
     before = workspace.progress
     try:
+        step(workspace, task)
+        text = content(workspace.path(task))
+        if checked.get(task) == text:
+            return
+        checked[task] = text
         found = list(check_file(workspace, checker, task, workspace.tasks[task].exercises))
-    except DataProblem as problem:
+    except Problem as problem:
         show.note(f"{problem.message}; {problem.hint}")
         return
     checker.ready()
