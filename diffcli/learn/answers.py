@@ -78,6 +78,7 @@ def answer(
     kept = {name: _made(value) for name, value in named.items()}
     watched = [*given, *kept.values()]
     before = [value.detach().clone() if isinstance(value, Tensor) else None for value in watched]
+    wanted = list(_wanting(watched))  # as asked: a function may well say `x.requires_grad_()` for its own use
     value = function(*given, **kept)
     result = plain(value)
     for place, (now, was) in enumerate(zip(watched, before, strict=True)):
@@ -87,7 +88,7 @@ def answer(
             )
     if want == "state":
         return [plain(module) for module in watched if isinstance(module, nn.Module)]
-    return _gradients(value, watched) if want == "gradients" else result
+    return _gradients(value, wanted) if want == "gradients" else result
 
 
 def _made(value: Any) -> Any:
@@ -109,9 +110,8 @@ def _name_of(function: Callable[..., Any], place: int, positional: int, named: l
         return f"number {place + 1}"
 
 
-def _gradients(value: Any, arguments: list[Any]) -> list[Tensor | None]:
-    """Of the sum of a value, for what wants one; None where it does not depend on that."""
-    wanted = list(_wanting(arguments))
+def _gradients(value: Any, wanted: list[Tensor]) -> list[Tensor | None]:
+    """Of the sum of a value, for what is wanted; None where it does not depend on that."""
     if not isinstance(value, Tensor) or not value.requires_grad:
         raise Trouble(
             "unusual", "returns something that no gradient flows from: a tensor made of the arguments is wanted"
