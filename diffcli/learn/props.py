@@ -1,22 +1,49 @@
 """What exercises hand to a learner's functions that has to be there where they run: small networks, and no truths."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, weights are drawn from this seed; the global generator is left as it was."""
+    kept = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    yield
+    torch.random.set_rng_state(kept)
+
+
 class Mlp(nn.Module):
-    """(x [B, D], t [B] or a number) -> [B, outputs]: a small network whose weights are those of a seed."""
+    """(x [B, ...] of `dimensions` numbers each, t [B] or a number) -> like x: a small network of a seed.
+
+    outputs:  numbers that it gives for each item, [B, outputs], where they are not those of x
+    """
 
     def __init__(self, dimensions: int, outputs: int | None = None, width: int = 16, seed: int = 0) -> None:
         super().__init__()
-        kept = torch.random.get_rng_state()
-        torch.manual_seed(seed)
-        self.layers = nn.Sequential(
-            nn.Linear(dimensions + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
-            nn.Linear(width, dimensions if outputs is None else outputs),
-        )  # fmt: skip
-        torch.random.set_rng_state(kept)
+        self.outputs = outputs
+        with seeded(seed):
+            self.layers = nn.Sequential(
+                nn.Linear(dimensions + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
+                nn.Linear(width, dimensions if outputs is None else outputs),
+            )  # fmt: skip
 
     def forward(self, x: Tensor, t: Tensor | float) -> Tensor:
         time = torch.as_tensor(t, dtype=x.dtype).expand(len(x)).unsqueeze(1)
-        return self.layers(torch.cat([x, time], dim=1))
+        found: Tensor = self.layers(torch.cat([x.flatten(1), time], dim=1))
+        return found.reshape(x.shape) if self.outputs is None else found
+
+
+class ToldBlock(nn.Module):
+    """(h [B, C, H, W], told [B, E]) -> [B, channels, H, W]: the smallest block of a U-Net that is told something."""
+
+    def __init__(self, channels_in: int, channels: int, told: int, seed: int = 0) -> None:
+        super().__init__()
+        with seeded(seed):
+            self.mix, self.tell = nn.Conv2d(channels_in, channels, 1), nn.Linear(told, channels)
+
+    def forward(self, h: Tensor, told: Tensor) -> Tensor:
+        return torch.tanh(self.mix(h) + self.tell(told).unsqueeze(-1).unsqueeze(-1))
