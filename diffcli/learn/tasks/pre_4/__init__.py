@@ -1,0 +1,1 @@
+"""Pre 4: variational autoencoders."""
