@@ -1,0 +1,1 @@
+"""Weeks 11 and 12: research of your own."""

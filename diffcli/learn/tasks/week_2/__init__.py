@@ -1,0 +1,1 @@
+"""Weeks 2 and 3: schedules and score matching."""

@@ -1,0 +1,1 @@
+"""Weeks 7 and 8: few steps, and latents."""

@@ -1,0 +1,1 @@
+"""Weeks 9 and 10: fine-tuning and control."""
