@@ -1,0 +1,1 @@
+"""Pre 3: Markov chains and stochastic processes."""
