@@ -28,10 +28,10 @@ def difference(found: Seen, wanted: Seen) -> str | None:
     """What is wrong with the first piece that is off; None where nothing is."""
     if found.value is None and wanted.value is not None:
         return "returns nothing: is there a `return`?"
-    ours, theirs = list(_pieces(wanted.value)), list(_pieces(found.value))
-    shape = _structure(found.value, wanted.value)
-    if shape:
-        return shape
+    answer = _like(found.value, wanted.value)
+    if said := _structure(answer, wanted.value):
+        return said
+    ours, theirs = list(_pieces(wanted.value)), list(_pieces(answer))
     within = wanted.within
     scale = max((_largest(piece.value) for piece in ours), default=0.0)
     for want, got in zip(ours, theirs, strict=True):
@@ -56,6 +56,23 @@ def pattern(found: Sequence[Seen], wanted: Sequence[Seen]) -> str:
         shift = float((got - want).mean())
         return f"all are too {'large' if shift > 0 else 'small'} by {abs(shift):.4g}"
     return ""
+
+
+def _like(found: Any, wanted: Any) -> Any:
+    """The answer with lists of numbers and tensors put together, or taken apart, where that is what is wanted."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return {key: _like(value, wanted.get(key)) for key, value in found.items()}
+    if isinstance(wanted, list | tuple) and not _is_flat(wanted):
+        items = list(found) if isinstance(found, Tensor) and found.ndim else found
+        if isinstance(items, list | tuple) and len(items) == len(wanted):
+            return [_like(item, want) for item, want in zip(items, wanted, strict=True)]
+        return items
+    if isinstance(found, list | tuple) and found and isinstance(wanted, Tensor):
+        parts = [_like(item, wanted[0]) if wanted.ndim > 1 else item for item in found]
+        if all(isinstance(part, Tensor | int | float) for part in parts):
+            tensors = [torch.as_tensor(part) for part in parts]
+            return torch.stack(tensors) if len({tensor.shape for tensor in tensors}) == 1 else found
+    return found
 
 
 def _constant(values: Tensor) -> bool:
@@ -93,8 +110,6 @@ def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
             return f"{_the(place)} has the keys {', '.join(found)}, wanted are {', '.join(wanted)}"
         return next(filter(None, (_structure(found[k], wanted[k], f"{place}[{k!r}]") for k in wanted)), None)
     if isinstance(wanted, list | tuple) and not _is_flat(wanted):
-        if isinstance(found, Tensor) and found.ndim:
-            found = list(found)
         if not isinstance(found, list | tuple):
             return f"{_the(place)} is {_kind(found)}, {len(wanted)} things are wanted"
         if len(found) != len(wanted):
