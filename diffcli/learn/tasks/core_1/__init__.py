@@ -1,0 +1,1 @@
+"""Core 1: forward diffusion."""
