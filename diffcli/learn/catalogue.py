@@ -52,6 +52,11 @@ class Exercise:
         return f"{self.task}.{self.name}"
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """Its id and those that it had."""
+        return (self.id, *(name if "." in name else f"{self.task}.{name}" for name in self.was))
+
+    @property
     def file(self) -> Path:
         """Where its solution and its questions are."""
         return self.folder / f"{self.function}.py"

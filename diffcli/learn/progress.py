@@ -68,16 +68,14 @@ class Progress:
 
     def of(self, exercise: Exercise) -> Standing:
         """Its standing, by its name or an earlier one."""
-        names = (exercise.id, *exercise.was, *(f"{exercise.task}.{name}" for name in exercise.was))
-        return next((self.standings[name] for name in names if name in self.standings), Standing())
+        return next((self.standings[name] for name in exercise.ids if name in self.standings), Standing())
 
     def passed(self, exercise: Exercise) -> bool:
         return bool(self.of(exercise).passed_at)
 
     def new(self, tasks: Mapping[str, Task]) -> list[Exercise]:
         """Exercises that were not there when it was last written."""
-        every = exercises_of(tasks)
-        return [one for one in every if one.id not in self.known and not set(one.was) & set(self.known)]
+        return [one for one in exercises_of(tasks) if not set(one.ids) & set(self.known)]
 
     def noted(self, exercise: Exercise, event: Event, standing: Standing) -> "Progress":
         return replace(self, standings={**self.standings, exercise.id: standing}, log=(*self.log, event))

@@ -98,7 +98,9 @@ def _written(workspace: Workspace, before: Progress) -> list[str]:
             continue
         text = content(path)
         new = [
-            e for e in task.exercises if before.known and e.id not in before.known and f"def {e.function}(" not in text
+            e
+            for e in task.exercises
+            if before.known and not set(e.ids) & set(before.known) and f"def {e.function}(" not in text
         ]
         for exercise in new:
             text = replaced(text, exercise, blank(exercise))

@@ -80,4 +80,6 @@ def ending(workspace: "Workspace", found: "list[tuple[Exercise, Verdict]]") -> l
     here = next_exercise(workspace, workspace.progress)
     if here is None:
         return ["", "everything has passed; next: diffcli learn log"]
+    if here.kind == "real":
+        return ["", f"next: diffcli learn run {here.task}"]
     return ["", f"next: {here.function} in {workspace.path(here.task).name}, then diffcli learn check {here.id}"]

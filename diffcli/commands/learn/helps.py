@@ -45,6 +45,8 @@ def solution(
 
     workspace = opened()
     one = single(workspace, exercise)
+    if one.kind == "real":
+        raise UsageProblem(f"{one.id} has nothing to write", f"diffcli learn run {one.task}")
     if not workspace.progress.passed(one):
         if not give_up:
             raise UsageProblem(
@@ -64,6 +66,8 @@ def reset(exercise: Exercise, as_json: options.Json = False) -> None:
 
     workspace = opened()
     one = single(workspace, exercise)
+    if one.kind == "real":
+        raise UsageProblem(f"{one.id} has nothing to write", f"diffcli learn run {one.task}")
     step(workspace, one.task)
     copy = begin_anew(workspace, one).relative_to(workspace.folder)
     step(workspace, one.task)

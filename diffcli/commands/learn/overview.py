@@ -49,6 +49,8 @@ def _next(workspace: "Workspace", here: Any) -> list[str]:
     about = (
         f"next: {here.id}, difficulty {here.difficulty}, about {here.minutes} min, in {workspace.path(here.task).name}"
     )
+    if here.kind == "real":
+        return [f"next: diffcli learn run {here.task}", *wrapped(here.objective, 6)]
     return [about, *wrapped(here.objective, 6), f"      diffcli learn show {here.task}; diffcli learn check {here.id}"]
 
 
@@ -83,6 +85,7 @@ def map_of(tasks: "dict[str, Task]", progress: "Progress") -> list[str]:
     """A line for each task: a mark for each exercise, its title, minutes."""
     lines: list[str] = []
     track = ""
+    longest = max((len(name) for name in tasks), default=0)
     widest = max((len(task.exercises) for task in tasks.values()), default=0)
     for task in tasks.values():
         if task.track != track:
@@ -93,7 +96,7 @@ def map_of(tasks: "dict[str, Task]", progress: "Progress") -> list[str]:
             ]
         marks = "".join(MARKS[progress.of(one).state] for one in task.exercises)
         optional = "  (optional)" if task.optional else ""
-        lines.append(f"  {task.name:<8}{marks:<{widest + 2}}{task.title}, {task.minutes} min{optional}")
+        lines.append(f"  {task.name:<{longest + 2}}{marks:<{widest + 2}}{task.title}, {task.minutes} min{optional}")
     return lines
 
 
