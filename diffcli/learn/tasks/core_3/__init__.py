@@ -1,0 +1,1 @@
+"""Core 3: noise prediction with a network."""
