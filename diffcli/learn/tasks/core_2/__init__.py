@@ -1,0 +1,1 @@
+"""Core 2: reverse diffusion."""
