@@ -188,6 +188,8 @@ def _load(path: Path) -> Plugin:
     module = ModuleType(f"diffcli_plugin_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # it may import the files beside it, as a script may
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
         _by_name(module)

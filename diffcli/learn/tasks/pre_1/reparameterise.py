@@ -12,7 +12,9 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     """A draw from N(mean, exp(log_variance)), made of standard normal noise; gradients reach mean and log_variance.
 
-    mean, log_variance, noise: [B, D]
+    mean:         [B, D]
+    log_variance: [B, D], the natural logarithm of the variance, any numbers
+    noise:        [B, D], draws of N(0, 1)
 
     Returns [B, D].
     """
@@ -29,11 +31,12 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("variance-for-std", "with the variance in the place of the standard deviation", "the unit of what noise is multiplied by",
-         "0.5 * log_variance", "log_variance"),
+    Swap("variance-for-std", "with the variance in the place of the standard deviation",
+         "the unit of what noise is multiplied by", "0.5 * log_variance", "log_variance"),
     Swap("log-for-std", "with the logarithm itself as the standard deviation", "the name of the second argument",
          "torch.exp(0.5 * log_variance)", "log_variance"),
-    Swap("detached", "where gradients do not reach the variance", "`detach`, `item` and `.data`, all of which cut the graph",
+    Swap("detached", "where gradients do not reach the variance",
+         "`detach`, `item` and `.data`, all of which cut the graph",
          "torch.exp(0.5 * log_variance)", "torch.exp(0.5 * log_variance.detach())"),
 ]  # fmt: skip
 

@@ -1,0 +1,114 @@
+"""Held to the package's own conditional, which `verify` holds to the joint density."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from diffcli.core.processes.laws.gaussian import Normal
+from diffcli.learn.asking import Ask
+from diffcli.learn.exercise import Seen, Swap, right, wrong
+
+
+def conditional(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
+    """The law of the other coordinates of a Gaussian, where those at `places` are known to have `values`.
+
+    mean:       [D]
+    covariance: [D, D], symmetric and positive definite
+    places:     K different indices, from 0 to D - 1, in any order; 0 < K < D
+    values:     [K], values[i] is that of the coordinate places[i]
+
+    Returns (mean [D - K], covariance [D - K, D - K]) of the coordinates that are not in places, by rising index.
+    """
+    rest = [i for i in range(len(mean)) if i not in places]
+    across = covariance[rest][:, places]
+    slope = torch.linalg.solve(covariance[places][:, places], across.T).T
+    found = mean[rest] + slope @ (values - mean[places])
+    return found, covariance[rest][:, rest] - slope @ across.T
+
+
+def truth(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
+    law = Normal(mean, covariance).given(places, values)
+    return law.mean, law.covariance
+
+
+def questions(ask: Ask) -> Iterator[Seen]:
+    def numbers(*rows: list[float]) -> Tensor:
+        return torch.tensor(rows, dtype=torch.float64)
+
+    noisy = numbers([1.0, 1.0], [1.0, 1.25])  # x0, and x0 with noise of variance 0.25
+    yield Seen("x0 ~ N(0, 1), where x0 + 0.5 eps is 1", ask(numbers([0.0, 0.0])[0], noisy, [1], numbers([1.0])[0]))
+    wide = numbers([1.0, 0.6, -0.2, 0.1], [0.6, 2.0, 0.3, -0.5], [-0.2, 0.3, 0.5, 0.2], [0.1, -0.5, 0.2, 1.5])
+    mean = numbers([0.5, -1.0, 0.3, 2.0])[0]
+    for places, values in (([0], [1.5]), ([0, 2], [1.5, -0.4]), ([3, 1], [0.5, 2.0]), ([2, 0, 3], [0.1, -1.0, 3.0])):
+        case = f"four coordinates, those at {places} are {values}"
+        yield Seen(case, ask(mean, wide, places, torch.tensor(values, dtype=torch.float64)))
+
+
+WRONG = [
+    Swap("not-centred", "with the values themselves, not with how far they are from their mean",
+         "what happens when the values are just what was expected", "(values - mean[places])", "values"),
+    Swap("sign", "where a surprise pulls in the wrong direction",
+         "the sign of the slope: positive for a positive covariance", "mean[rest] + slope", "mean[rest] - slope"),
+    Swap("not-narrower", "where knowing something leaves the covariance as it was",
+         "what knowledge does to a spread, whatever the values are", "[:, rest] - slope @ across.T", "[:, rest]"),
+    Swap("wider", "where knowing something makes the rest wider", "the sign in Σ_rr − Σ_rk Σ_kk⁻¹ Σ_kr",
+         "[:, rest] - slope", "[:, rest] + slope"),
+    Swap("wrong-block", "with the inverse of the block of what is not known",
+         "whose spread the surprise is measured in",
+         "torch.linalg.solve(covariance[places][:, places], across.T).T",
+         "torch.linalg.solve(covariance[rest][:, rest], across)"),
+    Swap("not-divided", "with the covariance for the slope: it is divided by the spread of what is known",
+         "the unit of the slope", "torch.linalg.solve(covariance[places][:, places], across.T).T", "across"),
+    Swap("known-independent", "where what is known is taken for independent of each other",
+         "the block of `places`: all of it is inverted, not its diagonal",
+         "torch.linalg.solve(covariance[places][:, places], across.T).T",
+         "across / covariance[places][:, places].diagonal()"),
+]  # fmt: skip
+
+
+@wrong("where places were sorted and values were not", "that values[i] belongs to places[i]")
+def sorted_places(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
+    return conditional(mean, covariance, sorted(places), values)
+
+
+@wrong("for the marginal law, which knows nothing of the values", "what the known coordinates say of the others")
+def marginal(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
+    rest = [i for i in range(len(mean)) if i not in places]
+    return mean[rest], covariance[rest][:, rest]
+
+
+@right
+def by_precision(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
+    """Bishop (2006), eq. 2.73 and 2.75."""
+    rest = [i for i in range(len(mean)) if i not in places]
+    precision = torch.linalg.inv(covariance)
+    spread = torch.linalg.inv(precision[rest][:, rest])
+    return mean[rest] - spread @ precision[rest][:, places] @ (values - mean[places]), spread
+
+
+@right
+def one_after_the_other(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
+    left = list(range(len(mean)))
+    for place, value in zip(places, values.tolist(), strict=True):
+        here = left.index(place)
+        slope = covariance[:, here] / covariance[here, here]
+        mean = mean + slope * (value - mean[here])
+        covariance = covariance - torch.outer(slope, covariance[here])
+        kept = [i for i in range(len(left)) if i != here]
+        mean, covariance = mean[kept], covariance[kept][:, kept]
+        left.remove(place)
+    return mean, covariance
+
+
+@right
+def with_a_mask(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
+    """The known ones in rising order, with their values in the same."""
+    known = torch.zeros(len(mean), dtype=torch.bool)
+    known[places] = True
+    ordered = values[torch.tensor(places).argsort()]
+    inverse = torch.linalg.inv(covariance[known][:, known])
+    across = covariance[~known][:, known]
+    return mean[~known] + across @ inverse @ (ordered - mean[known]), covariance[~known][
+        :, ~known
+    ] - across @ inverse @ across.T
