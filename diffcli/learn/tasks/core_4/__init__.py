@@ -1,0 +1,1 @@
+"""Core 4: the variational bound and the loss."""
