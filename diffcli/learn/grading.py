@@ -11,6 +11,7 @@ from diffcli.learn.comparing import agree, difference, pattern
 from diffcli.learn.exercise import Material, Seen, Wrong
 
 FIRST, SECOND = 1, 2  # seeds of the global generators, from which nobody should draw
+TWO_ANSWERS = "two-answers"  # the mistake of one that draws numbers of its own, or keeps some
 BLANK, FAILED, ERROR, PASSED = "blank", "failed", "error", "passed"
 
 
@@ -40,7 +41,8 @@ def grade(material: Material, asking: Callable[[int], Ask], name: str = "it") ->
     wanted = truths(material)
     for got, want in zip(found, wanted, strict=False):
         if said := difference(got, want):
-            return _failed(material, found, wanted, f"{name}: {got.case}: {said}")
+            verdict = _failed(material, found, wanted, f"{name}: {got.case}: {said}")
+            return verdict if verdict.mistake else _unsteady(material, asking, found, verdict)
     if stopped:
         return Verdict(FAILED, f"{name}: {wanted[len(found)].case}: nothing can be done with the result: {stopped}")
     return _repeated(material, asking, found, name) if material.repeats else Verdict(PASSED)
@@ -90,6 +92,14 @@ def _failed(material: Material, found: list[Seen], wanted: list[Seen], said: str
     return Verdict(FAILED, f"{said}; {common}." if common else f"{said}.")
 
 
+def _unsteady(material: Material, asking: Callable[[int], Ask], found: list[Seen], verdict: Verdict) -> Verdict:
+    """The same verdict, with the reason where the answer is another one each time."""
+    if not material.repeats or _repeated(material, asking, found, "").mistake != TWO_ANSWERS:
+        return verdict
+    reason = "Asked again it gives something else: draw random numbers from what you are given only."
+    return Verdict(FAILED, f"{verdict.message} {reason}", TWO_ANSWERS)
+
+
 def _repeated(material: Material, asking: Callable[[int], Ask], found: list[Seen], name: str) -> Verdict:
     """Ask again, with other seeds of the global generators and after everything else."""
     try:
@@ -101,7 +111,7 @@ def _repeated(material: Material, asking: Callable[[int], Ask], found: list[Seen
             return Verdict(FAILED, (
                 f"{name}: {first.case}: the same question has two answers. Keep nothing between calls, and draw random "
                 "numbers from what you are given only."
-            ), "two-answers")  # fmt: skip
+            ), TWO_ANSWERS)  # fmt: skip
     return Verdict(PASSED)
 
 
