@@ -1,6 +1,7 @@
 """How two answers differ, as a person would say it."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from diffcli.learn.exercise import CLOSE, EXACT, Seen
 
 FACTORS = {-1.0: "the negative of", 2.0: "twice", 0.5: "half", 4.0: "four times", 0.25: "a quarter of"}
+LONG = re.compile(r"\d+\.\d{7,}(e[-+]?\d+)?")  # 0.1 in float32, say
 
 
 class Piece(NamedTuple):
@@ -17,6 +19,11 @@ class Piece(NamedTuple):
 
     place: str
     value: Any
+
+
+def told(case: str) -> str:
+    """What was asked, with its numbers as one would say them."""
+    return LONG.sub(lambda found: f"{float(found[0]):.6g}", case)
 
 
 def agree(found: Seen, wanted: Seen) -> bool:

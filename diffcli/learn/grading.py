@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from diffcli.learn.answers import Trouble
 from diffcli.learn.asking import Ask, local
-from diffcli.learn.comparing import agree, difference, pattern
+from diffcli.learn.comparing import agree, difference, pattern, told
 from diffcli.learn.exercise import Material, Seen, Wrong
 
 FIRST, SECOND = 1, 2  # seeds of the global generators, from which nobody should draw
@@ -53,7 +53,7 @@ def _asked(material: Material, ask: Ask) -> tuple[list[Seen], str]:
     found: list[Seen] = []
     try:
         for seen in material.questions(ask):
-            found.append(seen)
+            found.append(seen._replace(case=told(seen.case)))
     except Trouble:
         raise
     except Exception as error:
