@@ -43,6 +43,8 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("mean", "with the mean over the values of an item for their sum", "what independence does to probabilities",
          ".sum(1)", ".mean(1)"),
+    Swap("some-dimensions", "with the sum over one dimension of an image", "the shapes: an item may be [C, H, W]",
+         ".flatten(1).sum(1)", ".sum(1)"),
     Swap("whole-batch", "with one sum over the whole batch", "the shape [B]", ".flatten(1).sum(1)", ".sum()"),
     Swap("bits", "in bits, with the logarithm to base 2", "the unit", "return (x", f"return 1 / {math.log(2)} * (x"),
     Swap("ones-only", "where a value of 0 costs nothing", "what is said of a value that is 0",
