@@ -39,7 +39,7 @@ def walk_moments(betas: Tensor, mean: float, variance: float, large: bool) -> Te
 def questions(ask: Ask) -> Iterator[Seen]:
     tables = {
         "four steps, β from 0.2 to 0.8": torch.linspace(0.2, 0.8, 4, dtype=torch.float64),
-        "fifty steps, β from 0.002 to 0.3": torch.linspace(0.002, 0.3, 50, dtype=torch.float64),
+        "twenty steps, β from 0.002 to 0.5": torch.linspace(0.002, 0.5, 20, dtype=torch.float64),
     }
     for name, betas in tables.items():
         for mean, variance in ((0.0, 1.0), (1.5, 0.25), (-1.0, 3.0)):
