@@ -36,7 +36,8 @@ class Normal(gaussian.Normal):
         return exact(multivariate_log_density(x, self.mean, self.covariance))
 
     def given(self, places, values):
-        return Normal(*map(exact, conditional(self.mean, self.covariance, list(places), values)))
+        mean, covariance = map(exact, conditional(self.mean, self.covariance, list(places), values))
+        return Normal(mean, gaussian.symmetric(covariance))
 
     def times(self, other):  # of one dimension
         mean, variance, log_c = product(self.mean, self.covariance[0], other.mean, other.covariance[0])
@@ -99,7 +100,8 @@ def checked() -> Iterator[tuple[str, str]]:
         report = run_with(check, stand_ins(checks, space))
         worst = report.worst
         rounded = worst is not None and abs(worst.got - worst.truth) <= CLOSE * abs(worst.truth) + EXACT
-        yield name, report.error or ("" if report.passed or rounded else f"{worst}")
+        said = f"{worst.case}: {worst.got:.6g} where {worst.truth:.6g} is right" if worst else "no numbers"
+        yield name, report.error or ("" if report.passed or rounded else said)
 
 
 def judged(out: Path) -> Judged:
