@@ -17,7 +17,7 @@ def ancestral_step(x: Tensor, eps: Tensor, alpha_bar: Tensor, t: int, variance: 
     eps:       like x, what a network says the noise in x_t is
     alpha_bar: [T + 1], entry t is alpha-bar_t; entry 0 is 1
     t:         from 1 to T; the last step of a walk is that from t = 1 to the data, and adds no noise
-    variance:  of the noise that the other steps add, β_t or β-tilde_t or what a caller likes
+    variance:  of the noise that the other steps add, beta_t or beta-tilde_t or what a caller likes
     noise:     like x, standard normal
 
     Returns x_(t-1), like x.

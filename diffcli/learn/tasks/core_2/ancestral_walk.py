@@ -18,7 +18,7 @@ Eps = Callable[[Tensor, int], Tensor]
 def ancestral_walk(
     predict_eps: Callable[[Tensor, int], Tensor], x: Tensor, alpha_bar: Tensor, noises: Tensor
 ) -> Tensor:
-    """All of ancestral sampling, from x_T to x_0. Each step but the last, from t = 1, adds noise of variance β_t.
+    """All of ancestral sampling, from x_T to x_0. Each step but the last, from t = 1, adds noise of variance beta_t.
 
     predict_eps: (x_t [B, D], t, a whole number from 1 to T) -> the noise that is thought to be in x_t, [B, D]
     x:           [B, D], x_T

@@ -11,7 +11,7 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def posterior_variance(alpha_bar: Tensor, t: int) -> float:
-    """β-tilde_t, the variance of q(x_(t-1) | x_t, x_0): what is not known of x_(t-1) when x_t and x_0 are.
+    """beta-tilde_t, the variance of q(x_(t-1) | x_t, x_0): what is not known of x_(t-1) when x_t and x_0 are.
 
     alpha_bar: [T + 1], entry t is alpha-bar_t; entry 0 is 1
     t:         from 1 to T
@@ -34,10 +34,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
     alpha_bar = torch.tensor(BARS, dtype=torch.float64)
     for t in (3, 2, 5, 1):
         yield Seen(f"alpha-bar {list(BARS)}, t = {t}", ask(alpha_bar, t))
-    table = torch.cumprod(1 - torch.linspace(0, 0.02, 101, dtype=torch.float64) ** 1.5, 0)
-    yield Seen(
-        "t = 1 ... 100 of a table of 100 steps", torch.tensor([float(ask(table, t)) for t in range(1, 101)]) * 100
-    )
+    table = torch.cumprod(1 - torch.linspace(0, 0.6, 11, dtype=torch.float64) ** 1.5, 0)
+    every = torch.tensor([float(ask(table, t)) for t in range(1, 11)])
+    yield Seen("t = 1 ... 10 of a table of 10 steps", every)
 
 
 WRONG = [
