@@ -103,8 +103,14 @@ def _pieces(value: Any, place: str = "") -> Iterator[Piece]:
 
 
 def _is_flat(value: Any) -> bool:
-    """Whether a list is one of numbers, which is as good as a tensor."""
-    return bool(value) and all(isinstance(item, int | float) and not isinstance(item, bool) for item in value)
+    """Whether a list is one of numbers, or of tensors that are one each, which is as good as a tensor."""
+    return bool(value) and all(_is_number(item) for item in value)
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        value.ndim == 0 if isinstance(value, Tensor) else isinstance(value, int | float) and not isinstance(value, bool)
+    )
 
 
 def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
