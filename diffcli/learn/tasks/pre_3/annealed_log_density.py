@@ -13,7 +13,9 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 Log = Callable[[Tensor], Tensor]
 
 
-def annealed_log_density(x: Tensor, beta: float, log_start: Log, log_target: Log) -> Tensor:
+def annealed_log_density(
+    x: Tensor, beta: float, log_start: Callable[[Tensor], Tensor], log_target: Callable[[Tensor], Tensor]
+) -> Tensor:
     """The log density of the geometric path, p_β(x) ∝ start(x)^(1 − β) target(x)^β, not normalised, at each x.
 
     A density that has the power 0 does not count, even where it is 0 itself, so that its logarithm is −inf.

@@ -19,7 +19,13 @@ Log = Callable[[Tensor], Tensor]
 Move = Callable[[Tensor, float], Tensor]
 
 
-def annealed_log_weights(x: Tensor, betas: Tensor, log_start: Log, log_target: Log, move: Move) -> Tensor:
+def annealed_log_weights(
+    x: Tensor,
+    betas: Tensor,
+    log_start: Callable[[Tensor], Tensor],
+    log_target: Callable[[Tensor], Tensor],
+    move: Callable[[Tensor, float], Tensor],
+) -> Tensor:
     """The log-weights of annealed importance sampling.
 
     For k = 1, ..., K: first the log-weight gains log p_k(x) − log p_{k−1}(x), where p_k(x) = start(x)^(1 − β_k)

@@ -49,7 +49,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
     small = torch.tensor([1.0, 2.0, 4.0, 3.0, 1.0, 0.0, 2.0], dtype=torch.float64)
     yield Seen(f"the chain {small.tolist()}, 1 lag", ask(small, 1))
     yield Seen("the same chain, 2 lags", ask(small, 2))
-    for rho, count, lags in ((0.7, 400, 15), (-0.5, 300, 8), (0.9, 500, 40)):
+    for rho, count, lags in ((0.7, 200, 12), (-0.5, 150, 6), (0.9, 250, 30)):
         case = f"{count} states of an AR(1) chain with rho = {rho:g}, {lags} lags"
         yield Seen(case, ask(autoregression(rho, count, lags), lags))
 

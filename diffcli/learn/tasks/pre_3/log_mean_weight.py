@@ -43,11 +43,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
         ("these minus 2000", wide - 2000),
         ("these plus 2000", wide + 2000),
     ):
-        found = ask(log_weights)
-        if not isinstance(found, list) or len(found) != 2:
-            found = torch.as_tensor(found)  # an array of both will do
-        yield Seen(f"{name}: the log of their mean", found[0])
-        yield Seen(f"{name}: how many draws they are worth", found[1])
+        log_mean, worth = ask(log_weights)
+        yield Seen(f"{name}: the log of their mean", log_mean)
+        yield Seen(f"{name}: how many draws they are worth", worth)
 
 
 WRONG = [

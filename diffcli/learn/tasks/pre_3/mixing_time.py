@@ -123,7 +123,7 @@ def in_numpy(matrix: Tensor, law: Tensor, near: float) -> int:
 @right
 def as_a_tensor(matrix: Tensor, law: Tensor, near: float) -> Tensor:
     rows, distances = torch.eye(len(law)).double(), []
-    for _ in range(400):
+    for _ in range(120):
         distances.append(0.5 * torch.cdist(rows, law.unsqueeze(0), p=1).max())
         rows = rows @ matrix
     return (torch.stack(distances) > near).sum()

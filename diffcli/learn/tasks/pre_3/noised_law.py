@@ -40,10 +40,12 @@ def questions(ask: Ask) -> Iterator[Seen]:
         (3.0, 0.4, 0.7, 2.0, 0),
     ):
         case = f"from mean {mean:g}, variance {variance:g}; rho {rho:g}, noise {noise:g}, {steps} steps"
-        yield Seen(case, ask(mean, variance, rho, noise, steps))
+        found_mean, found_variance = ask(mean, variance, rho, noise, steps)
+        yield Seen(f"the mean, {case}", found_mean)
+        yield Seen(f"the variance, {case}", found_variance)
     beta = 0.02
-    case = "a step that preserves a variance of 1 (beta 0.02: rho = √0.98, noise = √0.02), from 1, 50 steps"
-    yield Seen(case, ask(1.0, 0.0, math.sqrt(1 - beta), math.sqrt(beta), 50))
+    _, kept = ask(1.0, 1.0, math.sqrt(1 - beta), math.sqrt(beta), 50)
+    yield Seen("the variance, from 1, after 50 steps with beta 0.02, rho = √(1 - beta), noise = √beta", kept)
 
 
 WRONG = [

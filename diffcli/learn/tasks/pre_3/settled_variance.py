@@ -96,7 +96,7 @@ def in_one_line(variance: Tensor, step: float) -> Tensor:
 @right
 def by_steps(variance: Tensor, step: float) -> Tensor:
     v = variance.clone()
-    for _ in range(3000):
+    for _ in range(1500):
         v = (1 - 0.5 * step / variance).square() * v + step
     return v
 
@@ -104,7 +104,7 @@ def by_steps(variance: Tensor, step: float) -> Tensor:
 @right
 def by_a_series(variance: Tensor, step: float) -> np.ndarray:
     ratio = 1 - step / (2 * variance.numpy())
-    return np.array([(step * r ** (2 * np.arange(4000))).sum() for r in ratio], dtype=np.float32)
+    return np.array([(step * r ** (2 * np.arange(1500))).sum() for r in ratio], dtype=np.float32)
 
 
 @right
