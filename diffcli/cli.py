@@ -18,6 +18,7 @@ from diffcli.commands import (
     data,
     draw,
     evaluate,
+    explain,
     grid,
     info,
     langevin,
@@ -39,7 +40,7 @@ from diffcli.system import cache, streams
 from diffcli.system.text import installed, one_line
 
 ORDER = (  # from first lessons to the daily tools
-    "learn", "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
+    "learn", "explain", "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
     "train", "sample", "evaluate", "compare", "grid", "vlb", "likelihood",
     "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
@@ -68,6 +69,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(learn.app, name="learn")
+app.command()(explain.explain)
 app.command()(train.train)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")

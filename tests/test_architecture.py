@@ -35,9 +35,12 @@ FLOORS: dict[str, set[str]] = {
         "training",
     },
     "checks": {"core", "data", "evaluation", "lessons", "metrics"},
+    "learn": {
+        "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "runs", "system",
+    },
     "commands": {
-        "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "plugins",
-        "ranks", "runs", "sampling", "specs", "system", "training",
+        "checks", "console", "core", "data", "errors", "evaluation", "learn", "lessons", "metrics", "pictures",
+        "plugins", "ranks", "runs", "sampling", "specs", "system", "training",
     },
     "cli": {"commands", "errors", "plugins", "ranks", "system"},
     "__main__": {"cli"},

@@ -198,7 +198,7 @@ def dpmpp_sde_algorithm() -> Iterator[Finding]:
 
 
 def _coefficients(ratios: list[float], h: float) -> list[float]:
-    """R rho B(h) = phi of eq. 9 in UniPC, with B(h) = e^h - 1 and h = -(lambda_t - lambda_s), solved as matrices."""
+    """R rho B(h) = phi (Zhao et al. 2023, eq. 9), B(h) = e^h - 1, h = -(lambda_t - lambda_s), solved as matrices."""
     grown, phi, wanted, factorial = math.expm1(h), math.expm1(h) / h - 1, [], 1.0
     for i in range(1, len(ratios) + 1):
         wanted.append(phi * factorial / grown)

@@ -14,7 +14,7 @@ from diffcli.core.levels import Level, noisier
 
 @torch.no_grad()
 def invert(denoise: Denoise, x0: Tensor, levels: Sequence[Level], **cond: Any) -> Iterator[Step]:
-    """DDIM backwards, from data [B, ...] up the levels to the noise they come from (Song et al. 2021, section 4.3).
+    """DDIM backwards, from data [B, ...] up the levels to the noise they come from (DDIM, section 4.3).
 
     levels:  as for a sampler, from noise to data; this walk goes through them in reverse
 

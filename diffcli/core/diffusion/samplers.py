@@ -25,7 +25,7 @@ def ddpm(
 ) -> Iterator[Step]:
     """Ancestral sampling (Ho et al. 2020, algorithm 2), on any walk of levels.
 
-    variance:  "small" is the posterior's own (beta tilde, eq. 7), right for data that are a point;
+    variance:  "small" is the posterior's own (beta tilde), right for data that are a point;
                "large" is the forward step's (beta), right for data that are standard normal;
                "learned" is the network's, between the two; ValueError where it has learned none
     """
@@ -40,7 +40,7 @@ def ddpm(
 
 @walk
 def ddim(denoise: Denoise, x: Tensor, levels: Sequence[Level], noise: Noise, *, eta: float = 0.0) -> Iterator[Step]:
-    """Keep the clean estimate, change the level (Song et al. 2021, eq. 12).
+    """Keep the clean estimate, change the level (Song et al. 2021, DDIM, eq. 12).
 
     With eta = 0 this is Euler's method for d(x / alpha) = eps d(sigma / alpha) (their eq. 14), with eta = 1 the
     ancestral one (sigma_up and sigma_down of k-diffusion): the samplers `euler` and `euler-ancestral`.
