@@ -39,16 +39,43 @@ def truth(x: Tensor, abar: float, mean: float, variance: float) -> Tensor:
 
 
 WRONG = [
-    Swap("abar-for-its-root", "with ᾱ in the place of √ᾱ", "the mean of x_t: by what the data are multiplied",
-         "abar**0.5 * mean", "abar * mean"),
-    Swap("std-for-variance", "with the root of the variance", "what `variance` is", "abar * variance", "abar * variance**0.5"),
-    Swap("point-data", "if the data were the point `mean` and had no spread of their own", "the variance of x_t",
-         " / (abar * variance + 1 - abar)", " / (1 - abar)"),
+    Swap(
+        "abar-for-its-root",
+        "with ᾱ in the place of √ᾱ",
+        "the mean of x_t: by what the data are multiplied",
+        "abar**0.5 * mean",
+        "abar * mean",
+    ),
+    Swap(
+        "std-for-variance",
+        "with the root of the variance",
+        "what `variance` is",
+        "abar * variance",
+        "abar * variance**0.5",
+    ),
+    Swap(
+        "point-data",
+        "if the data were the point `mean` and had no spread of their own",
+        "the variance of x_t",
+        " / (abar * variance + 1 - abar)",
+        " / (1 - abar)",
+    ),
     Swap("no-mean", "if the mean of the data were 0", "the mean of x_t", "(x - abar**0.5 * mean)", "x"),
-    Swap("variance-of-the-noise", "with 1 − ᾱ in the place of √(1 − ᾱ)", "the covariance of ε and x_t", "(1 - abar) ** 0.5 *", "(1 - abar) *"),
-    Swap("unscaled-variance", "with the variance of the data where that of √ᾱ x0 belongs", "the variance of x_t: factors are squared",
-         "abar * variance + 1", "variance + 1"),
-]  # fmt: skip
+    Swap(
+        "variance-of-the-noise",
+        "with 1 − ᾱ in the place of √(1 − ᾱ)",
+        "the covariance of ε and x_t",
+        "(1 - abar) ** 0.5 *",
+        "(1 - abar) *",
+    ),
+    Swap(
+        "unscaled-variance",
+        "with the variance of the data where that of √ᾱ x0 belongs",
+        "the variance of x_t: factors are squared",
+        "abar * variance + 1",
+        "variance + 1",
+    ),
+]
 
 
 @wrong("with the score, which is −ε/√(1 − ᾱ)", "the sign and the unit of the answer: ε has variance 1")

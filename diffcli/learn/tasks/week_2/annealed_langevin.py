@@ -58,15 +58,56 @@ def truth(
 
 
 WRONG = [
-    Swap("same-size", "with steps of the same size at all levels", "α_i, which falls with the level", "smallest * sigma**2 / sigmas[-1] ** 2", "smallest"),
-    Swap("ratio-not-squared", "with σ_i/σ_L that is not squared", "α_i: a step has the unit of a variance", "sigma**2 / sigmas[-1] ** 2", "sigma / sigmas[-1]"),
-    Swap("relative-to-the-first", "with σ_1 in the place of σ_L, so that `smallest` is the largest size", "which level has steps of the size `smallest`",
-         "sigmas[-1] ** 2", "sigmas[0] ** 2"),
-    Swap("whole-step", "with α_i for α_i/2 before the score", "the factor of the score: noise of variance α goes with a drift of half of it", "step / 2 *", "step *"),
-    Swap("halved-noise", "with √(α_i/2) before the noise", "the factor of the noise", "step**0.5 * z", "(step / 2) ** 0.5 * z"),
-    Swap("variance-for-std", "with α_i for √α_i before the noise", "the unit of the step: it is a variance", "step**0.5 * z", "step * z"),
-    Swap("down-the-score", "for a walk down the density", "the sign of the score: it points to where there is more", "x + step / 2", "x - step / 2"),
-]  # fmt: skip
+    Swap(
+        "same-size",
+        "with steps of the same size at all levels",
+        "α_i, which falls with the level",
+        "smallest * sigma**2 / sigmas[-1] ** 2",
+        "smallest",
+    ),
+    Swap(
+        "ratio-not-squared",
+        "with σ_i/σ_L that is not squared",
+        "α_i: a step has the unit of a variance",
+        "sigma**2 / sigmas[-1] ** 2",
+        "sigma / sigmas[-1]",
+    ),
+    Swap(
+        "relative-to-the-first",
+        "with σ_1 in the place of σ_L, so that `smallest` is the largest size",
+        "which level has steps of the size `smallest`",
+        "sigmas[-1] ** 2",
+        "sigmas[0] ** 2",
+    ),
+    Swap(
+        "whole-step",
+        "with α_i for α_i/2 before the score",
+        "the factor of the score: noise of variance α goes with a drift of half of it",
+        "step / 2 *",
+        "step *",
+    ),
+    Swap(
+        "halved-noise",
+        "with √(α_i/2) before the noise",
+        "the factor of the noise",
+        "step**0.5 * z",
+        "(step / 2) ** 0.5 * z",
+    ),
+    Swap(
+        "variance-for-std",
+        "with α_i for √α_i before the noise",
+        "the unit of the step: it is a variance",
+        "step**0.5 * z",
+        "step * z",
+    ),
+    Swap(
+        "down-the-score",
+        "for a walk down the density",
+        "the sign of the score: it points to where there is more",
+        "x + step / 2",
+        "x - step / 2",
+    ),
+]
 
 
 @wrong("for a walk that begins at the lowest level", "the order of `sigmas`: noise falls along the walk")

@@ -41,15 +41,46 @@ def truth(field: Callable[[Tensor], Tensor], x0: Tensor, noise: Tensor, sigma: f
 
 
 WRONG = [
-    Swap("sign-of-the-score", "with the wrong sign of the target", "which way the score of q(x | x0) points: back to x0", "+ noise / sigma", "- noise / sigma"),
-    Swap("noise-as-target", "with ε as the target, without its unit", "the derivative of −|x − x0|²/(2σ²): what is x − x0?", "noise / sigma)", "noise)"),
-    Swap("variance-for-std", "with ε/σ² where ε/σ belongs", "what x − x0 is before it is divided by σ²", "noise / sigma)", "noise / sigma**2)"),
+    Swap(
+        "sign-of-the-score",
+        "with the wrong sign of the target",
+        "which way the score of q(x | x0) points: back to x0",
+        "+ noise / sigma",
+        "- noise / sigma",
+    ),
+    Swap(
+        "noise-as-target",
+        "with ε as the target, without its unit",
+        "the derivative of −|x − x0|²/(2σ²): what is x − x0?",
+        "noise / sigma)",
+        "noise)",
+    ),
+    Swap(
+        "variance-for-std",
+        "with ε/σ² where ε/σ belongs",
+        "what x − x0 is before it is divided by σ²",
+        "noise / sigma)",
+        "noise / sigma**2)",
+    ),
     Swap("no-half", "without the ½", "the factor of the loss", ".sum(1) / 2", ".sum(1)"),
-    Swap("mean-for-sum", "with a mean over the coordinates where there is a sum", "what |·|² is", ".sum(1)", ".mean(1)"),
-    Swap("clean-point", "with the field at x0, where there is no noise", "at which point the field is asked", "field(x0 + sigma * noise)", "field(x0)"),
-    Swap("weighted", "with the weight σ², which belongs to the loss of all levels together", "the loss of one level: no weight is asked for here",
-         ".sum(1) / 2", ".sum(1) / 2 * sigma**2"),
-]  # fmt: skip
+    Swap(
+        "mean-for-sum", "with a mean over the coordinates where there is a sum", "what |·|² is", ".sum(1)", ".mean(1)"
+    ),
+    Swap(
+        "clean-point",
+        "with the field at x0, where there is no noise",
+        "at which point the field is asked",
+        "field(x0 + sigma * noise)",
+        "field(x0)",
+    ),
+    Swap(
+        "weighted",
+        "with the weight σ², which belongs to the loss of all levels together",
+        "the loss of one level: no weight is asked for here",
+        ".sum(1) / 2",
+        ".sum(1) / 2 * sigma**2",
+    ),
+]
 
 
 @wrong("where gradients do not reach the field", "`detach`, `no_grad` and `item`, all of which cut the graph")

@@ -31,7 +31,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
     yield Seen("a linear field, three points of the plane", ask(linear(), points))
     yield Seen("a curved field, three points of the plane", ask(curved(2), points))
     yield Seen("a curved field in three dimensions", ask(curved(3), torch.tensor([[0.1, 0.9, -0.4], [1.5, -0.2, 0.8]])))
-    yield Seen("the gradients of the summed loss by the weights of a curved field", ask(curved(2), points, want="gradients"))
+    yield Seen(
+        "the gradients of the summed loss by the weights of a curved field", ask(curved(2), points, want="gradients")
+    )
 
 
 def linear() -> nn.Module:
@@ -56,14 +58,42 @@ def truth(field: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 WRONG = [
     Swap("no-half", "without the ½ of the squared length", "the second term", "(s**2).sum(1) / 2", "(s**2).sum(1)"),
-    Swap("mean-for-sum", "with a mean over the coordinates where there is a sum", "what |s|² is", "(s**2).sum(1)", "(s**2).mean(1)"),
-    Swap("sum-of-all-derivatives", "with all D² derivatives added, where the trace has D of them", "which derivatives are on the diagonal",
-         "[0][:, i]", "[0].sum(1)"),
-    Swap("minus-the-trace", "with the wrong sign of the trace", "the sign that integration by parts leaves", "total = total + torch", "total = total - torch"),
-    Swap("no-second-derivative", "where the trace is a constant for the gradients of the weights", "`create_graph`: a derivative that is to be differentiated again",
-         "create_graph=True)[0]", "retain_graph=True)[0]"),
-    Swap("only-the-first-coordinate", "with the derivative of one coordinate only", "how many terms the trace has", "range(x.shape[1])", "range(1)"),
-]  # fmt: skip
+    Swap(
+        "mean-for-sum",
+        "with a mean over the coordinates where there is a sum",
+        "what |s|² is",
+        "(s**2).sum(1)",
+        "(s**2).mean(1)",
+    ),
+    Swap(
+        "sum-of-all-derivatives",
+        "with all D² derivatives added, where the trace has D of them",
+        "which derivatives are on the diagonal",
+        "[0][:, i]",
+        "[0].sum(1)",
+    ),
+    Swap(
+        "minus-the-trace",
+        "with the wrong sign of the trace",
+        "the sign that integration by parts leaves",
+        "total = total + torch",
+        "total = total - torch",
+    ),
+    Swap(
+        "no-second-derivative",
+        "where the trace is a constant for the gradients of the weights",
+        "`create_graph`: a derivative that is to be differentiated again",
+        "create_graph=True)[0]",
+        "retain_graph=True)[0]",
+    ),
+    Swap(
+        "only-the-first-coordinate",
+        "with the derivative of one coordinate only",
+        "how many terms the trace has",
+        "range(x.shape[1])",
+        "range(1)",
+    ),
+]
 
 
 @wrong("with the mean over the points", "the shape of the result: one loss for each point")

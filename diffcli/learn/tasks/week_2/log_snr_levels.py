@@ -39,17 +39,49 @@ def truth(t: Tensor, most: float, least: float) -> Tensor:
 
 
 WRONG = [
-    Swap("no-root", "with α² and σ² for α and σ", "what is a sigmoid of the log-SNR: the variance, or its root",
-         "[log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()]", "[log_snr.sigmoid(), (-log_snr).sigmoid()]"),
-    Swap("half-log-snr", "if log(α/σ) runs along the line: half of the log-SNR, the λ of DPM-Solver", "the definition: α and σ are squared in it",
-         "log_snr = most + t * (least - most)", "log_snr = 2 * (most + t * (least - most))"),
-    Swap("swapped", "with signal and noise exchanged", "which of the two is large at t = 0",
-         "log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()", "(-log_snr).sigmoid().sqrt(), log_snr.sigmoid().sqrt()"),
-    Swap("time-turned", "with time turned round", "at which end the data are", "most + t * (least - most)", "least + t * (most - least)"),
-    Swap("sigma-as-the-rest", "with σ = 1 − α, so that α² + σ² is not 1", "what adds up to 1: the variances", "(-log_snr).sigmoid().sqrt()", "1 - log_snr.sigmoid().sqrt()"),
-    Swap("decibels", "with a logarithm to base 10", "the unit: nats", "log_snr = most + t * (least - most)",
-         "log_snr = (most + t * (least - most)) * 2.302585092994046"),
-]  # fmt: skip
+    Swap(
+        "no-root",
+        "with α² and σ² for α and σ",
+        "what is a sigmoid of the log-SNR: the variance, or its root",
+        "[log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()]",
+        "[log_snr.sigmoid(), (-log_snr).sigmoid()]",
+    ),
+    Swap(
+        "half-log-snr",
+        "if log(α/σ) runs along the line: half of the log-SNR, the λ of DPM-Solver",
+        "the definition: α and σ are squared in it",
+        "log_snr = most + t * (least - most)",
+        "log_snr = 2 * (most + t * (least - most))",
+    ),
+    Swap(
+        "swapped",
+        "with signal and noise exchanged",
+        "which of the two is large at t = 0",
+        "log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()",
+        "(-log_snr).sigmoid().sqrt(), log_snr.sigmoid().sqrt()",
+    ),
+    Swap(
+        "time-turned",
+        "with time turned round",
+        "at which end the data are",
+        "most + t * (least - most)",
+        "least + t * (most - least)",
+    ),
+    Swap(
+        "sigma-as-the-rest",
+        "with σ = 1 − α, so that α² + σ² is not 1",
+        "what adds up to 1: the variances",
+        "(-log_snr).sigmoid().sqrt()",
+        "1 - log_snr.sigmoid().sqrt()",
+    ),
+    Swap(
+        "decibels",
+        "with a logarithm to base 10",
+        "the unit: nats",
+        "log_snr = most + t * (least - most)",
+        "log_snr = (most + t * (least - most)) * 2.302585092994046",
+    ),
+]
 
 
 @wrong("where log σ² and not the log-SNR runs along a line", "what falls evenly: the ratio, not the noise alone")

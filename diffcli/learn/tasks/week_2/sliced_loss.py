@@ -1,4 +1,4 @@
-"""Held to the package's own; in the first question the directions are the axes, so that the mean is the explicit loss over D."""
+"""Held to the package's own; the first directions are the axes: half of the trace."""
 
 from collections.abc import Callable, Iterator
 
@@ -47,17 +47,50 @@ def truth(field: Callable[[Tensor], Tensor], x: Tensor, directions: Tensor) -> T
 
 
 WRONG = [
-    Swap("sum-over-directions", "with the sum over the directions for their mean", "the last line: P directions are one estimate",
-         "total / len(directions)", "total"),
+    Swap(
+        "sum-over-directions",
+        "with the sum over the directions for their mean",
+        "the last line: P directions are one estimate",
+        "total / len(directions)",
+        "total",
+    ),
     Swap("no-half", "without the ½ of the square", "the second term", "along**2 / 2", "along**2"),
-    Swap("not-squared", "with v·s where its square belongs", "the second term: it has to be even in v", "along**2 / 2", "along / 2"),
-    Swap("whole-length", "with |s|² for (v·s)²: the form with less variance, which is another loss", "the second term: only what lies along v counts",
-         "along**2 / 2", "(s**2).sum(1) / 2"),
-    Swap("slope-not-along", "with the sum of the derivatives where their part along v belongs", "v on both sides of ∇s", "(slope * v).sum(1)", "slope.sum(1)"),
-    Swap("minus-the-slope", "with the wrong sign of the first term", "the sign that integration by parts leaves", "total + (slope", "total - (slope"),
-    Swap("no-second-derivative", "where the first term is a constant for the gradients of the weights", "`create_graph`: a derivative that is to be differentiated again",
-         "create_graph=True)[0]", "retain_graph=True)[0]"),
-]  # fmt: skip
+    Swap(
+        "not-squared",
+        "with v·s where its square belongs",
+        "the second term: it has to be even in v",
+        "along**2 / 2",
+        "along / 2",
+    ),
+    Swap(
+        "whole-length",
+        "with |s|² for (v·s)²: the form with less variance, which is another loss",
+        "the second term: only what lies along v counts",
+        "along**2 / 2",
+        "(s**2).sum(1) / 2",
+    ),
+    Swap(
+        "slope-not-along",
+        "with the sum of the derivatives where their part along v belongs",
+        "v on both sides of ∇s",
+        "(slope * v).sum(1)",
+        "slope.sum(1)",
+    ),
+    Swap(
+        "minus-the-slope",
+        "with the wrong sign of the first term",
+        "the sign that integration by parts leaves",
+        "total + (slope",
+        "total - (slope",
+    ),
+    Swap(
+        "no-second-derivative",
+        "where the first term is a constant for the gradients of the weights",
+        "`create_graph`: a derivative that is to be differentiated again",
+        "create_graph=True)[0]",
+        "retain_graph=True)[0]",
+    ),
+]
 
 
 @wrong("with directions brought to length 1", "what the docstring says of their length: E[v vᵀ] = 1 needs |v|² = D")
@@ -69,7 +102,7 @@ def unit_length(field: nn.Module, x: Tensor, directions: Tensor) -> Tensor:
 def forwards(field: nn.Module, x: Tensor, directions: Tensor) -> Tensor:
     losses = []
     for v in directions:
-        s, change = torch.func.jvp(field, (x,), (v,))
+        s, change = torch.func.jvp(field, (x,), (v,))[:2]
         losses.append((v * change).sum(1) + (v * s).sum(1).square() / 2)
     return torch.stack(losses).mean(0)
 

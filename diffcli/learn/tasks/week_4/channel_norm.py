@@ -46,28 +46,64 @@ def truth(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
 
 
 WRONG = [
-    Swap("divisor-less-one", "with C − 1 for C in the variance, as torch's `std` and `var` have it unless told", "`correction=0`",
-         "centred.square().mean(1, keepdim=True)", "x.var(1, keepdim=True)"),
-    Swap("eps-outside", "with eps added to the root, not below it", "where eps stands", "(variance + eps).sqrt()", "(variance.sqrt() + eps)"),
-    Swap("no-root", "with the variance for the standard deviation", "the unit of what a number is divided by", "(variance + eps).sqrt()", "(variance + eps)"),
-    Swap("not-centred", "where the mean is not taken away", "the first of the two things that a norm does", "return centred /", "return x /"),
-    Swap("bias-first", "where the bias is added before the weight multiplies", "the order: divide, multiply, add",
-         "centred / (variance + eps).sqrt() * weight.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)",
-         "(centred / (variance + eps).sqrt() + bias.reshape(-1, 1, 1)) * weight.reshape(-1, 1, 1)"),
-]  # fmt: skip
+    Swap(
+        "divisor-less-one",
+        "with C − 1 for C in the variance, as torch's `std` and `var` have it unless told",
+        "`correction=0`",
+        "centred.square().mean(1, keepdim=True)",
+        "x.var(1, keepdim=True)",
+    ),
+    Swap(
+        "eps-outside",
+        "with eps added to the root, not below it",
+        "where eps stands",
+        "(variance + eps).sqrt()",
+        "(variance.sqrt() + eps)",
+    ),
+    Swap(
+        "no-root",
+        "with the variance for the standard deviation",
+        "the unit of what a number is divided by",
+        "(variance + eps).sqrt()",
+        "(variance + eps)",
+    ),
+    Swap(
+        "not-centred",
+        "where the mean is not taken away",
+        "the first of the two things that a norm does",
+        "return centred /",
+        "return x /",
+    ),
+    Swap(
+        "bias-first",
+        "where the bias is added before the weight multiplies",
+        "the order: divide, multiply, add",
+        "centred / (variance + eps).sqrt() * weight.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)",
+        "(centred / (variance + eps).sqrt() + bias.reshape(-1, 1, 1)) * weight.reshape(-1, 1, 1)",
+    ),
+]
 
 
-@wrong("by the statistics of each channel over its pixels, which is InstanceNorm", "which numbers are taken together: those of a pixel")
+@wrong(
+    "by the statistics of each channel over its pixels, which is InstanceNorm",
+    "which numbers are taken together: those of a pixel",
+)
 def over_pixels(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return F.instance_norm(x, None, None, weight, bias, eps=eps)
 
 
-@wrong("by the statistics of all numbers of an image, which is GroupNorm with one group", "which numbers are taken together: those of a pixel")
+@wrong(
+    "by the statistics of all numbers of an image, which is GroupNorm with one group",
+    "which numbers are taken together: those of a pixel",
+)
 def over_the_image(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return F.group_norm(x, 1, weight, bias, eps)
 
 
-@wrong("by the statistics of the whole batch, so that an image depends on its neighbours", "dimension 0: images are left alone")
+@wrong(
+    "by the statistics of the whole batch, so that an image depends on its neighbours",
+    "dimension 0: images are left alone",
+)
 def over_the_batch(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
 

@@ -40,22 +40,50 @@ def truth(label: Tensor, lost: Tensor, table: Tensor) -> Tensor:
 
 
 WRONG = [
-    Swap("null-is-class-zero", "where an image without a class is told that it is of class 0", "the row of the null token: one above the classes",
-         "len(table) - 1, label", "0, label"),
-    Swap("lost-turned-round", "with `lost` turned round: it is True where the class is taken away", "what `lost` says", "torch.where(lost, len(table) - 1, label)",
-         "torch.where(lost, label, len(table) - 1)"),
-    Swap("not-dropped", "where no class is ever taken away", "the second argument", "torch.where(lost, len(table) - 1, label)", "label"),
+    Swap(
+        "null-is-class-zero",
+        "where an image without a class is told that it is of class 0",
+        "the row of the null token: one above the classes",
+        "len(table) - 1, label",
+        "0, label",
+    ),
+    Swap(
+        "lost-turned-round",
+        "with `lost` turned round: it is True where the class is taken away",
+        "what `lost` says",
+        "torch.where(lost, len(table) - 1, label)",
+        "torch.where(lost, label, len(table) - 1)",
+    ),
+    Swap(
+        "not-dropped",
+        "where no class is ever taken away",
+        "the second argument",
+        "torch.where(lost, len(table) - 1, label)",
+        "label",
+    ),
     Swap("labels-from-one", "with labels that count from 1", "the first row: it is class 0", "label)]", "label + 1)]"),
-    Swap("all-or-none", "where one lost class takes away all of the batch", "`lost`, which is of each image by itself", "torch.where(lost,", "torch.where(lost.any(),"),
-]  # fmt: skip
+    Swap(
+        "all-or-none",
+        "where one lost class takes away all of the batch",
+        "`lost`, which is of each image by itself",
+        "torch.where(lost,",
+        "torch.where(lost.any(),",
+    ),
+]
 
 
-@wrong("with zeros in the place of the null token, so that nothing is learned for it", "the last row of the table, which is trained like the others")
+@wrong(
+    "with zeros in the place of the null token, so that nothing is learned for it",
+    "the last row of the table, which is trained like the others",
+)
 def zeros(label: Tensor, lost: Tensor, table: Tensor) -> Tensor:
     return table[label] * (~lost).unsqueeze(1)
 
 
-@wrong("where the null token is added to the class instead of taking its place", "what stays of the class of an image that has lost it: nothing")
+@wrong(
+    "where the null token is added to the class instead of taking its place",
+    "what stays of the class of an image that has lost it: nothing",
+)
 def added(label: Tensor, lost: Tensor, table: Tensor) -> Tensor:
     return table[label] + table[-1] * lost.unsqueeze(1)
 

@@ -31,7 +31,9 @@ def level_parameters(channels_in: int, channels: int, blocks: int, condition: in
 
 def questions(ask: Ask) -> Iterator[Seen]:
     for channels_in, channels, blocks, condition in ((8, 8, 1, 16), (8, 16, 1, 32), (16, 24, 2, 32), (24, 8, 3, 20)):
-        asked = f"{channels_in} channels in, {channels} out, {blocks} block{'s' * (blocks > 1)}, a condition of {condition}"
+        asked = (
+            f"{channels_in} channels in, {channels} out, {blocks} block{'s' * (blocks > 1)}, a condition of {condition}"
+        )
         yield Seen(asked, ask(channels_in, channels, blocks, condition))
 
 
@@ -42,12 +44,42 @@ def truth(channels_in: int, channels: int, blocks: int, condition: int) -> int:
 
 
 WRONG = [
-    Swap("no-skip", "without the convolution of 1 × 1 on the skip", "what has to happen to x where it has other channels than the branch", "c * d + d if c != d else 0", "0"),
-    Swap("skip-always", "with a convolution on every skip", "blocks that keep the number of channels: nothing is needed there", "c * d + d if c != d else 0", "c * d + d"),
-    Swap("half-modulation", "with a linear layer to d numbers, not 2 d", "what the condition gives: a scale and a shift", "condition * 2 * d + 2 * d", "condition * d + d"),
-    Swap("every-block-the-first", "where every block takes `channels_in`", "what the second block is given", "c = d\n", "c = channels_in\n"),
-    Swap("no-norms", "without the numbers of the norms", "a weight and a bias for each channel, twice in a block", "total += 2 * c + 9", "total += -2 * d + 9"),
-]  # fmt: skip
+    Swap(
+        "no-skip",
+        "without the convolution of 1 × 1 on the skip",
+        "what has to happen to x where it has other channels than the branch",
+        "c * d + d if c != d else 0",
+        "0",
+    ),
+    Swap(
+        "skip-always",
+        "with a convolution on every skip",
+        "blocks that keep the number of channels: nothing is needed there",
+        "c * d + d if c != d else 0",
+        "c * d + d",
+    ),
+    Swap(
+        "half-modulation",
+        "with a linear layer to d numbers, not 2 d",
+        "what the condition gives: a scale and a shift",
+        "condition * 2 * d + 2 * d",
+        "condition * d + d",
+    ),
+    Swap(
+        "every-block-the-first",
+        "where every block takes `channels_in`",
+        "what the second block is given",
+        "c = d\n",
+        "c = channels_in\n",
+    ),
+    Swap(
+        "no-norms",
+        "without the numbers of the norms",
+        "a weight and a bias for each channel, twice in a block",
+        "total += 2 * c + 9",
+        "total += -2 * d + 9",
+    ),
+]
 
 
 @wrong("without biases", "what the docstring says of biases: convolutions and linear layers have them")
@@ -56,7 +88,9 @@ def no_biases(channels_in: int, channels: int, blocks: int, condition: int) -> i
     return level_parameters(channels_in, channels, blocks, condition) - biases
 
 
-@wrong("with the centre of the 3 × 3 convolutions only", "the size of the kernels: nine weights for each pair of channels")
+@wrong(
+    "with the centre of the 3 × 3 convolutions only", "the size of the kernels: nine weights for each pair of channels"
+)
 def small_kernels(channels_in: int, channels: int, blocks: int, condition: int) -> int:
     pairs = channels_in * channels + (2 * blocks - 1) * channels**2
     return level_parameters(channels_in, channels, blocks, condition) - 8 * pairs

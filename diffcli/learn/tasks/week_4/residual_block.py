@@ -74,18 +74,52 @@ def truth(x: Tensor, condition: Tensor, parts: nn.ModuleDict) -> Tensor:
 
 
 WRONG = [
-    Swap("scale-without-one", "with scale for 1 + scale: a modulation of 0 then silences the branch", "what a scale of 0 should do: nothing",
-         "(1 + scale)", "scale"),
-    Swap("halves-exchanged", "with the halves of the modulation exchanged", "which half of modulate(condition) is the scale", "scale, shift =", "shift, scale ="),
-    Swap("no-skip", "without the skip", "the last line: the branch is added to what came in", 'parts["skip"](x) + ', ""),
-    Swap("skip-behind-the-norm", "where the skip begins behind the norm, so that the block cannot be the identity", "what the skip takes: x as it came",
-         'parts["skip"](x)', 'parts["skip"](parts["norm1"](x))'),
-    Swap("activated-sum", "with the activation behind the sum, as in the first ResNets: the block cannot be the identity", "the order in the branch: norm, activation, convolution",
-         'return parts["skip"](x) + parts["conv2"](F.silu(h))', 'return F.silu(parts["skip"](x) + parts["conv2"](h))'),
-    Swap("no-second-activation", "without the activation between the modulation and conv2", "the order in the branch", '(F.silu(h))', "(h)"),
-    Swap("modulated-before-the-norm", "where the condition comes before norm2, which takes most of it away again", "what is scaled and shifted: the result of norm2",
-         'parts["norm2"](h) * (1 + scale) + shift', 'parts["norm2"](h * (1 + scale) + shift)'),
-]  # fmt: skip
+    Swap(
+        "scale-without-one",
+        "with scale for 1 + scale: a modulation of 0 then silences the branch",
+        "what a scale of 0 should do: nothing",
+        "(1 + scale)",
+        "scale",
+    ),
+    Swap(
+        "halves-exchanged",
+        "with the halves of the modulation exchanged",
+        "which half of modulate(condition) is the scale",
+        "scale, shift =",
+        "shift, scale =",
+    ),
+    Swap(
+        "no-skip", "without the skip", "the last line: the branch is added to what came in", 'parts["skip"](x) + ', ""
+    ),
+    Swap(
+        "skip-behind-the-norm",
+        "where the skip begins behind the norm, so that the block cannot be the identity",
+        "what the skip takes: x as it came",
+        'parts["skip"](x)',
+        'parts["skip"](parts["norm1"](x))',
+    ),
+    Swap(
+        "activated-sum",
+        "with the activation behind the sum, as in the first ResNets: the block cannot be the identity",
+        "the order in the branch: norm, activation, convolution",
+        'return parts["skip"](x) + parts["conv2"](F.silu(h))',
+        'return F.silu(parts["skip"](x) + parts["conv2"](h))',
+    ),
+    Swap(
+        "no-second-activation",
+        "without the activation between the modulation and conv2",
+        "the order in the branch",
+        "(F.silu(h))",
+        "(h)",
+    ),
+    Swap(
+        "modulated-before-the-norm",
+        "where the condition comes before norm2, which takes most of it away again",
+        "what is scaled and shifted: the result of norm2",
+        'parts["norm2"](h) * (1 + scale) + shift',
+        'parts["norm2"](h * (1 + scale) + shift)',
+    ),
+]
 
 
 @wrong("with ReLU for SiLU", "SiLU, x sigmoid(x)")

@@ -49,18 +49,62 @@ def truth(x: Tensor, score: Tensor, noise: Tensor, ratio: float) -> Tensor:
 
 
 WRONG = [
-    Swap("ratio-turned-over", "with |score|/|z| for |z|/|score|", "h: where the score is long, the step is short", "noise.flatten(1).norm(dim=1) / score.flatten(1).norm(dim=1)",
-         "score.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)"),
-    Swap("not-squared", "without the square", "the unit of h: h score has to have the unit of √h z", "(2 * (ratio * lengths) ** 2)", "(2 * (ratio * lengths))"),
-    Swap("ratio-not-squared", "with r for r²", "what is inside of the bracket", "(ratio * lengths) ** 2", "ratio * lengths**2"),
-    Swap("no-two", "without the 2 of h", "h = 2 (r |z|/|score|)²", "(2 * (ratio * lengths) ** 2)", "((ratio * lengths) ** 2)"),
-    Swap("noise-of-half-the-variance", "with √h for √(2h) before the noise", "which form of Langevin's step this is: with h, not h/2, before the score", "(2 * step).sqrt()", "step.sqrt()"),
-    Swap("half-the-score", "with h/2 before the score and √(2h) before the noise", "which form of Langevin's step this is: with h, not h/2, before the score", "x + step * score", "x + step / 2 * score"),
-    Swap("down-the-score", "for a step down the density", "the sign of the score: it points to where there is more", "x + step", "x - step"),
-]  # fmt: skip
+    Swap(
+        "ratio-turned-over",
+        "with |score|/|z| for |z|/|score|",
+        "h: where the score is long, the step is short",
+        "noise.flatten(1).norm(dim=1) / score.flatten(1).norm(dim=1)",
+        "score.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)",
+    ),
+    Swap(
+        "not-squared",
+        "without the square",
+        "the unit of h: h score has to have the unit of √h z",
+        "(2 * (ratio * lengths) ** 2)",
+        "(2 * (ratio * lengths))",
+    ),
+    Swap(
+        "ratio-not-squared",
+        "with r for r²",
+        "what is inside of the bracket",
+        "(ratio * lengths) ** 2",
+        "ratio * lengths**2",
+    ),
+    Swap(
+        "no-two",
+        "without the 2 of h",
+        "h = 2 (r |z|/|score|)²",
+        "(2 * (ratio * lengths) ** 2)",
+        "((ratio * lengths) ** 2)",
+    ),
+    Swap(
+        "noise-of-half-the-variance",
+        "with √h for √(2h) before the noise",
+        "which form of Langevin's step this is: with h, not h/2, before the score",
+        "(2 * step).sqrt()",
+        "step.sqrt()",
+    ),
+    Swap(
+        "half-the-score",
+        "with h/2 before the score and √(2h) before the noise",
+        "which form of Langevin's step this is: with h, not h/2, before the score",
+        "x + step * score",
+        "x + step / 2 * score",
+    ),
+    Swap(
+        "down-the-score",
+        "for a step down the density",
+        "the sign of the score: it points to where there is more",
+        "x + step",
+        "x - step",
+    ),
+]
 
 
-@wrong("by the norms of the whole batch, so that an item depends on its neighbours", "what the docstring says of the norms: those of each item")
+@wrong(
+    "by the norms of the whole batch, so that an item depends on its neighbours",
+    "what the docstring says of the norms: those of each item",
+)
 def of_the_batch(x: Tensor, score: Tensor, noise: Tensor, ratio: float) -> Tensor:
     step = 2 * (ratio * noise.norm() / score.norm()) ** 2
     return x + step * score + (2 * step).sqrt() * noise

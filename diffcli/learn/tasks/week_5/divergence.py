@@ -58,16 +58,46 @@ def truth(velocity: nn.Module, x: Tensor, t: float, probes: Tensor) -> Tensor:
 
 
 WRONG = [
-    Swap("sum-over-probes", "with the sum over the probes for their mean", "the last line: K probes are one estimate", "total / len(probes)", "total"),
-    Swap("probe-once", "with e on one side of J only", "e·J e: e is there twice", "(pulled * e).sum(1)", "pulled.sum(1)"),
-    Swap("length-of-the-product", "with |J e|² for e·J e", "what J e is multiplied by", "pulled * e", "pulled * pulled"),
-    Swap("sign", "with the wrong sign: how much the log density falls, not the divergence", "what is asked for", "total + (pulled", "total - (pulled"),
-    Swap("sum-over-the-batch", "where every point gets the sum of all", "the dimension that is summed over", "(pulled * e).sum(1)", "(pulled * e).sum()"),
-    Swap("mean-over-dimensions", "with a mean over the coordinates for a sum", "what e·J e is", "(pulled * e).sum(1)", "(pulled * e).mean(1)"),
-]  # fmt: skip
+    Swap(
+        "sum-over-probes",
+        "with the sum over the probes for their mean",
+        "the last line: K probes are one estimate",
+        "total / len(probes)",
+        "total",
+    ),
+    Swap(
+        "probe-once", "with e on one side of J only", "e·J e: e is there twice", "(pulled * e).sum(1)", "pulled.sum(1)"
+    ),
+    Swap(
+        "length-of-the-product", "with |J e|² for e·J e", "what J e is multiplied by", "pulled * e", "pulled * pulled"
+    ),
+    Swap(
+        "sign",
+        "with the wrong sign: how much the log density falls, not the divergence",
+        "what is asked for",
+        "total + (pulled",
+        "total - (pulled",
+    ),
+    Swap(
+        "sum-over-the-batch",
+        "where every point gets the sum of all",
+        "the dimension that is summed over",
+        "(pulled * e).sum(1)",
+        "(pulled * e).sum()",
+    ),
+    Swap(
+        "mean-over-dimensions",
+        "with a mean over the coordinates for a sum",
+        "what e·J e is",
+        "(pulled * e).sum(1)",
+        "(pulled * e).mean(1)",
+    ),
+]
 
 
-@wrong("with the exact trace, whatever the probes are", "the probes that were given: the estimate along them is asked for")
+@wrong(
+    "with the exact trace, whatever the probes are", "the probes that were given: the estimate along them is asked for"
+)
 def exact(velocity: nn.Module, x: Tensor, t: float, probes: Tensor) -> Tensor:
     jacobians = torch.func.vmap(torch.func.jacrev(lambda point: velocity(point.unsqueeze(0), t)[0]))(x)
     return jacobians.diagonal(dim1=1, dim2=2).sum(1).detach()

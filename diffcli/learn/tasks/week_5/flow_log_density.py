@@ -91,20 +91,43 @@ def truth(x: Tensor, velocity: Along, divergence: Along, steps: int) -> Tensor:
     def slope(t: float, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return velocity(state[0], t), divergence(state[0], t)
 
-    end: tuple[Tensor, ...] = (x, torch.zeros_like(x))
-    for _, end, _ in dormand_prince(slope, end, 0.0, 1.0, rtol=1e-7, atol=1e-7):
-        pass
+    *_, (_, end, _) = dormand_prince(slope, (x, torch.zeros_like(x)), 0.0, 1.0, rtol=1e-7, atol=1e-7)
     return torch.distributions.Normal(0.0, 1.0).log_prob(end[0]) + end[1]
 
 
 WRONG = [
-    Swap("minus-the-integral", "where the integral of the divergence is taken away", "whose density is asked for: that at t = 0, before the flow has spread it",
-         "/ 2 + total", "/ 2 - total"),
-    Swap("no-divergence", "without the integral: as if the flow kept every length", "what a flow that draws together does to a density", "/ 2 + total", "/ 2"),
-    Swap("no-constant", "without the constant ½ log 2π of N(0, 1)", "the log density of N(0, 1), all of it", " - math.log(2 * math.pi) / 2", ""),
-    Swap("mean-of-the-divergence", "with a sum over the steps that dt does not multiply", "the integral: each step counts as long as it is", "total + dt * (spread", "total + (spread"),
-    Swap("no-half", "without the ½ of the squared distance", "the log density of N(0, 1)", "-(x**2) / 2 -", "-(x**2) -"),
-]  # fmt: skip
+    Swap(
+        "minus-the-integral",
+        "where the integral of the divergence is taken away",
+        "whose density is asked for: that at t = 0, before the flow has spread it",
+        "/ 2 + total",
+        "/ 2 - total",
+    ),
+    Swap(
+        "no-divergence",
+        "without the integral: as if the flow kept every length",
+        "what a flow that draws together does to a density",
+        "/ 2 + total",
+        "/ 2",
+    ),
+    Swap(
+        "no-constant",
+        "without the constant ½ log 2π of N(0, 1)",
+        "the log density of N(0, 1), all of it",
+        " - math.log(2 * math.pi) / 2",
+        "",
+    ),
+    Swap(
+        "mean-of-the-divergence",
+        "with a sum over the steps that dt does not multiply",
+        "the integral: each step counts as long as it is",
+        "total + dt * (spread",
+        "total + (spread",
+    ),
+    Swap(
+        "no-half", "without the ½ of the squared distance", "the log density of N(0, 1)", "-(x**2) / 2 -", "-(x**2) -"
+    ),
+]
 
 
 @wrong("with the log density of N(0, 1) at x itself, not where the flow takes it", "where the flow ends")
@@ -136,7 +159,7 @@ def by_euler(x: Tensor, velocity: Along, divergence: Along, steps: int) -> Tenso
 
 @right
 def by_the_midpoint(x: Tensor, velocity: Along, divergence: Along, steps: int) -> Tensor:
-    dt, change = 1.0 / steps, 0.0
+    dt, change = 1.0 / steps, torch.zeros_like(x)
     for t in torch.arange(steps).tolist():
         middle = x + velocity(x, t * dt) * dt / 2
         change = change + divergence(middle, (t + 0.5) * dt) * dt

@@ -46,12 +46,20 @@ def truth(x: Tensor, eps: Tensor, sigma: float, f: float, g2: float) -> Tensor:
 
 WRONG = [
     Swap("whole-g2", "with g² where the flow has half of it", "eq. 13 beside eq. 6", "g2 / (2 * sigma)", "g2 / sigma"),
-    Swap("sign-of-the-score", "with the wrong sign of the score", "the score, −ε/σ, and the minus before it", "f * x + g2", "f * x - g2"),
+    Swap(
+        "sign-of-the-score",
+        "with the wrong sign of the score",
+        "the score, −ε/σ, and the minus before it",
+        "f * x + g2",
+        "f * x - g2",
+    ),
     Swap("noise-for-score", "with ε for ε/σ", "the unit of the score", "g2 / (2 * sigma)", "g2 / 2"),
-    Swap("variance-for-std", "with σ² for σ", "the score, −ε/σ: σ² belongs to x − α x0", "(2 * sigma)", "(2 * sigma**2)"),
+    Swap(
+        "variance-for-std", "with σ² for σ", "the score, −ε/σ: σ² belongs to x − α x0", "(2 * sigma)", "(2 * sigma**2)"
+    ),
     Swap("g-for-its-square", "with g for g²", "eq. 13: g is squared there", "g2 / (2", "g2**0.5 / (2"),
     Swap("no-drift", "without the drift f x", "the first of the two terms", "f * x + ", ""),
-]  # fmt: skip
+]
 
 
 @wrong("for the flow backwards, from noise to data", "the sign of dt: the velocity is that of growing time")

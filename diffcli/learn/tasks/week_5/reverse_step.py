@@ -42,16 +42,50 @@ def truth(x: Tensor, score: Tensor, f: float, g2: float, dt: float, noise: Tenso
 
 
 WRONG = [
-    Swap("sign-of-the-score", "with the wrong sign of the score: the walk flees the data", "eq. 6, and that a step back takes away what dt adds",
-         "f * x - g2 * score", "f * x + g2 * score"),
-    Swap("flow-for-sde", "with half of g² before the score, as the probability flow has it, which has no noise", "eq. 6 beside eq. 13",
-         "g2 * score", "g2 / 2 * score"),
-    Swap("dt-for-its-root", "with dt for √dt before the noise", "the variance of dw over a time dt: it is dt", "(g2 * dt) ** 0.5", "g2**0.5 * dt"),
-    Swap("variance-for-std", "with g² dt, the variance, before the noise", "the unit of what noise is multiplied by", "(g2 * dt) ** 0.5", "(g2 * dt)"),
-    Swap("drift-forwards", "where the drift f x goes forwards while the score goes back", "the sign of dt: both are in the bracket", "(f * x - g2 * score) * dt", "(-f * x - g2 * score) * dt"),
+    Swap(
+        "sign-of-the-score",
+        "with the wrong sign of the score: the walk flees the data",
+        "eq. 6, and that a step back takes away what dt adds",
+        "f * x - g2 * score",
+        "f * x + g2 * score",
+    ),
+    Swap(
+        "flow-for-sde",
+        "with half of g² before the score, as the probability flow has it, which has no noise",
+        "eq. 6 beside eq. 13",
+        "g2 * score",
+        "g2 / 2 * score",
+    ),
+    Swap(
+        "dt-for-its-root",
+        "with dt for √dt before the noise",
+        "the variance of dw over a time dt: it is dt",
+        "(g2 * dt) ** 0.5",
+        "g2**0.5 * dt",
+    ),
+    Swap(
+        "variance-for-std",
+        "with g² dt, the variance, before the noise",
+        "the unit of what noise is multiplied by",
+        "(g2 * dt) ** 0.5",
+        "(g2 * dt)",
+    ),
+    Swap(
+        "drift-forwards",
+        "where the drift f x goes forwards while the score goes back",
+        "the sign of dt: both are in the bracket",
+        "(f * x - g2 * score) * dt",
+        "(-f * x - g2 * score) * dt",
+    ),
     Swap("forward-step", "for a step forwards, from data to noise", "the sign of dt", "x - (f * x", "x + (f * x"),
-    Swap("g-for-its-square", "with g for g² before the score", "eq. 6: g is squared there", "g2 * score", "g2**0.5 * score"),
-]  # fmt: skip
+    Swap(
+        "g-for-its-square",
+        "with g for g² before the score",
+        "eq. 6: g is squared there",
+        "g2 * score",
+        "g2**0.5 * score",
+    ),
+]
 
 
 @wrong("without noise, which belongs to the probability flow with half the score", "the last term of eq. 6")
@@ -72,7 +106,9 @@ def term_by_term(x: Tensor, score: Tensor, f: float, g2: float, dt: float, noise
 def number_by_number(x: Tensor, score: Tensor, f: float, g2: float, dt: float, noise: Tensor) -> list[list[float]]:
     found = []
     for row, scores, draws in zip(x.tolist(), score.tolist(), noise.tolist(), strict=True):
-        found.append([(1 - f * dt) * a + g2 * dt * s + (g2 * dt) ** 0.5 * z for a, s, z in zip(row, scores, draws, strict=True)])
+        found.append(
+            [(1 - f * dt) * a + g2 * dt * s + (g2 * dt) ** 0.5 * z for a, s, z in zip(row, scores, draws, strict=True)]
+        )
     return found
 
 

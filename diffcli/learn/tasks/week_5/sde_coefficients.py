@@ -26,8 +26,11 @@ def sde_coefficients(alpha: Tensor, sigma: Tensor, alpha_rate: Tensor, sigma_rat
 def questions(ask: Ask) -> Iterator[Seen]:
     t = torch.tensor([0.1, 0.4, 0.8], dtype=torch.float64)
     laws: dict[str, Schedule] = {
-        "VP (f is −β/2 and g² is β)": VP(), "sub-VP": SubVP(), "VE (α is 1)": VE(), "the flow, α = 1 − t and σ = t": Flow(),
-    }  # fmt: skip
+        "VP (f is −β/2 and g² is β)": VP(),
+        "sub-VP": SubVP(),
+        "VE (α is 1)": VE(),
+        "the flow, α = 1 − t and σ = t": Flow(),
+    }
     for name, schedule in laws.items():
         yield Seen(f"{name}, t = {t.tolist()}", ask(*schedule(t), *schedule.rates(t)))
 
@@ -38,13 +41,49 @@ def truth(alpha: Tensor, sigma: Tensor, alpha_rate: Tensor, sigma_rate: Tensor) 
 
 
 WRONG = [
-    Swap("g-for-its-square", "with g where g² is asked for", "the second of the two that are returned", "torch.stack([f, g2])", "torch.stack([f, g2.abs().sqrt()])"),
-    Swap("rate-of-sigma", "with σ σ′ for the derivative of σ², which is 2 σ σ′", "the chain rule", "2 * sigma * sigma_rate", "sigma * sigma_rate"),
-    Swap("drift-once", "with f σ² for 2 f σ²", "what the drift alone does to a variance: x and x are both multiplied", "2 * f * sigma**2", "f * sigma**2"),
-    Swap("no-drift-in-the-variance", "without what the drift does to the variance", "the equation of the variance, d Var/dt = 2 f Var + g²", " - 2 * f * sigma**2", ""),
-    Swap("drift-of-the-variance", "with (α²)′/α² for α′/α", "what multiplies x, not x²", "f = alpha_rate / alpha", "f = 2 * alpha_rate / alpha"),
-    Swap("sign-of-the-drift", "with the wrong sign in the variance", "which side of the equation 2 f σ² is on", "- 2 * f", "+ 2 * f"),
-]  # fmt: skip
+    Swap(
+        "g-for-its-square",
+        "with g where g² is asked for",
+        "the second of the two that are returned",
+        "torch.stack([f, g2])",
+        "torch.stack([f, g2.abs().sqrt()])",
+    ),
+    Swap(
+        "rate-of-sigma",
+        "with σ σ′ for the derivative of σ², which is 2 σ σ′",
+        "the chain rule",
+        "2 * sigma * sigma_rate",
+        "sigma * sigma_rate",
+    ),
+    Swap(
+        "drift-once",
+        "with f σ² for 2 f σ²",
+        "what the drift alone does to a variance: x and x are both multiplied",
+        "2 * f * sigma**2",
+        "f * sigma**2",
+    ),
+    Swap(
+        "no-drift-in-the-variance",
+        "without what the drift does to the variance",
+        "the equation of the variance, d Var/dt = 2 f Var + g²",
+        " - 2 * f * sigma**2",
+        "",
+    ),
+    Swap(
+        "drift-of-the-variance",
+        "with (α²)′/α² for α′/α",
+        "what multiplies x, not x²",
+        "f = alpha_rate / alpha",
+        "f = 2 * alpha_rate / alpha",
+    ),
+    Swap(
+        "sign-of-the-drift",
+        "with the wrong sign in the variance",
+        "which side of the equation 2 f σ² is on",
+        "- 2 * f",
+        "+ 2 * f",
+    ),
+]
 
 
 @wrong("with α′ itself as the drift", "f, which multiplies x: the mean α x0 has to change by α′ x0")
