@@ -71,7 +71,7 @@ def judged(out: Path) -> Judged:
     lines = (
         f"9 levels from t = 0 to 1: alpha and sigma differ by {apart:.1e} at most ({APART:g} is rounding)",
         f"signal-to-noise ratio at the end: yours {snr[0]:.3g}, the package's {snr[1]:.3g}",
-        f"{len(films[0])} pictures of the films: pixels differ by {shades} of 255 shades at most ({SHADES} is rounding)",
+        f"{len(films[0])} frames of the films: pixels differ by {shades} of 255 shades at most ({SHADES} may be)",
     )
     pictures = ("yours/forward.png", "ours/forward.png", "schedules/schedules.png")
     return Judged(apart <= APART and shades <= SHADES, lines, pictures)
