@@ -1,0 +1,1 @@
+"""Pre 5: denoising autoencoders."""
