@@ -79,7 +79,7 @@ WRONG = [
     Swap(
         "zero-times-infinity",
         "with the formula at 0 and 1 too, where 0 times −inf is nan",
-        "a box, outside of which its log density is −inf",
+        "what beta 0 and beta 1 are to give where one of the densities is 0, its logarithm −inf",
         "    if beta == 0:\n        return log_start(x)\n    if beta == 1:\n        return log_target(x)\n",
         "",
     ),

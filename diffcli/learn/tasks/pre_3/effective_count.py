@@ -98,6 +98,15 @@ WRONG = [
 ]
 
 
+@wrong(
+    "with a mean over pairs and `var`, which divide by other numbers", "the end of the docstring: both are plain sums"
+)
+def mean_over_variance(chain: Tensor, lags: int) -> float:
+    centred = chain - chain.mean()
+    rho = [(centred[k:] * centred[:-k]).mean() / chain.var() for k in range(1, lags + 1)]
+    return len(chain) / (1 + 2 * sum(r.item() for r in rho))
+
+
 @wrong("where the chain is a ring, whose end is followed by its beginning", "what `roll` does with the last states")
 def in_a_ring(chain: Tensor, lags: int) -> float:
     centred = chain - chain.mean()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,13 @@ def truth(log_weights: Tensor) -> tuple[float, float]:
     return math.log(float(whole / len(weights))) + most, float(whole * whole / squares)
 
 
+def both(found: Any) -> Any:
+    """The two numbers of an answer."""
+    if isinstance(found, list | tuple | Tensor) and len(torch.as_tensor(found).flatten()) == 2:
+        return found
+    raise ValueError("two numbers are wanted, the log of the mean weight and what all are worth")
+
+
 def questions(ask: Ask) -> Iterator[Seen]:
     small = torch.tensor([0.5, 1.0, 2.0, 8.0], dtype=torch.float64).log()
     wide = 3 * torch.randn(50, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
@@ -43,7 +51,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
         ("these minus 2000", wide - 2000),
         ("these plus 2000", wide + 2000),
     ):
-        log_mean, worth = ask(log_weights)
+        log_mean, worth = both(ask(log_weights))
         yield Seen(f"{name}: the log of their mean", log_mean)
         yield Seen(f"{name}: how many draws they are worth", worth)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +32,13 @@ def truth(mean: float, variance: float, rho: float, noise: float, steps: int) ->
     return mean, variance
 
 
+def both(found: Any) -> Any:
+    """The two numbers of an answer."""
+    if isinstance(found, list | tuple | Tensor) and len(torch.as_tensor(found).flatten()) == 2:
+        return found
+    raise ValueError("two numbers are wanted, the mean and the variance")
+
+
 def questions(ask: Ask) -> Iterator[Seen]:
     for mean, variance, rho, noise, steps in (
         (2.0, 0.0, 0.8, 0.5, 1),
@@ -40,11 +48,11 @@ def questions(ask: Ask) -> Iterator[Seen]:
         (3.0, 0.4, 0.7, 2.0, 0),
     ):
         case = f"from mean {mean:g}, variance {variance:g}; rho {rho:g}, noise {noise:g}, {steps} steps"
-        found_mean, found_variance = ask(mean, variance, rho, noise, steps)
+        found_mean, found_variance = both(ask(mean, variance, rho, noise, steps))
         yield Seen(f"the mean, {case}", found_mean)
         yield Seen(f"the variance, {case}", found_variance)
     beta = 0.02
-    _, kept = ask(1.0, 1.0, math.sqrt(1 - beta), math.sqrt(beta), 50)
+    _, kept = both(ask(1.0, 1.0, math.sqrt(1 - beta), math.sqrt(beta), 50))
     yield Seen("the variance, from 1, after 50 steps with beta 0.02, rho = √(1 - beta), noise = √beta", kept)
 
 

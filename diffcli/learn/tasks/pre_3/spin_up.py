@@ -87,7 +87,9 @@ WRONG = [
 ]
 
 
-@wrong("where the edges wrap around", "what `roll` does to the first row, and that corners have two neighbours")
+@wrong(
+    "where the edges wrap around", "the edges: corners have two neighbours, and `roll` and the index -1 give them four"
+)
 def wrapped(spins: Tensor, beta: float, field: float) -> Tensor:
     around = spins.roll(1, 0) + spins.roll(-1, 0) + spins.roll(1, 1) + spins.roll(-1, 1)
     return torch.sigmoid(2 * beta * (around + field))

@@ -48,6 +48,12 @@ def right_eigenvector(matrix: Tensor) -> Tensor:
     return vector / vector.sum()
 
 
+@wrong("with the first of the eigenvectors that are found", "which eigenvalue it belongs to: they come in no order")
+def first_eigenvector(matrix: Tensor) -> Tensor:
+    vector = torch.linalg.eig(matrix.T)[1][:, 0].real
+    return vector / vector.sum()
+
+
 @wrong("with an eigenvector of length 1", "what probabilities sum to")
 def of_unit_length(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eig(matrix.T)
