@@ -15,6 +15,8 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def alphas_bar(betas: Tensor) -> Tensor:
     """alpha-bar_t for t = 0 ... T: the factor that the variance of the data has been multiplied by after t steps.
 
+    alpha-bar_t = (1 - beta_1) (1 - beta_2) ... (1 - beta_t)
+
     betas: [T], entry i, counted from 0, is beta_(i + 1); each between 0 and 1
 
     Returns [T + 1]; entry t, counted from 0, is alpha-bar_t, so entry 0 is 1: nothing has happened yet.

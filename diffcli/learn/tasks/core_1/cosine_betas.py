@@ -13,10 +13,12 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def cosine_betas(steps: int, offset: float = 0.008, limit: float = 0.999) -> Tensor:
-    """The betas of the cosine schedule, whose alpha-bar_t is f(t / T) / f(0) with the f of the equation above.
+    """The betas of the cosine schedule, those for which alpha-bar_t = f(t / T) / f(0).
+
+    f(u) is the square of the cosine of (u + s) / (1 + s) · π / 2, an angle in radians.
 
     steps:  T, at least 1
-    offset: the s of that f
+    offset: s, at least 0
     limit:  no beta is larger; those that would be are set to it
 
     Returns [steps]; entry i, counted from 0, is beta_(i + 1).

@@ -13,6 +13,8 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def forward_step(x: Tensor, beta: float, noise: Tensor) -> Tensor:
     """One step of the chain: a draw of q(x_t | x_(t-1)), made of standard normal noise.
 
+    q(x_t | x_(t-1)) = N(sqrt(1 - beta_t) x_(t-1), beta_t I), where the second place is a variance.
+
     x:     [B, D], x_(t-1)
     beta:  beta_t, between 0 and 1: the variance of what is added
     noise: like x, standard normal

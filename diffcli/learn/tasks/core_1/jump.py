@@ -13,6 +13,8 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def jump(x0: Tensor, t: Tensor, alpha_bar: Tensor, noise: Tensor) -> Tensor:
     """x_t without the steps in between: a draw of q(x_t | x_0), made of standard normal noise, each item at its own t.
 
+    q(x_t | x_0) = N(sqrt(alpha-bar_t) x_0, (1 - alpha-bar_t) I), where the second place is a variance.
+
     x0:        [B, ...], data of any shape: [B, D] or [B, C, H, W] or another one
     t:         [B], whole numbers from 0 to T; item i of the batch goes to time t[i]
     alpha_bar: [T + 1], entry t is alpha-bar_t; entry 0 is 1

@@ -12,7 +12,7 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def log_snr(alpha_bar: Tensor) -> Tensor:
-    """The logarithm of the signal-to-noise ratio: of the variance left of the data over that of the noise.
+    """The logarithm of the signal-to-noise ratio: what is left of the data's variance, 1 at first, over the noise's.
 
     alpha_bar: any shape, each number between 0 and 1 and neither of them
 

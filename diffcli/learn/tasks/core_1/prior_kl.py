@@ -14,6 +14,8 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def prior_kl(x0: Tensor, alpha_bar: float) -> Tensor:
     """How far the end of the chain is from pure noise: KL(q(x_T | x_0) || N(0, I)) of each item, in nats.
 
+    q(x_T | x_0) = N(sqrt(alpha-bar_T) x_0, (1 - alpha-bar_T) I), where the second place is a variance.
+
     x0:        [B, ...], data of any shape
     alpha_bar: alpha-bar_T, above 0 and below 1
 

@@ -11,7 +11,9 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def ancestral_step(x: Tensor, eps: Tensor, alpha_bar: Tensor, t: int, variance: float, noise: Tensor) -> Tensor:
-    """One step of ancestral sampling, from x_t to x_(t-1): DDPM's mean, and noise on it unless this is the last step.
+    """One step of ancestral sampling, from x_t to x_(t-1): the mean, and noise on it unless this is the last step.
+
+    The mean is that of `mean_from_eps`, (x_t - beta_t / sqrt(1 - alpha-bar_t) eps) / sqrt(alpha_t).
 
     x:         [B, ...], x_t
     eps:       like x, what a network says the noise in x_t is

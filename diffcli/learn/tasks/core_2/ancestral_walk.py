@@ -18,7 +18,9 @@ Eps = Callable[[Tensor, int], Tensor]
 def ancestral_walk(
     predict_eps: Callable[[Tensor, int], Tensor], x: Tensor, alpha_bar: Tensor, noises: Tensor
 ) -> Tensor:
-    """All of ancestral sampling, from x_T to x_0. Each step but the last, from t = 1, adds noise of variance beta_t.
+    """All of ancestral sampling, from x_T to x_0. Each step adds noise of variance beta_t, only that from t = 1 none.
+
+    The mean of a step is (x_t - beta_t / sqrt(1 - alpha-bar_t) eps) / sqrt(alpha_t).
 
     predict_eps: (x_t [B, D], t, a whole number from 1 to T) -> the noise that is thought to be in x_t, [B, D]
     x:           [B, D], x_T
@@ -48,6 +50,12 @@ def truth(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tensor) -> Ten
     return [step.x for step in steps][-1]
 
 
+def whole(t: int | Tensor) -> int:
+    if isinstance(t, Tensor) and t.numel() != 1:
+        raise ValueError("t is one whole number for the whole batch")
+    return int(t)
+
+
 def questions(ask: Ask) -> Iterator[Seen]:
     numbers = torch.Generator().manual_seed(4)
     for bars, shape in (((1.0, 0.9, 0.72, 0.45, 0.2, 0.05), (2, 3)), ((1.0, 0.7, 0.3), (4, 1))):
@@ -56,7 +64,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
         told: list[int] = []
 
         def made_up(x: Tensor, t: int, told: list[int] = told) -> Tensor:
-            told.append(int(t))
+            told.append(whole(t))
             return 0.4 * x + 0.1 * t * torch.sin(x)
 
         case = f"T = {len(bars) - 1}, x_T of shape {list(shape)}"
@@ -67,7 +75,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
     bar = torch.cumprod(torch.tensor([1.0, *[0.8] * 10]), 0)
 
     def one_point(x: Tensor, t: int) -> Tensor:
-        return (x - bar[int(t)].sqrt() * 0.7) / (1 - bar[int(t)] + 1e-12).sqrt()
+        return (x - bar[whole(t)].sqrt() * 0.7) / (1 - bar[whole(t)] + 1e-12).sqrt()
 
     x, noises = torch.randn(3, 2, generator=numbers), torch.randn(10, 3, 2, generator=numbers)
     yield Seen("T = 10, a network that knows that all data are 0.7: x_0", ask(one_point, x, bar, noises))

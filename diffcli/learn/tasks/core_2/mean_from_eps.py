@@ -13,6 +13,8 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def mean_from_eps(x: Tensor, eps: Tensor, alpha_bar: Tensor, t: int) -> Tensor:
     """The mean of the reverse step, x_t to x_(t-1), from the noise that is thought to be in x_t.
 
+    (x_t - beta_t / sqrt(1 - alpha-bar_t) eps) / sqrt(alpha_t), alpha_t = 1 - beta_t = alpha-bar_t / alpha-bar_(t-1)
+
     x:         [B, ...], x_t
     eps:       like x, what a network says the noise in x_t is
     alpha_bar: [T + 1], entry t is alpha-bar_t; entry 0 is 1

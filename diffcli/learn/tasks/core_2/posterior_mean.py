@@ -11,7 +11,10 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def posterior_mean(x: Tensor, x0: Tensor, alpha_bar: Tensor, t: int) -> Tensor:
-    """The mean of q(x_(t-1) | x_t, x_0).
+    """The mean of q(x_(t-1) | x_t, x_0): a weight times x_0 plus a weight times x_t.
+
+    of x_0: sqrt(alpha-bar_(t-1)) beta_t / (1 - alpha-bar_t)
+    of x_t: sqrt(alpha_t) (1 - alpha-bar_(t-1)) / (1 - alpha-bar_t), with alpha_t = 1 - beta_t
 
     x:         [B, ...], x_t
     x0:        like x, the data or an estimate of them

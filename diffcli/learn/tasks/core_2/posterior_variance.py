@@ -13,6 +13,8 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def posterior_variance(alpha_bar: Tensor, t: int) -> float:
     """beta-tilde_t, the variance of q(x_(t-1) | x_t, x_0): what is not known of x_(t-1) when x_t and x_0 are.
 
+    beta-tilde_t = (1 - alpha-bar_(t-1)) / (1 - alpha-bar_t) · beta_t,  beta_t = 1 - alpha-bar_t / alpha-bar_(t-1)
+
     alpha_bar: [T + 1], entry t is alpha-bar_t; entry 0 is 1
     t:         from 1 to T
 

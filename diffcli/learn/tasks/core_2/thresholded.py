@@ -36,18 +36,22 @@ def truth(x0: Tensor, share: float) -> Tensor:
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
-    numbers = torch.randn(3, 2, 3, 4, generator=torch.Generator().manual_seed(2))
-    images = numbers * torch.tensor([2.0, 0.4, 1.2]).reshape(-1, 1, 1, 1) + torch.tensor(0.3)
+    numbers = torch.randn(4, 2, 3, 4, generator=torch.Generator().manual_seed(2))
+    images = numbers * torch.tensor([2.0, 0.4, 1.2, 0.9]).reshape(-1, 1, 1, 1) + torch.tensor(0.3)
     for share in (0.9, 0.6):
-        yield Seen(
-            f"three images, the first too bright, the second within [-1, 1], share {share:g}", ask(images, share)
-        )
-    yield Seen("one image, share 1", ask(-3 * images[2:], 1.0))
-    quiet = torch.cat([images[1:2] / 2, torch.full((1, 2, 3, 4), 0.5)])
-    yield Seen("two images within [-1, 1], which stay as they are", ask(quiet, 0.8))
+        yield Seen(f"four images, the first goes too far, the second not, share {share:g}", ask(images, share))
+    yield Seen("one image, share 1", ask(-3 * images[2:3], 1.0))
+    yield Seen("four images within [-1, 1], which stay as they are", ask(images.clamp(-1, 1) / 2, 0.8))
 
 
 WRONG = [
+    Swap(
+        "wrong-axis",
+        "where the quantiles run along the last axis of the images instead of the first",
+        "the shape of the quantiles, [B], beside that of the images: broadcasting begins at the last axis",
+        ".reshape(-1, 1, 1, 1)",
+        "",
+    ),
     Swap(
         "clipped-to-one",
         "with plain clipping to [-1, 1]",
