@@ -3,7 +3,7 @@
 import pytest
 from conftest import Cli
 
-GROUPS = ("", "noise", "visualize", "vae", "dae", "runs")
+GROUPS = ("", "learn", "noise", "visualize", "vae", "dae", "runs")
 
 
 @pytest.mark.parametrize("group", GROUPS)

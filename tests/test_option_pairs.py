@@ -35,14 +35,21 @@ from diffcli.evaluation.comparison import ddim_table
 from diffcli.evaluation.comparison import study as comparison_study
 from diffcli.evaluation.features import training as judge_training
 from diffcli.evaluation.quality import downstream
+from diffcli.learn import catalogue, watching
+from diffcli.learn.progress import checked
+from diffcli.learn.starter import replaced, solution
+from diffcli.learn.workspace import opened
 from diffcli.lessons.langevin import step_bias
 from diffcli.sampling import inversion
 from diffcli.training import recipes
 from diffcli.training.recipes.diffusion import RECIPES
 
 PLUGINS = Path(__file__).parent.parent / "examples" / "plugins"
+TASK = Path(__file__).parent.parent / "examples" / "tasks" / "averages"
 EACH = 800  # pictures of each shape that are judged by
-LONG = {"langevin", "score", "evaluate", "compare", "vae evaluate", "ais", "likelihood"}  # a second or more each time
+LONG = {  # a second or more each time
+    "langevin", "score", "evaluate", "compare", "vae evaluate", "ais", "likelihood", "learn check",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -59,8 +66,11 @@ def bench(
     shutil.copytree(pictures, tmp_path / "others")
     (tmp_path / "others" / "circle" / "00.png").unlink()
     (tmp_path / "sets").mkdir()
-    if getattr(request.node, "callspec", None) and request.node.callspec.params.get("name") in ("evaluate", "compare"):
+    name = request.node.callspec.params.get("name", "") if hasattr(request.node, "callspec") else ""
+    if name in ("evaluate", "compare"):
         (tmp_path / "more").symlink_to(request.getfixturevalue("more"))
+    elif name.startswith("learn"):
+        with_workspace(cli, tmp_path, monkeypatch)
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     Image.fromarray((pixels > 99).astype(np.uint8) * 255).save(tmp_path / "mask.png")
@@ -85,6 +95,21 @@ def bench(
     yield made
     for plugin in plugins.loaded():
         plugins.forget(plugin)
+
+
+def with_workspace(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learner's folder with one task, half done; another task beside it; and somebody who watches no longer."""
+    tasks = {task.name: task for task in catalogue.tasks_of(TASK)}
+    monkeypatch.setattr(catalogue, "_built_in", lambda: tasks)
+    monkeypatch.setattr(watching, "events", lambda _: iter([("key", "q")]))
+    shutil.copytree(TASK, folder / "more", ignore=shutil.ignore_patterns("__pycache__"))
+    about = folder / "more" / "task.toml"
+    about.write_text(about.read_text().replace('name = "averages"', 'name = "others"'))
+    assert cli("learn", "init", "work").code == 0
+    file = folder / "work" / "averages.py"
+    (done,) = (one for one in tasks["averages"].exercises if one.name == "standard-error")
+    file.write_text(replaced(file.read_text(), done, solution(done)))
+    opened(folder).changed(lambda old: checked(old, done, "passed", None, ""))
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def check(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Is it right? And if not: which mistake is it? The exit code is 1 where something is not right."""
+    """Check what you wrote; a mistake is named. The exit code is 1 where something is not right."""
     from diffcli.console.show import Show
     from diffcli.learn.catalogue import chosen, exercises_of
     from diffcli.learn.session import check_all

@@ -15,7 +15,7 @@ def doctor(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Is every grader right? Solutions pass, mistakes are named, and nothing passes by accident."""
+    """Examine every grader. Solutions pass, mistakes are named, and nothing passes by accident."""
     from diffcli.console.show import Show
     from diffcli.learn.catalogue import all_tasks, exercises_of, tasks_of
     from diffcli.learn.doctor import examined

@@ -76,7 +76,7 @@ def reset(exercise: Exercise, as_json: options.Json = False) -> None:
 
 
 def skip(exercise: Exercise, as_json: options.Json = False) -> None:
-    """Go on without it; `learn` no longer asks for it, and checking it later counts as ever. Again: take it back."""
+    """Go on without it; again: take it back. `learn` no longer asks for it; checking it later counts as ever."""
     from diffcli.console.show import Show
     from diffcli.learn.session import single, skipped
     from diffcli.learn.workspace import next_exercise, opened

@@ -19,7 +19,7 @@ def init(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a workspace: a file for each task, with what is to be written. In one that is there, what it lacks."""
+    """Write a workspace: a file for each task. In one that is there, what it lacks."""
     from diffcli.console.show import Show
     from diffcli.learn.catalogue import exercises_of
     from diffcli.learn.session import step

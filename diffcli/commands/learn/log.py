@@ -16,7 +16,7 @@ def log(
     out: Annotated[Optional[Path], typer.Option("--out", help="FILE.md.  [log/week-N.md in the workspace]")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """A page on a week: what passed, what was tried, the runs and their pictures. What you write below it is kept."""
+    """A page on a week: what passed, what failed, runs and pictures. What you write below it is kept."""
     from diffcli.console.show import Show, markdown
     from diffcli.learn.journal import page
     from diffcli.learn.progress import now, week_of

@@ -11,7 +11,7 @@ def show(
     task: Annotated[str, typer.Argument(metavar="[TASK]", help="Which text.  [the task that you are at]")] = "",
     as_json: options.Json = False,
 ) -> None:
-    """The text of a task: what it is about, and what each exercise asks for."""
+    """The text of a task, and what its exercises ask for."""
     from diffcli.console.show import Show, markdown
     from diffcli.learn.pages import page
     from diffcli.learn.session import task_named
