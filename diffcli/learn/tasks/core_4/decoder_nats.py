@@ -47,7 +47,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
         )
     every = values([list(range(256))])
     for middle in (-0.95, 1.2):
-        nats = torch.as_tensor(ask(every, torch.full_like(every, middle), 0.3))
+        nats = torch.stack([torch.as_tensor(row) for row in ask(every, torch.full_like(every, middle), 0.3)])
         yield Seen(
             f"the sum of exp(-nats) over all 256 values, mean {middle:g}, std 0.3", torch.exp(-nats).sum().item()
         )

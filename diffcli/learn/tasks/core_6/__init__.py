@@ -1,0 +1,1 @@
+"""Core 6: efficient sampling with DDIM."""
