@@ -67,7 +67,7 @@ def judged(out: Path) -> Judged:
     same = films[0].shape == films[1].shape
     apart = float(np.abs(numbers[0] - numbers[1]).max())
     shades = int(np.abs(films[0] - films[1]).max()) if same else 255
-    snr = [one["terminal_snr"] for one in levels]
+    snr = [one["terminal_snr"] or 0.0 for one in levels]
     lines = (
         f"9 levels from t = 0 to 1: alpha and sigma differ by {apart:.1e} at most ({APART:g} is rounding)",
         f"signal-to-noise ratio at the end: yours {snr[0]:.3g}, the package's {snr[1]:.3g}",

@@ -35,7 +35,7 @@ def mine(denoise: Denoise, x: Tensor, levels: Sequence[Level], noise: Noise) -> 
         eps = (x.double() - here.alpha * x0.double()) / here.sigma  # in double: at first x is all but the noise itself
         variance = float(posterior_variance(alpha_bar, t))
         new = ancestral_step(x.double(), eps, alpha_bar, t, variance, noise(step).double())
-        x = (new if isinstance(new, Tensor) else torch.stack(list(new))).to(x)
+        x = (new if isinstance(new, Tensor) else torch.stack([torch.as_tensor(one) for one in new])).to(x)
         yield Step(x, x0)
 '''
 
