@@ -1,0 +1,1 @@
+"""Core 5: training a basic model."""
