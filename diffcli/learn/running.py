@@ -54,9 +54,10 @@ def lacking(workspace: Workspace, task: Task) -> list[Exercise]:
 def performed(workspace: Workspace, task: Task, out: Path) -> Iterator[str]:
     """Run it; yields what is done next. Raises CommandProblem or UsageProblem where a command or a file fails."""
     real = _real(task)
+    impl = workspace.folder / f"{task.module}_impl.py"
     if hasattr(real, "IMPL"):
-        impl = workspace.folder / f"{task.module}_impl.py"
         write_atomically(impl, real.IMPL.strip().encode() + b"\n")
+    if hasattr(real, "commands"):
         for words in real.commands(impl.relative_to(workspace.folder), out):
             yield f"$ diffcli {command_line(words)}"
             _ran(words, workspace.folder)
