@@ -44,8 +44,8 @@ def questions(ask: Ask) -> Iterator[Seen]:
         yield Seen(f'β = 0.05, 0.1, 0.3, 0.2, 0.5, "{kind}"', ask(betas, kind))
     table = linear_betas()
     for kind in ("large", "small"):
-        yield Seen(f'the weights at t = 2, 100 and 1000 of DDPM\'s table, "{kind}"',
-                   torch.as_tensor(ask(table, kind))[[0, 98, 998]])  # fmt: skip
+        weights = torch.as_tensor(ask(table, kind))
+        yield Seen(f'the weights at t = 2, 100 and 1000 of DDPM\'s table, "{kind}"', weights[[0, 98, 998]])
 
 
 WRONG = [
@@ -76,6 +76,17 @@ def too_early(betas: Tensor, kind: str) -> Tensor:
     before = torch.cat([torch.ones_like(abar[:1]), abar[:-1]])
     variance = betas * (1 - before) / (1 - abar) if kind == "small" else betas
     return (betas**2 / (2 * variance * (1 - betas) * (1 - abar)))[:-1]
+
+
+@wrong(
+    "for t = 1 ... T, all of them",
+    "the docstring: from t = 2 on, as the step from t = 1 has β̃ = 0 and is the decoder's",
+)
+def from_one_on(betas: Tensor, kind: str) -> Tensor:
+    abar = (1 - betas).cumprod(0)
+    before = torch.cat([torch.ones_like(abar[:1]), abar[:-1]])
+    variance = betas * (1 - before) / (1 - abar) if kind == "small" else betas
+    return betas**2 / (2 * variance * (1 - betas) * (1 - abar))
 
 
 @right

@@ -48,6 +48,8 @@ WRONG = [
     Swap("mean-for-sum", "with the mean over the numbers of an item", "the bound, which adds up nats of whole items",
          ".sum(1)", ".mean(1)"),
     Swap("no-half", "without the factor ½", "the divergence of two Gaussians", "0.5 * (abar", "(abar"),
+    Swap("one-number", "with one number for the whole batch", "what is returned: [B], a number for each item",
+         "each.flatten(1).sum(1)", "each.sum()"),
 ]  # fmt: skip
 
 

@@ -72,6 +72,8 @@ WRONG = [
     Swap("no-half", "without the factor ½", "the divergence of two Gaussians", "0.5 * ((mean", "((mean"),
     Swap("estimates-compared", "with the error of the estimate in the place of the distance of the means",
          "how much of x0 there is in the posterior's mean", "(mean - true_mean) ** 2", "(estimate - x0) ** 2"),
+    Swap("one-number", "with one number for the whole batch", "what is returned: [B], a number for each item",
+         "each.flatten(1).sum(1)", "each.sum()"),
 ]  # fmt: skip
 
 

@@ -79,6 +79,8 @@ WRONG = [
          "the docstring of `abar`: abar[0] is the data",
          "clean = (x - (1 - abar[t]).sqrt() * eps) / abar[t].sqrt()",
          "clean = (x - (1 - abar[t - 1]).sqrt() * eps) / abar[t - 1].sqrt()"),
+    Swap("back-to-noise", "with abar[-1] for the last step, which is the noisiest entry and not the data",
+         "the docstring of `abar`: the data are at 0", "pairwise([*times, 0])", "pairwise([*times, -1])"),
 ]  # fmt: skip
 
 

@@ -81,9 +81,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
         about = ", ".join(f"{abar:g}" for abar in stop)
         yield Seen(f"two items of 1 x 2 x 2, ᾱ = {about}", ask(x, clean, older, *stop))
     yield Seen("the same estimate twice, ᾱ = 0.2, 0.5, 0.6: a step of DDIM", ask(x, clean, clean, 0.2, 0.5, 0.6))
-    misses = [miss(ask, steps) for steps in (10, 20)]
+    misses = [miss(ask, steps) for steps in (4, 8)]
     order = math.log2(misses[0] / misses[1])
-    yield Seen("the order on Gaussian data, log2 of how the miss falls from 10 steps to 20", order, within=0.05)
+    yield Seen("the order on Gaussian data, log2 of how the miss falls from 4 steps to 8", order, within=0.05)
 
 
 WRONG = [
@@ -106,6 +106,9 @@ WRONG = [
     Swap("alphas-for-sigmas", "with √(ᾱ_s/ᾱ_t) for the ratio of the noises",
          "the factor of x_t, which is that of the noise-free form: σ_s/σ_t",
          "((1 - abar_s) / (1 - abar_t)) ** 0.5", "(abar_s / abar_t) ** 0.5"),
+    Swap("variances", "with the ratio of the variances in the factor of x_t",
+         "the factor of x_t: σ_s/σ_t, a ratio of roots",
+         "((1 - abar_s) / (1 - abar_t)) ** 0.5", "((1 - abar_s) / (1 - abar_t))"),
 ]  # fmt: skip
 
 
