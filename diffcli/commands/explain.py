@@ -55,13 +55,16 @@ def told(one: "Equation", exercises: "list[Exercise]") -> list[str]:
     """All of an entry."""
     from diffcli.console.show import wrapped
     from diffcli.learn.equations import exercises_on, located
+    from diffcli.system.shell import argument
 
     code = [located(place) for place in one.code]
+    checks = [f"diffcli verify {argument(name)}" for name in one.checks] or ["none of verify; the tests hold it"]
+    about = [f"diffcli learn show {argument(exercise.id)}" for exercise in exercises_on(one, exercises)]
     parts = {
         "in code": "\n".join(f"{file}:{line}  {name}" for file, name, line in code),
         "symbols": one.here,
-        "checks": "\n".join(f"diffcli verify {name}" for name in one.checks) or "none of verify; the tests hold it",
-        "exercise": "\n".join(f"diffcli learn show {exercise.id}" for exercise in exercises_on(one, exercises)),
+        "checks": "\n".join(checks),
+        "exercise": "\n".join(about),
         "papers": "\n".join(paper.reference for paper in one.papers),
     }
     text = [part for line in one.text.split("\n") for part in fitted(line)]
@@ -78,8 +81,9 @@ def fitted(line: str) -> list[str]:
 
     lines: list[str] = []
     for part in line.split("   "):
-        if lines and len(f"{lines[-1]}   {part}") <= width():
-            lines[-1] = f"{lines[-1]}   {part}"
+        gap = " " if part[0] in "+−=·/" else "   "  # the same formula goes on
+        if lines and len(lines[-1] + gap + part) <= width():
+            lines[-1] += gap + part
         else:
             lines.append(" " * (8 if lines else 4) + part)
     return lines
@@ -87,9 +91,11 @@ def fitted(line: str) -> list[str]:
 
 def ending(shown: "list[Equation]", also: "list[Equation]", brief: bool) -> list[str]:
     """What is near, or the next useful command."""
+    from diffcli.system.shell import command_line
+
     if also:
         return ["near it:", *listed(also)]
-    return ["", f'{len(shown)} equations; next: diffcli explain "{shown[0].name}"'] if brief else []
+    return ["", f"{len(shown)} equations; next: diffcli {command_line(['explain', shown[0].name])}"] if brief else []
 
 
 def row(one: "Equation", exercises: "list[Exercise]") -> dict[str, Any]:
