@@ -36,7 +36,8 @@ FLOORS: dict[str, set[str]] = {
     },
     "checks": {"core", "data", "evaluation", "lessons", "metrics"},
     "learn": {
-        "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "runs", "system",
+        "checks", "console", "core", "data", "errors", "evaluation", "lessons", "metrics", "pictures", "runs", "specs",
+        "system", "training",
     },
     "commands": {
         "checks", "console", "core", "data", "errors", "evaluation", "learn", "lessons", "metrics", "pictures",
