@@ -196,3 +196,11 @@ def test_the_start_is_the_same_for_all(cli: Cli, run: Path) -> None:
     jobs = [prepared.job for prepared in study.prepared(wanted).jobs]
     first = [next(job.walk([0, 1])).x for job in jobs]
     assert torch.isfinite(torch.stack(first)).all()
+
+
+def test_a_truth_is_refused_where_no_walk_leads_to_one_place(cli: Cli, many_run: Path) -> None:
+    words = ("compare", many_run, "--samplers", "ddim", "--steps", "2", "--count", "70", "--features", "pixels")
+    assert_refused(cli(*words, "--eta", "0.5", "--truth", "3"), 2, "--truth changes nothing")
+    found = cli(*words, "--eta", "0.5", "--json")
+    assert found.code == 0, found.err
+    assert found.document["protocol"]["truth"] is None

@@ -216,9 +216,9 @@ def test_gradients_and_weights_come_back(ask: Callable[..., Any]) -> None:
     ],
 )
 def test_a_file_that_does_not_run_is_told_once_with_its_line(tmp_path: Path, text: str, said: str) -> None:
-    [verdict] = verdicts(tmp_path, text, "moving-average")
-    assert verdict.state == "error"
-    assert said in verdict.message
+    for verdict in verdicts(tmp_path, text, "moving-average", "standard-error"):
+        assert verdict.state == "error"
+        assert said in verdict.message
 
 
 def verdicts(folder: Path, text: str, *names: str) -> list[Any]:

@@ -91,6 +91,10 @@ def compare(
     )  # fmt: skip
     wanted = study.ComparisonOptions(settings(runs or [None], lists), against, features, truth, base)
     prepared = study.prepared(wanted)
+    if not prepared.has_truth:
+        refuse_idle(
+            context, ("truth",), "where every walk draws noise of its own", "leave it out, or add a sampler without"
+        )
     for note in prepared.notes:
         show.note(f"note: {note}")
     with lesson("compare", out, show) as made:

@@ -40,16 +40,14 @@ class Checker:
     def verdicts(self, path: Path, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Verdict]]:
         """Each exercise of a file with what its grader says."""
         learner: Learner | None = None
+        broken: Verdict | None = None
         try:
             for exercise in exercises:
-                try:
-                    if learner is None or not learner.alive:
-                        learner = self.taken()
-                        learner.load(path, _allowed(exercise))
-                    learner.printed = ""
-                    verdict = _verdict(learner, exercise, path.parent)
-                except Trouble as trouble:
-                    verdict = _of_file(path, trouble)
+                if learner is None or not (broken or learner.alive):
+                    learner = self.taken()
+                    broken = _loaded(learner, path, exercise)
+                learner.printed = ""
+                verdict = broken or _verdict(learner, exercise, path.parent)
                 yield exercise, _with_prints(verdict, learner)
         finally:
             if learner is not None:
@@ -84,10 +82,14 @@ def experiment(exercise: Exercise, ask: Ask, folder: Path) -> Verdict:
     return Verdict(FAILED, fault.text, fault.name) if fault else Verdict(PASSED)
 
 
-def _of_file(path: Path, trouble: Trouble) -> Verdict:
-    """Where the file itself does not run, nothing in it can be looked at."""
-    place = f" (line {trouble.line}: {trouble.text})" if trouble.line else ""
-    return Verdict(ERROR, f"{path.name} {trouble.message}{place}")
+def _loaded(learner: Learner, path: Path, exercise: Exercise) -> Verdict | None:
+    """Where the file itself does not run, the verdict on all that is in it."""
+    try:
+        learner.load(path, _allowed(exercise))
+    except Trouble as trouble:
+        place = f" (line {trouble.line}: {trouble.text})" if trouble.line else ""
+        return Verdict(ERROR, f"{path.name} {trouble.message}{place}")
+    return None
 
 
 def _with_prints(verdict: Verdict, learner: Learner | None) -> Verdict:

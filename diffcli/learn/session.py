@@ -64,7 +64,7 @@ def noted_real(workspace: Workspace, exercise: Exercise, found: "Judged") -> Non
 def _of_last_run(workspace: Workspace, exercise: Exercise) -> Verdict:
     standing = workspace.progress.of(exercise)
     if standing.state not in (PASSED, FAILED):
-        return Verdict(BLANK, f"diffcli learn run {exercise.task} does it")
+        return Verdict(BLANK, f"diffcli learn run {exercise.task}")
     return Verdict(
         standing.state, "" if standing.state == PASSED else "the last run did not agree with the package's own"
     )

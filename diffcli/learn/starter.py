@@ -14,9 +14,11 @@ def starter(task: Task) -> str:
     written = [exercise for exercise in task.exercises if exercise.kind != "real"]
     parts = [_piece(exercise, i) for i, exercise in enumerate(written, 1)]
     imports = _sorted({line for exercise in written for line in _imports(exercise)})
+    aliases = list(dict.fromkeys(line for exercise in written for line in _aliases(exercise)))
     commands = f"The text: diffcli learn show {task.name}\nIs it right? diffcli learn check {task.name}\n"
     about = f'"""{task.title}. {task.summary}\n\n{commands}"""'
-    return "\n\n".join([about, *(["\n".join(imports)] if imports else []), *("\n" + part for part in parts)]) + "\n"
+    head = ["\n".join(lines) for lines in (imports, aliases) if lines]
+    return "\n\n".join([about, *head, *("\n" + part for part in parts)]) + "\n"
 
 
 def blank(exercise: Exercise) -> str:
@@ -86,6 +88,7 @@ def _imports(exercise: Exercise) -> list[str]:
     """The imports that the head and the solution need; none of what only grading needs."""
     text = exercise.file.read_text("utf-8")
     names = {n.id for n in ast.walk(_definition(exercise)[0]) if isinstance(n, ast.Name)}
+    names |= {n.id for line in _aliases(exercise) for n in ast.walk(ast.parse(line)) if isinstance(n, ast.Name)}
     found = []
     for node in ast.parse(text).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("diffcli.learn"):
@@ -96,6 +99,17 @@ def _imports(exercise: Exercise) -> list[str]:
             kept = [f"from {node.module} import {_alias(a)}" for a in node.names if (a.asname or a.name) in names]
             found += kept
     return found
+
+
+def _aliases(exercise: Exercise) -> list[str]:
+    """Names of types that the head of a function is written with."""
+    node, lines = _definition(exercise)
+    heads = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef)]
+    annotations = [part for n in heads for part in (n.args, n.returns) if part is not None]
+    names = {n.id for part in annotations for n in ast.walk(part) if isinstance(n, ast.Name)}
+    found = [n for n in ast.parse("\n".join(lines)).body if isinstance(n, ast.Assign)]
+    mine = [n for n in found if any(isinstance(target, ast.Name) and target.id in names for target in n.targets)]
+    return ["\n".join(lines[n.lineno - 1 : n.end_lineno]) for n in mine]
 
 
 def _alias(alias: ast.alias) -> str:

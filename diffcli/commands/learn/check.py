@@ -61,6 +61,8 @@ def said(exercise: "Exercise", verdict: "Verdict", *, first: bool) -> list[str]:
     from diffcli.console.show import wrapped
 
     words = {"passed": "passed", "failed": "not yet", "error": "stopped", "blank": "to write"}[verdict.state]
+    if verdict.state == "blank" and exercise.kind == "real":
+        return [f"to run   {exercise.id}: {verdict.message}"]
     lines = [f"{words:<9}{exercise.id}"]
     if verdict.state in ("failed", "error"):
         lines += wrapped(verdict.message, 9)

@@ -68,6 +68,11 @@ class Comparison:
         """What was odd about the checkpoints."""
         return tuple(dict.fromkeys(note for model in self.models.values() for note in model.notes))
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether some walk leads to one place, so that it can be held against the finest."""
+        return not all(map(_is_random, self.jobs))
+
 
 class Compared(NamedTuple):
     """A setting with what was measured; None where it does not apply.
@@ -163,6 +168,11 @@ def run(study: Comparison, show: Show, crew: Crew | None = None) -> ComparisonFo
     return _found(study, judge, drawings, truths, real, floor, paired)
 
 
+def _is_random(job: Prepared) -> bool:
+    """Whether a walk draws noise on its way, so that it has no end of its own."""
+    return job.job.cost()[1] > 0
+
+
 def _strata(study: Comparison) -> Tensor | None:
     """The classes of the samples, where all settings ask for the same ones."""
     asked = [asked_classes(job, study.reference) for job in study.jobs]
@@ -194,9 +204,9 @@ def _truths(study: Comparison, judge: Encoder, show: Show, crew: Crew) -> dict[t
     sampler, steps = TRUTH
     wanted: dict[tuple[str | None, float], Candidate] = {}
     for setting, job in zip(study.wanted.settings, study.jobs, strict=True):
-        wanted.setdefault(
-            (setting.run, job.guidance), Candidate(setting.run, sampler, steps, guidance=setting.guidance)
-        )
+        if not _is_random(job):
+            finest = Candidate(setting.run, sampler, steps, guidance=setting.guidance)
+            wanted.setdefault((setting.run, job.guidance), finest)
     found: dict[tuple[str | None, float], Tensor] = {}
     base = replace(study.options[0], count=min(study.wanted.truth, LOOKED_AT, study.jobs[0].count), options={})
     with show.progress(f"{sampler}, {steps} steps", len(wanted) * 100, "%") as bar:
@@ -243,6 +253,6 @@ def _agreement(study: Comparison, judge: Encoder, job: Prepared, drawn: KeptSamp
 
 def _off(job: Prepared, drawn: KeptSamples, truth: Tensor | None) -> float | None:
     """How far the images are from those of the finest walk; of walks without fresh noise, which lead to one place."""
-    if truth is None or job.job.cost()[1]:
+    if truth is None or _is_random(job):
         return None
     return (to_unit(drawn.first[: len(truth)]) - to_unit(truth)).square().mean().sqrt().item()
