@@ -1,4 +1,4 @@
-"""The learner's parts as a network of `diffcli train`: its loss on held-out digits against the best linear denoiser's."""
+"""The learner's parts as a network of `diffcli train`: its loss on held-out digits beside the best linear denoiser's."""
 
 import json
 from pathlib import Path
