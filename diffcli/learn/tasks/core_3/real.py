@@ -1,9 +1,9 @@
-"""The learner's parts as a network of `diffcli train`: its loss on held-out digits beside the best linear denoiser's."""
+"""The learner's parts as a network of `diffcli train`: its loss on held-out digits beside the linear denoiser's."""
 
 import json
 from pathlib import Path
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = (
     "folded", "unfolded", "time_embedding", "modulated", "residual_block", "start_at_zero", "pixel_attention", "u_net",
@@ -96,7 +96,7 @@ def commands(impl: Path, out: Path) -> list[list[str]]:
     ]]  # fmt: skip
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     rows = [json.loads(line) for line in (out / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
     last = next(row for row in reversed(rows) if "validation_loss" in row)
     loss, linear = last["validation_loss"], last["linear_denoiser_loss"]
@@ -105,4 +105,4 @@ def judged(out: Path) -> Judged:
         f"best linear denoiser:     validation loss {linear:.4f}",
     )
     pictures = tuple(str(path.relative_to(out)) for path in sorted((out / "run" / "samples").glob("*.png"))[-1:])
-    return Judged(last["step"] == STEPS and loss < linear, lines, pictures)
+    return Outcome(last["step"] == STEPS and loss < linear, lines, pictures)

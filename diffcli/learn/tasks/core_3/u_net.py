@@ -52,7 +52,7 @@ def u_net(
 
 
 def layers(resolutions: int, blocks: int, width: int, seed: int) -> tuple[object, ...]:
-    """What goes before the blocks, those, and what goes after them, as arguments of `u_net` from `enter` on."""
+    """Arguments of `u_net` from `enter` on. All maps have one size, so a wrong order is no error of shape."""
     numbers = iter(range(100 * seed, 100 * seed + 100))
 
     def made(channels_in: int) -> nn.Module:
@@ -60,8 +60,7 @@ def layers(resolutions: int, blocks: int, width: int, seed: int) -> tuple[object
 
     with seeded(seed):
         enter, leave = nn.Conv2d(2, width, 1), nn.Conv2d(width, 2, 1)
-        halve = [nn.Conv2d(width, width, 2, stride=2) for _ in range(resolutions - 1)]
-        double = [nn.ConvTranspose2d(width, width, 2, stride=2) for _ in range(resolutions - 1)]
+        halve, double = ([nn.Conv2d(width, width, 1) for _ in range(resolutions - 1)] for _ in range(2))
     down = [[made(width) for _ in range(blocks)] for _ in range(resolutions)]
     up = [[made(2 * width) for _ in range(blocks + 1)] for _ in range(resolutions)]
     return enter, down, halve, made(width), up, double, leave
@@ -95,14 +94,16 @@ def questions(ask: Ask) -> Iterator[Seen]:
     net = layers(1, 2, 2, 1)
     yield Seen("one resolution, two blocks down, three up", ask(drawn(1, 2, 2, 2), drawn(1, 3), *net))
     net = layers(3, 1, 3, 2)
-    yield Seen("three resolutions, a block down and two up at each", ask(drawn(2, 2, 4, 8), drawn(2, 3), *net))
+    yield Seen("three resolutions, a block down and two up at each", ask(drawn(2, 2, 2, 3), drawn(2, 3), *net))
 
 
 WRONG = [
     Swap("skip-before-h", "where what was kept stands before h", "the order along the channels: h, then what was kept",
          "[h, kept.pop()]", "[kept.pop(), h]"),
+    Swap("queue", "where what was kept first is used first", "which of the kept maps is the last: a stack, not a queue",
+         "kept.pop()", "kept.pop(0)"),
     Swap("same-order-up", "where the maps of a resolution are used in the order in which they were kept",
-         "which of the kept maps is the last: a stack, not a queue",
+         "which of them was kept last",
          "for block in blocks:\n            h = block(torch.cat([h, kept.pop()]",
          "for left in range(len(blocks), 0, -1):\n"
          "            block = blocks[len(blocks) - left]\n"
