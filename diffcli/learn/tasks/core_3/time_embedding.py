@@ -26,12 +26,12 @@ def time_embedding(t: Tensor, size: int, longest: float) -> Tensor:
     return torch.cat([phase.sin(), phase.cos()], dim=1)
 
 
-def truth(t: Tensor, size: int, longest: float) -> list[list[float]]:
+def truth(t: Tensor, size: int, longest: float) -> Tensor:
     rows = []
     for time in t.tolist():
         phases = [time * math.exp(-2 * k * math.log(longest) / size) for k in range(size // 2)]
         rows.append([math.sin(p) for p in phases] + [math.cos(p) for p in phases])
-    return rows
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 def questions(ask: Ask) -> Iterator[Seen]:

@@ -74,6 +74,16 @@ WRONG = [
 ]  # fmt: skip
 
 
+@wrong(
+    "where nothing changes",
+    "`mean = ...`, which gives another tensor a name; a parameter is changed by mul_, add_, copy_",
+)
+def nothing_changed(ema: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    d = min(decay, (1 + step) / (10 + step))
+    for old, new in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
+        old = d * old + (1 - d) * new  # noqa: PLW2901
+
+
 @wrong("where the buffers are averaged like weights", "the last sentence of the docstring")
 def buffers_averaged(ema: nn.Module, model: nn.Module, step: int, decay: float) -> None:
     d = min(decay, (1 + step) / (10 + step))

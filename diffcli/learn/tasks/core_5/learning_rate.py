@@ -52,9 +52,9 @@ WRONG = [
 
 @wrong("where the fall begins after the rise, as in some codes", "the last sentence of the docstring")
 def one_after_the_other(step: int, total: int, warmup: int) -> float:
-    if step + 1 < warmup:
+    if step < warmup:
         return (step + 1) / warmup
-    return (1 + math.cos(math.pi * (step - warmup + 1) / max(1, total - warmup + 1))) / 2
+    return (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
 
 
 @right

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = ("to_unit", "stratified_times", "simple_loss", "steps_taken", "averaged", "learning_rate", "dropped_labels")
 STEPS, BATCH = 200, 64
@@ -91,7 +91,7 @@ def compute(functions: Mapping[str, Callable[..., Any]], out: Path) -> Iterator[
     (out / "yours.json").write_text(json.dumps({"steps": STEPS, "validation_loss": look.validation_loss}), "utf-8")
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     rows = [json.loads(line) for line in (out / "ours" / "metrics.jsonl").read_text("utf-8").splitlines()]
     last = next(row for row in reversed(rows) if "validation_loss" in row)
     ours, linear = last["validation_loss"], last["linear_denoiser_loss"]
@@ -101,4 +101,4 @@ def judged(out: Path) -> Judged:
         f"diffcli train, {STEPS} steps:   validation loss {ours:.4f}, {abs(yours / ours - 1):.1%} apart",
         f"best linear denoiser:        validation loss {linear:.4f}",
     )
-    return Judged(abs(yours / ours - 1) < CLOSE, lines, ("yours.png",))
+    return Outcome(abs(yours / ours - 1) < CLOSE, lines, ("yours.png",))
