@@ -14,7 +14,7 @@ import pytest
 from conftest import Cli, Result, assert_refused, start
 
 from diffcli.learn import catalogue, progress
-from diffcli.learn.progress import Progress, checked
+from diffcli.learn.progress import LearnerProgress, checked
 from diffcli.learn.workspace import begun
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "tasks"
@@ -210,7 +210,7 @@ def test_what_is_not_there_is_answered_with_the_nearest(inside: Cli, words: tupl
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("version = 99\ndiffcli = '9.9'\n", "written by diffcli 9.9"),
+        ("version = 99\ndiffcli = '9.9'\n", "of another diffcli, 9.9"),
         ("version = [", "cannot be read"),
         ("[exercises]\nx = 3\n", "not what diffcli wrote"),
         ("log = 3\n", "not what diffcli wrote"),
@@ -277,7 +277,7 @@ def test_two_terminals_lose_nothing(averages: Path) -> None:
 
 def test_what_has_passed_stays_passed_after_a_later_failure(averages: Path) -> None:
     [one, *_] = begun(averages)[0].tasks["averages"].exercises
-    found = checked(checked(Progress(), one, "passed", None, ""), one, "failed", "m", "text")
+    found = checked(checked(LearnerProgress(), one, "passed", None, ""), one, "failed", "m", "text")
     assert found.passed(one)
     assert found.of(one).state == "failed"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from diffcli.learn.catalogue import Task, all_tasks
+from diffcli.learn.catalogue import CourseTask, all_tasks
 from diffcli.learn.pages import page
 from diffcli.system.text import duration
 
@@ -40,7 +40,7 @@ def _rows() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("task", all_tasks().values(), ids=lambda task: task.name)
-def test_the_page_of_a_task_is_as_it_is_shown(task: Task) -> None:
+def test_the_page_of_a_task_is_as_it_is_shown(task: CourseTask) -> None:
     assert (DOCS / f"{task.name}.md").read_text("utf-8") == page(task)
 
 

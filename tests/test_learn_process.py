@@ -12,7 +12,7 @@ from diffcli.learn.asking import Learner
 from diffcli.learn.catalogue import Exercise, chosen, tasks_of
 from diffcli.learn.checking import Checker
 from diffcli.learn.exercise import material
-from diffcli.learn.grading import Verdict, grade
+from diffcli.learn.grading import Mark, grade
 from diffcli.learn.props import Mlp
 
 AVERAGES = Path(__file__).parent.parent / "examples" / "tasks" / "averages"
@@ -216,12 +216,12 @@ def test_gradients_and_weights_come_back(ask: Callable[..., Any]) -> None:
     ],
 )
 def test_a_file_that_does_not_run_is_told_once_with_its_line(tmp_path: Path, text: str, said: str) -> None:
-    for verdict in verdicts(tmp_path, text, "moving-average", "standard-error"):
-        assert verdict.state == "error"
-        assert said in verdict.message
+    for mark in marks(tmp_path, text, "moving-average", "standard-error"):
+        assert mark.state == "error"
+        assert said in mark.message
 
 
-def verdicts(folder: Path, text: str, *names: str) -> list[Any]:
+def marks(folder: Path, text: str, *names: str) -> list[Any]:
     """Of these exercises on averages, for a learner's file."""
     path = folder / "averages.py"
     path.write_text(text, "utf-8")
@@ -229,7 +229,7 @@ def verdicts(folder: Path, text: str, *names: str) -> list[Any]:
     exercises: list[Exercise] = [one for name in names for one in chosen(tasks, name)]
     checker = Checker()
     try:
-        return [verdict for _, verdict in checker.verdicts(path, exercises)]
+        return [mark for _, mark in checker.marks(path, exercises)]
     finally:
         checker.close()
 
@@ -237,7 +237,7 @@ def verdicts(folder: Path, text: str, *names: str) -> list[Any]:
 def test_a_file_that_ends_the_process_does_not_stop_the_other_exercises(tmp_path: Path) -> None:
     text = "import os\ndef moving_average(x, decay):\n    os._exit(1)\n\n"
     text += "def standard_error(x):\n    return x.std() / len(x)**.5\n"
-    first, second = verdicts(tmp_path, text, "moving-average", "standard-error")
+    first, second = marks(tmp_path, text, "moving-average", "standard-error")
     assert (first.state, second.state) == ("error", "passed")
 
 
@@ -292,8 +292,8 @@ class Equal(torch.Tensor):
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Verdict]]:
-    """The verdict on a body of `standard_error`: all of them are functions of one file, in one process."""
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Mark]]:
+    """The mark on a body of `standard_error`: all of them are functions of one file, in one process."""
     bodies = list(dict.fromkeys([*(row[0] for row in ANSWERS), *CHEATS.values()]))
     path = tmp_path_factory.mktemp("answers") / "mine.py"
     functions = "".join(f"\ndef answer_{i}(x):\n    {body}\n" for i, body in enumerate(bodies))
@@ -307,21 +307,21 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
 
 @pytest.mark.parametrize(("body", "state", "mistake", "said"), ANSWERS)
 def test_answers_get_the_verdict_that_they_deserve(
-    graded: Callable[[str], Verdict], body: str, state: str, mistake: str | None, said: str
+    graded: Callable[[str], Mark], body: str, state: str, mistake: str | None, said: str
 ) -> None:
-    verdict = graded(body)
-    assert (verdict.state, verdict.mistake) == (state, mistake), verdict.message
-    assert said in verdict.message
+    mark = graded(body)
+    assert (mark.state, mark.mistake) == (state, mistake), mark.message
+    assert said in mark.message
 
 
 @pytest.mark.parametrize("how", CHEATS)
-def test_no_way_to_cheat_passes(graded: Callable[[str], Verdict], how: str) -> None:
+def test_no_way_to_cheat_passes(graded: Callable[[str], Mark], how: str) -> None:
     assert graded(CHEATS[how]).state in ("failed", "error")
 
 
 def test_what_was_printed_is_shown_where_it_did_not_pass(tmp_path: Path) -> None:
-    [verdict] = verdicts(
+    [mark] = marks(
         tmp_path, "def standard_error(x):\n    print('look', len(x))\n    return x.std()\n", "standard-error"
     )
-    assert verdict.mistake == "spread"
-    assert "look 3" in verdict.message
+    assert mark.mistake == "spread"
+    assert "look 3" in mark.message

@@ -34,7 +34,7 @@ def local(function: Callable[..., Any], seed: int = 0) -> Ask:
     def ask(*arguments: Any, want: str = "value", **named: Any) -> Any:
         there = _sent(arguments), _sent(named)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             return answer(function, *there, want)
 
     return ask

@@ -1,5 +1,6 @@
 """Which tasks and exercises there are: folders with a `task.toml`, those of the package and others. No torch here."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -63,7 +64,7 @@ class Exercise:
 
 
 @dataclass(frozen=True)
-class Task:
+class CourseTask:
     """Exercises that belong together, and the text that goes before them.
 
     track:     path, from Gaussians to DDIM, or plan, the weeks from DDPM to research
@@ -97,7 +98,7 @@ class Task:
         return (self.folder / "text.md").read_text("utf-8")
 
 
-def all_tasks(folders: Iterable[Path] = ()) -> dict[str, Task]:
+def all_tasks(folders: Iterable[Path] = ()) -> dict[str, CourseTask]:
     """By name, in the order in which they are worked through; first the package's, then those of other folders.
 
     Raises UsageProblem for a folder without tasks, a description with a mistake and a name that is taken.
@@ -114,11 +115,11 @@ def all_tasks(folders: Iterable[Path] = ()) -> dict[str, Task]:
 
 
 @cache
-def _built_in() -> Mapping[str, Task]:
+def _built_in() -> Mapping[str, CourseTask]:
     return {task.name: task for task in tasks_of(BUILT_IN)}
 
 
-def tasks_of(folder: Path) -> list[Task]:
+def tasks_of(folder: Path) -> list[CourseTask]:
     """The task of a folder, or those of its sub-folders, ordered by the number in `task.toml`."""
     files = [folder / "task.toml"] if (folder / "task.toml").is_file() else sorted(folder.glob("*/task.toml"))
     if not files and folder != BUILT_IN:
@@ -134,23 +135,31 @@ def _document(file: Path) -> dict[str, Any]:
         raise UsageProblem(f"{file} cannot be read: {error}", "docs/learn/writing.md says what a task holds") from None
 
 
-def _task(file: Path) -> Task:
+def _task(file: Path) -> CourseTask:
     document = _document(file)
     document.pop("order", None)
     rows, name = document.pop("exercise", []), str(document.get("name", file.parent.name.replace("_", "-")))
+    _check_name(name, file)
     exercises = tuple(_exercise(row, name, file) for row in rows)
-    return _made(Task, document | {"name": name, "exercises": exercises, "folder": file.parent}, file)
+    return _made(CourseTask, document | {"name": name, "exercises": exercises, "folder": file.parent}, file)
 
 
 def _exercise(row: dict[str, Any], task: str, file: Path) -> Exercise:
     usual = {"function": str(row.get("name", "")).replace("-", "_"), "task": task, "folder": file.parent}
     made = _made(Exercise, usual | row, file)
+    _check_name(made.name, file)
     if len(made.hints) != 3 or made.difficulty not in range(1, 6) or made.kind not in KINDS:
         raise UsageProblem(
             f"{file}: {made.name} needs three hints, a difficulty from 1 to 5, and a kind of {', '.join(KINDS)}",
             "docs/learn/writing.md says what a task holds",
         )
     return made
+
+
+def _check_name(name: str, file: Path) -> None:
+    """Raise UsageProblem for a name that cannot be typed as it stands."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise UsageProblem(f"{file}: {name!r} is no name", "lower-case letters, digits, and hyphens between them")
 
 
 def _made(kind: Any, document: dict[str, Any], file: Path) -> Any:
@@ -164,7 +173,7 @@ def _made(kind: Any, document: dict[str, Any], file: Path) -> Any:
         raise UsageProblem(f"{file} lacks {lacking}", "docs/learn/writing.md says what a task holds") from None
 
 
-def chosen(tasks: Mapping[str, Task], word: str) -> list[Exercise]:
+def chosen(tasks: Mapping[str, CourseTask], word: str) -> list[Exercise]:
     """The exercises that a word names: a task, TASK.EXERCISE, or an exercise whose name is there once.
 
     Raises UsageProblem with the nearest name.
@@ -182,7 +191,7 @@ def chosen(tasks: Mapping[str, Task], word: str) -> list[Exercise]:
     raise UsageProblem(f"{word} is there {len(alone)} times", f"name one of {', '.join(one.id for one in alone)}")
 
 
-def exercises_of(tasks: Mapping[str, Task]) -> Iterator[Exercise]:
+def exercises_of(tasks: Mapping[str, CourseTask]) -> Iterator[Exercise]:
     """All of them, in order."""
     for task in tasks.values():
         yield from task.exercises

@@ -9,7 +9,7 @@ from diffcli.learn.asking import Ask, Learner
 from diffcli.learn.catalogue import Exercise
 from diffcli.learn.exercise import material
 from diffcli.learn.experiments import examiner
-from diffcli.learn.grading import BLANK, ERROR, FAILED, PASSED, Verdict, grade, troubled
+from diffcli.learn.grading import BLANK, ERROR, FAILED, PASSED, Mark, grade, troubled
 
 PRINTED = 10  # lines of what was printed that are shown
 
@@ -37,18 +37,18 @@ class Checker:
         assert learner is not None
         return learner
 
-    def verdicts(self, path: Path, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Verdict]]:
+    def marks(self, path: Path, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Mark]]:
         """Each exercise of a file with what its grader says."""
         learner: Learner | None = None
-        broken: Verdict | None = None
+        broken: Mark | None = None
         try:
             for exercise in exercises:
                 if learner is None or not (broken or learner.alive):
                     learner = self.taken()
                     broken = _loaded(learner, path, exercise)
                 learner.printed = ""
-                verdict = broken or _verdict(learner, exercise, path.parent)
-                yield exercise, _with_prints(verdict, learner)
+                mark = broken or _verdict(learner, exercise, path.parent)
+                yield exercise, _with_prints(mark, learner)
         finally:
             if learner is not None:
                 learner.close()
@@ -58,7 +58,7 @@ def _allowed(exercise: Exercise) -> tuple[str, ...]:
     return material(exercise.file, exercise.function).allowed if exercise.kind == "function" else ()
 
 
-def _verdict(learner: Learner, exercise: Exercise, folder: Path) -> Verdict:
+def _verdict(learner: Learner, exercise: Exercise, folder: Path) -> Mark:
     if exercise.kind == "experiment":
         return experiment(exercise, learner.ask(exercise.function), folder)
     made = material(exercise.file, exercise.function)
@@ -69,35 +69,35 @@ def _verdict(learner: Learner, exercise: Exercise, folder: Path) -> Verdict:
     return grade(made, asking, exercise.function)
 
 
-def experiment(exercise: Exercise, ask: Ask, folder: Path) -> Verdict:
+def experiment(exercise: Exercise, ask: Ask, folder: Path) -> Mark:
     """What lies in the folders that a learner names; their names count from the workspace."""
     try:
         found = ask()
     except Trouble as trouble:
         return troubled(trouble, exercise.function)
     if not isinstance(found, dict) or not found or not all(isinstance(path, str) for path in found.values()):
-        return Verdict(FAILED, f"{exercise.function} is to return a dict of names and folders")
+        return Mark(FAILED, f"{exercise.function} is to return a dict of names and folders")
     examined, _ = examiner(exercise)
     fault = examined({name: folder / path for name, path in found.items()})
-    return Verdict(FAILED, fault.text, fault.name) if fault else Verdict(PASSED)
+    return Mark(FAILED, fault.text, fault.name) if fault else Mark(PASSED)
 
 
-def _loaded(learner: Learner, path: Path, exercise: Exercise) -> Verdict | None:
-    """Where the file itself does not run, the verdict on all that is in it."""
+def _loaded(learner: Learner, path: Path, exercise: Exercise) -> Mark | None:
+    """Where the file itself does not run, the mark on all that is in it."""
     try:
         learner.load(path, _allowed(exercise))
     except Trouble as trouble:
         place = f" (line {trouble.line}: {trouble.text})" if trouble.line else ""
-        return Verdict(ERROR, f"{path.name} {trouble.message}{place}")
+        return Mark(ERROR, f"{path.name} {trouble.message}{place}")
     return None
 
 
-def _with_prints(verdict: Verdict, learner: Learner | None) -> Verdict:
+def _with_prints(mark: Mark, learner: Learner | None) -> Mark:
     """What the code printed first, where it did not pass: people look for mistakes that way."""
     lines = learner.printed.strip().split("\n")[-PRINTED:] if learner is not None and learner.printed.strip() else []
-    if not lines or verdict.state in ("passed", BLANK):
-        return verdict
-    return verdict._replace(message="\n".join([verdict.message, "printed:", *(f"  {line}" for line in lines)]))
+    if not lines or mark.state in ("passed", BLANK):
+        return mark
+    return mark._replace(message="\n".join([mark.message, "printed:", *(f"  {line}" for line in lines)]))
 
 
 def by_file(exercises: Iterable[Exercise]) -> Iterator[tuple[str, list[Exercise]]]:

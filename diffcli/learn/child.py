@@ -69,7 +69,7 @@ def _called(
         raise Trouble("missing", f"{name} is no function but a {type(function).__name__}")
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     watch = threading.Timer(limit, _late, (connection, str(learner.__file__) if learner else ""))
     watch.daemon = True
     watch.start()

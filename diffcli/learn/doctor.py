@@ -79,9 +79,9 @@ def _failures(made: Material, exercise: Exercise) -> Iterator[Failure]:
         if said := difference(got, want):
             yield Failure(exercise.id, "the solution against the truth", f"{got.case}: {said}")
     for name, function in [("the solution", made.solution), *((f.__name__, f) for f in made.rights)]:
-        verdict = _verdict(made, function)
-        if verdict.state != PASSED:
-            yield Failure(exercise.id, name, verdict.message)
+        mark = _verdict(made, function)
+        if mark.state != PASSED:
+            yield Failure(exercise.id, name, mark.message)
     for name, function in _cheats(made):
         if _verdict(made, function).state == PASSED:
             yield Failure(exercise.id, name, "passes")
@@ -94,9 +94,9 @@ def _failures(made: Material, exercise: Exercise) -> Iterator[Failure]:
 
 def _unnamed(made: Material) -> Iterator[str]:
     for wrong in made.wrongs:
-        verdict = _verdict(made, wrong.function)
-        if verdict.state == PASSED or verdict.mistake != wrong.name:
-            yield f"{wrong.name}: {verdict.message or 'passes'}"
+        mark = _verdict(made, wrong.function)
+        if mark.state == PASSED or mark.mistake != wrong.name:
+            yield f"{wrong.name}: {mark.message or 'passes'}"
 
 
 def _verdict(made: Material, function: Callable[..., Any]) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from diffcli.learn.catalogue import Exercise
 from diffcli.runs.listing import facts_of, summary
 from diffcli.runs.records import comparison, evaluation
+from diffcli.system.shell import argument
 
 
 class Fault(NamedTuple):
@@ -55,7 +56,9 @@ def runs_there(found: Mapping[str, Path]) -> Fault | None:
             return Fault("not-a-run", f"{name}: {path} is no run: name the folder that `diffcli train --out` was given")
         state = summary(path).state
         if state != "complete":
-            return Fault("unfinished", f"{name}: {path.name} is {state}; diffcli train --resume {path.name} ends it")
+            return Fault(
+                "unfinished", f"{name}: {path.name} is {state}; diffcli train --resume {argument(path)} ends it"
+            )
     if len({path.resolve() for path in found.values()}) < len(found):
         return Fault("same-run", "one run is named twice: nothing can be compared with itself")
     return None
@@ -91,7 +94,7 @@ def evaluated(found: Mapping[str, Path]) -> Fault | None:
     documents = {name: evaluation(path) for name, path in found.items()}
     lacking = next((name for name, one in documents.items() if one is None), None)
     if lacking:
-        return Fault("not-evaluated", f"{lacking} has not been evaluated: diffcli evaluate {found[lacking].name}")
+        return Fault("not-evaluated", f"{lacking} has not been evaluated: diffcli evaluate {argument(found[lacking])}")
     protocols = {json.dumps(_protocol(one), sort_keys=True) for one in documents.values() if one}
     if len(protocols) > 1:
         return Fault(

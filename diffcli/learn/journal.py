@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from diffcli.learn.catalogue import exercises_of
-from diffcli.learn.progress import FAILED, PASSED, Event, Progress, week
+from diffcli.learn.progress import FAILED, PASSED, LearnerProgress, LogEntry, week
 from diffcli.learn.workspace import Workspace
 from diffcli.runs.listing import Summary, summary
 from diffcli.system.text import duration
@@ -46,7 +46,7 @@ def _prompts() -> Iterator[str]:
         yield from ("", f"**{prompt}**", "", "...")
 
 
-def _exercises(workspace: Workspace, progress: Progress, start: datetime, end: datetime) -> Iterator[str]:
+def _exercises(workspace: Workspace, progress: LearnerProgress, start: datetime, end: datetime) -> Iterator[str]:
     events = [event for event in progress.log if start <= datetime.fromisoformat(event.when) < end]
     minutes = {one.id: one.minutes for one in exercises_of(workspace.tasks)}
     passed = [event for event in events if event.what == PASSED]
@@ -61,14 +61,14 @@ def _exercises(workspace: Workspace, progress: Progress, start: datetime, end: d
     yield ""
 
 
-def _passed(event: Event, progress: Progress) -> str:
+def _passed(event: LogEntry, progress: LearnerProgress) -> str:
     standing = progress.standings[event.exercise]
     attempts = f"{standing.attempts} attempt{'s' if standing.attempts != 1 else ''}"
     hints = f", {standing.hints} hint{'s' if standing.hints != 1 else ''}" if standing.hints else ""
     return f"- {event.exercise}: {attempts}{hints}{', the solution was read first' if standing.gave_up else ''}"
 
 
-def _tried(event: Event) -> str:
+def _tried(event: LogEntry) -> str:
     said = event.message.split("\n")[0].replace("|", "\\|")
     what = f"not yet: {said}" if event.what == FAILED else f"{event.what}: {said}" if said else event.what
     return f"| {event.when[:16].replace('T', ' ')} | {event.exercise} | {what} | {event.mistake} |"

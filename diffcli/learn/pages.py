@@ -1,10 +1,10 @@
 """The page of a task as a learner reads it, Markdown: in the terminal, and in docs/learn."""
 
-from diffcli.learn.catalogue import Exercise, Task
+from diffcli.learn.catalogue import CourseTask, Exercise
 from diffcli.learn.starter import blank
 
 
-def page(task: Task) -> str:
+def page(task: CourseTask) -> str:
     """The text, then what each exercise asks for. Hints and solutions are not in it."""
     where = {"path": "the path", "plan": "the plan"}.get(task.track, task.track)
     weeks = f", week{'s' if len(task.weeks) > 1 else ''} {' and '.join(map(str, task.weeks))}" if task.weeks else ""
@@ -12,11 +12,12 @@ def page(task: Task) -> str:
         f"*{task.name}, {where}{weeks}, {len(task.exercises)} exercises, about {task.minutes} minutes. {task.summary}*"
     )
     parts = [f"# {task.title}", facts, task.text.strip()]
-    parts += [_section(exercise, i) for i, exercise in enumerate(task.exercises, 1)]
+    parts += [section(exercise, i) for i, exercise in enumerate(task.exercises, 1)]
     return "\n\n".join(parts) + "\n"
 
 
-def _section(exercise: Exercise, number: int) -> str:
+def section(exercise: Exercise, number: int) -> str:
+    """What an exercise asks for; `number` is its place in the task, from 1."""
     head = f"## {number}. {exercise.name}"
     facts = f"*Difficulty {exercise.difficulty} of 5, about {exercise.minutes} minutes; data: {exercise.data}.*"
     parts = [head, facts, exercise.objective, f"```\n{exercise.equation.strip()}\n```", f"Source: {exercise.source}."]

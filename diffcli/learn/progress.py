@@ -11,7 +11,7 @@ from typing import Any
 import filelock
 
 from diffcli.errors import BusyProblem, DataProblem, EnvironmentProblem
-from diffcli.learn.catalogue import Exercise, Task, exercises_of
+from diffcli.learn.catalogue import CourseTask, Exercise, exercises_of
 from diffcli.system.files import write_atomically
 from diffcli.system.text import installed
 
@@ -38,7 +38,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Event:
+class LogEntry:
     """A line of the log: what was tried, and how it went."""
 
     when: str
@@ -49,7 +49,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Progress:
+class LearnerProgress:
     """Everything in the file.
 
     began:   when the workspace was made
@@ -59,7 +59,7 @@ class Progress:
     """
 
     standings: Mapping[str, Standing] = field(default_factory=dict)
-    log: tuple[Event, ...] = ()
+    log: tuple[LogEntry, ...] = ()
     began: str = ""
     known: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
@@ -73,11 +73,11 @@ class Progress:
     def passed(self, exercise: Exercise) -> bool:
         return bool(self.of(exercise).passed_at)
 
-    def new(self, tasks: Mapping[str, Task]) -> list[Exercise]:
+    def new(self, tasks: Mapping[str, CourseTask]) -> list[Exercise]:
         """Exercises that were not there when it was last written."""
         return [one for one in exercises_of(tasks) if not set(one.ids) & set(self.known)]
 
-    def noted(self, exercise: Exercise, event: Event, standing: Standing) -> "Progress":
+    def noted(self, exercise: Exercise, event: LogEntry, standing: Standing) -> "LearnerProgress":
         return replace(self, standings={**self.standings, exercise.id: standing}, log=(*self.log, event))
 
 
@@ -86,8 +86,14 @@ def now() -> str:
 
 
 def checked(
-    progress: Progress, exercise: Exercise, state: str, mistake: str | None, message: str, *, when: str | None = None
-) -> Progress:
+    progress: LearnerProgress,
+    exercise: Exercise,
+    state: str,
+    mistake: str | None,
+    message: str,
+    *,
+    when: str | None = None,
+) -> LearnerProgress:
     """With the result of a check; one that says what the last one said is no new attempt."""
     before, when = progress.of(exercise), when or now()
     last = next((event for event in reversed(progress.log) if event.exercise == exercise.id), None)
@@ -98,11 +104,11 @@ def checked(
         before, state=state, attempts=before.attempts + 1,
         passed_at=before.passed_at or (when if state == PASSED else ""),
     )  # fmt: skip
-    event = Event(when, exercise.id, state, mistake or "", message if state != PASSED else "")
+    event = LogEntry(when, exercise.id, state, mistake or "", message if state != PASSED else "")
     return progress.noted(exercise, event, standing)
 
 
-def read(folder: Path) -> Progress:
+def read(folder: Path) -> LearnerProgress:
     """What a workspace's file says. Raises DataProblem for a file that is none, or of a newer diffcli."""
     path = folder / NAME
     try:
@@ -113,18 +119,18 @@ def read(folder: Path) -> Progress:
             f"{path} cannot be read: {error}", "repair it, or take it from a backup or from git"
         ) from None
     if version > VERSION:
-        made = document.get("diffcli", "a newer version")
-        raise DataProblem(f"{path} was written by diffcli {made}", "upgrade diffcli: pip install --upgrade diffcli")
+        maker = document.get("diffcli", "of a newer version")
+        raise DataProblem(f"{path} is of another diffcli, {maker}", "upgrade diffcli: pip install --upgrade diffcli")
     try:
         return _progress(document)
     except (TypeError, ValueError, AttributeError) as error:
         raise DataProblem(f"{path} is not what diffcli wrote: {error}", "take it from a backup or from git") from None
 
 
-def _progress(document: dict[str, Any]) -> Progress:
+def _progress(document: dict[str, Any]) -> LearnerProgress:
     standings = {name: Standing(**_known(row, Standing)) for name, row in document.get("exercises", {}).items()}
-    log = tuple(Event(**_known(row, Event)) for row in document.get("log", []))
-    return Progress(
+    log = tuple(LogEntry(**_known(row, LogEntry)) for row in document.get("log", []))
+    return LearnerProgress(
         standings, log, str(document.get("began", "")), tuple(document.get("known", [])),
         tuple(document.get("tasks", [])), bool(document.get("notebooks", False)), dict(document.get("synced", {})),
     )  # fmt: skip
@@ -134,7 +140,7 @@ def _known(row: dict[str, Any], kind: Any) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name in kind.__dataclass_fields__}
 
 
-def write(folder: Path, progress: Progress) -> None:
+def write(folder: Path, progress: LearnerProgress) -> None:
     """Replace the file. Raises EnvironmentProblem."""
     import tomlkit
 
@@ -150,7 +156,7 @@ def write(folder: Path, progress: Progress) -> None:
     write_atomically(folder / NAME, text.encode())
 
 
-def _row(record: Standing | Event) -> dict[str, Any]:
+def _row(record: Standing | LogEntry) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if value not in ("", False, 0)}
 
 
@@ -170,18 +176,18 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def week_of(progress: Progress, when: str) -> int:
+def week_of(progress: LearnerProgress, when: str) -> int:
     """The week of a time, from 1, counted from the day on which the workspace was made."""
     passed = datetime.fromisoformat(when) - _first_day(progress)
     return max(passed.days // 7 + 1, 1)
 
 
-def week(progress: Progress, number: int) -> tuple[datetime, datetime]:
+def week(progress: LearnerProgress, number: int) -> tuple[datetime, datetime]:
     """When a week begins, and when it has ended."""
     start = _first_day(progress) + timedelta(weeks=number - 1)
     return start, start + timedelta(weeks=1)
 
 
-def _first_day(progress: Progress) -> datetime:
+def _first_day(progress: LearnerProgress) -> datetime:
     began = datetime.fromisoformat(progress.began or (progress.log[0].when if progress.log else now()))
     return began.replace(hour=0, minute=0, second=0, microsecond=0)

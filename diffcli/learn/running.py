@@ -9,13 +9,13 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from diffcli.errors import Problem, UsageProblem
-from diffcli.learn.catalogue import Exercise, Task
+from diffcli.learn.catalogue import CourseTask, Exercise
 from diffcli.learn.workspace import Workspace
 from diffcli.system.files import write_atomically
 from diffcli.system.shell import command_line
 
 
-class Judged(NamedTuple):
+class Outcome(NamedTuple):
     """How a run for real went.
 
     passed:    whether the learner's functions did what the package's own do
@@ -34,7 +34,7 @@ class CommandProblem(Problem):
     exit_code = 1
 
 
-def real_exercise(task: Task) -> Exercise:
+def real_exercise(task: CourseTask) -> Exercise:
     """The exercise that runs for real. Raises UsageProblem where a task has none."""
     found = next((exercise for exercise in task.exercises if exercise.kind == "real"), None)
     if found is None:
@@ -44,14 +44,14 @@ def real_exercise(task: Task) -> Exercise:
     return found
 
 
-def lacking(workspace: Workspace, task: Task) -> list[Exercise]:
+def lacking(workspace: Workspace, task: CourseTask) -> list[Exercise]:
     """The exercises that have to pass before."""
     needs = set(_real(task).NEEDS)
     progress = workspace.progress
     return [one for one in task.exercises if one.function in needs and not progress.passed(one)]
 
 
-def performed(workspace: Workspace, task: Task, out: Path) -> Iterator[str]:
+def performed(workspace: Workspace, task: CourseTask, out: Path) -> Iterator[str]:
     """Run it; yields what is done next. Raises CommandProblem or UsageProblem where a command or a file fails."""
     real = _real(task)
     impl = workspace.folder / f"{task.module}_impl.py"
@@ -65,12 +65,12 @@ def performed(workspace: Workspace, task: Task, out: Path) -> Iterator[str]:
         yield from real.compute(functions(workspace, task), out)
 
 
-def judged(task: Task, out: Path) -> Judged:
+def judged(task: CourseTask, out: Path) -> Outcome:
     """What came of it."""
     return _real(task).judged(out)
 
 
-def functions(workspace: Workspace, task: Task) -> Mapping[str, Callable[..., Any]]:
+def functions(workspace: Workspace, task: CourseTask) -> Mapping[str, Callable[..., Any]]:
     """What a learner's file of a task defines, run here. Raises UsageProblem."""
     path = workspace.path(task.name)
     sys.path.insert(0, str(workspace.folder))
@@ -86,11 +86,11 @@ def _ran(words: list[str], folder: Path) -> None:
     code = subprocess.call([sys.executable, "-m", "diffcli", *words], cwd=folder)
     if code == 130:
         raise KeyboardInterrupt
-    if code not in (0, 1):  # 1 is a verdict, of `verify` say, which is judged afterwards
-        raise CommandProblem(f"diffcli {command_line(words)} ended with {code}", "the lines above say why")
+    if code not in (0, 1):  # 1 is a mark, of `verify` say, which is judged afterwards
+        raise CommandProblem(f"exit code {code} of diffcli {command_line(words)}", "the lines above say why")
 
 
-def _real(task: Task) -> Any:
+def _real(task: CourseTask) -> Any:
     return _module(f"diffcli.learn.real_{task.module}", task.folder / "real.py")
 
 

@@ -7,19 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from diffcli.errors import UsageProblem, one_of
-from diffcli.learn.catalogue import Exercise, Task, all_tasks, chosen
-from diffcli.learn.grading import Verdict
-from diffcli.learn.progress import BLANK, FAILED, PASSED, SKIPPED, Event, checked, now
+from diffcli.learn.catalogue import CourseTask, Exercise, all_tasks, chosen
+from diffcli.learn.grading import Mark
+from diffcli.learn.progress import BLANK, FAILED, PASSED, SKIPPED, LogEntry, checked, now
 from diffcli.learn.workspace import Workspace, content, next_exercise, opened
 
 if TYPE_CHECKING:
     from diffcli.learn.checking import Checker
-    from diffcli.learn.running import Judged
+    from diffcli.learn.running import Outcome
 
 HINTS = 3
 
 
-def check_all(workspace: Workspace, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Verdict]]:
+def check_all(workspace: Workspace, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Mark]]:
     """Check them in order; each result is noted before it is told."""
     from diffcli.learn.checking import Checker, by_file
 
@@ -30,20 +30,20 @@ def check_all(workspace: Workspace, exercises: Iterable[Exercise]) -> Iterator[t
 
 def check_file(
     workspace: Workspace, checker: "Checker", task: str, exercises: Iterable[Exercise]
-) -> Iterator[tuple[Exercise, Verdict]]:
+) -> Iterator[tuple[Exercise, Mark]]:
     """Check what is in the file of a task, in order; what runs for real is as its last run was."""
     path, some = workspace.path(task), list(exercises)
     step(workspace, task)
     content(path)
-    written = checker.verdicts(path, [exercise for exercise in some if exercise.kind != "real"])
+    written = checker.marks(path, [exercise for exercise in some if exercise.kind != "real"])
     for exercise in some:
         if exercise.kind == "real":
             yield exercise, _of_last_run(workspace, exercise)
             continue
-        _, verdict = next(written)
-        state, mistake, message = verdict.state, verdict.mistake, verdict.message
+        _, mark = next(written)
+        state, mistake, message = mark.state, mark.mistake, mark.message
         workspace.changed(partial(checked, exercise=exercise, state=state, mistake=mistake, message=message))
-        yield exercise, verdict
+        yield exercise, mark
 
 
 def step(workspace: Workspace, task: str) -> str:
@@ -55,19 +55,17 @@ def step(workspace: Workspace, task: str) -> str:
     return in_step(workspace, task)
 
 
-def noted_real(workspace: Workspace, exercise: Exercise, found: "Judged") -> None:
+def noted_real(workspace: Workspace, exercise: Exercise, found: "Outcome") -> None:
     """Note how a run for real went."""
     state, message = (PASSED, "") if found.passed else (FAILED, "; ".join(found.lines))
     workspace.changed(lambda old: checked(old, exercise, state, None, message))
 
 
-def _of_last_run(workspace: Workspace, exercise: Exercise) -> Verdict:
+def _of_last_run(workspace: Workspace, exercise: Exercise) -> Mark:
     standing = workspace.progress.of(exercise)
     if standing.state not in (PASSED, FAILED):
-        return Verdict(BLANK, f"diffcli learn run {exercise.task}")
-    return Verdict(
-        standing.state, "" if standing.state == PASSED else "the last run did not agree with the package's own"
-    )
+        return Mark(BLANK, f"diffcli learn run {exercise.task}")
+    return Mark(standing.state, "" if standing.state == PASSED else "the last run did not agree with the package's own")
 
 
 def single(workspace: Workspace, word: str) -> Exercise:
@@ -83,7 +81,7 @@ def single(workspace: Workspace, word: str) -> Exercise:
     return found[0]
 
 
-def task_named(word: str) -> Task:
+def task_named(word: str) -> CourseTask:
     """A task by its name or an exercise of it, in the workspace or without one; the next one if it is empty."""
     try:
         workspace = opened()
@@ -103,19 +101,21 @@ def hinted(workspace: Workspace, word: str) -> tuple[Exercise, int]:
     one = single(workspace, word)
     number = min(workspace.progress.of(one).hints + 1, HINTS)
     workspace.changed(
-        lambda old: old.noted(one, Event(now(), one.id, f"hint {number}"), replace(old.of(one), hints=number))
+        lambda old: old.noted(one, LogEntry(now(), one.id, f"hint {number}"), replace(old.of(one), hints=number))
     )
     return one, number
 
 
 def given_up(workspace: Workspace, one: Exercise) -> None:
     """Note that the solution was read before the exercise had passed."""
-    workspace.changed(lambda old: old.noted(one, Event(now(), one.id, "gave up"), replace(old.of(one), gave_up=True)))
+    workspace.changed(
+        lambda old: old.noted(one, LogEntry(now(), one.id, "gave up"), replace(old.of(one), gave_up=True))
+    )
 
 
 def skipped(workspace: Workspace, one: Exercise) -> bool:
     """Skip it, or take that back; returns whether it is skipped now."""
     was = workspace.progress.of(one)
     state = was.state if was.passed_at else BLANK if was.state == SKIPPED else SKIPPED
-    workspace.changed(lambda old: old.noted(one, Event(now(), one.id, "skipped"), replace(old.of(one), state=state)))
+    workspace.changed(lambda old: old.noted(one, LogEntry(now(), one.id, "skipped"), replace(old.of(one), state=state)))
     return state == SKIPPED

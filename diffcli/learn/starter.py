@@ -3,13 +3,13 @@
 import ast
 import sys
 
-from diffcli.learn.catalogue import Exercise, Task
+from diffcli.learn.catalogue import CourseTask, Exercise
 
 BODY = "raise NotImplementedError"
 RULE = 79
 
 
-def starter(task: Task) -> str:
+def starter(task: CourseTask) -> str:
     """The file of a task, every exercise of it still to write."""
     written = [exercise for exercise in task.exercises if exercise.kind != "real"]
     parts = [_piece(exercise, i) for i, exercise in enumerate(written, 1)]

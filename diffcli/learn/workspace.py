@@ -6,8 +6,8 @@ from pathlib import Path
 
 from diffcli.errors import DataProblem, EnvironmentProblem, UsageProblem
 from diffcli.learn import progress as progresses
-from diffcli.learn.catalogue import Exercise, Task, all_tasks, exercises_of
-from diffcli.learn.progress import PASSED, Progress
+from diffcli.learn.catalogue import CourseTask, Exercise, all_tasks, exercises_of
+from diffcli.learn.progress import PASSED, LearnerProgress
 from diffcli.learn.starter import blank, replaced, starter
 from diffcli.system.files import write_atomically
 from diffcli.system.shell import argument
@@ -21,16 +21,16 @@ class Workspace:
     """A folder with `learn.toml`, and the tasks that it is about."""
 
     folder: Path
-    tasks: dict[str, Task]
+    tasks: dict[str, CourseTask]
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> LearnerProgress:
         return progresses.read(self.folder)
 
     def path(self, task: str) -> Path:
         return self.folder / f"{self.tasks[task].module}.py"
 
-    def changed(self, change: Callable[[Progress], Progress]) -> Progress:
+    def changed(self, change: Callable[[LearnerProgress], LearnerProgress]) -> LearnerProgress:
         """Change what is kept, alone with it, and the check-list with it."""
         with progresses.held(self.folder):
             new = change(self.progress)
@@ -77,7 +77,7 @@ def begun(folder: Path, more: Iterable[Path] = (), *, notebooks: bool = False) -
     except OSError as error:
         raise EnvironmentProblem(f"cannot make {folder}: {error.strerror}", "choose a folder of your own") from None
     there = (folder / progresses.NAME).is_file()
-    before = progresses.read(folder) if there else Progress(began=progresses.now())
+    before = progresses.read(folder) if there else LearnerProgress(began=progresses.now())
     names = tuple(dict.fromkeys([*before.tasks, *(str(path.absolute()) for path in more)]))
     workspace = Workspace(folder, all_tasks(folder / name for name in names))
     written = _written(workspace, before)
@@ -87,7 +87,7 @@ def begun(folder: Path, more: Iterable[Path] = (), *, notebooks: bool = False) -
     return workspace, written
 
 
-def _written(workspace: Workspace, before: Progress) -> list[str]:
+def _written(workspace: Workspace, before: LearnerProgress) -> list[str]:
     """Files that are not there, and functions that are new since the last time."""
     written = []
     for task in workspace.tasks.values():
@@ -137,7 +137,7 @@ def reset(workspace: Workspace, exercise: Exercise) -> Path:
     return copy
 
 
-def readme(tasks: dict[str, Task], progress: Progress) -> str:
+def readme(tasks: dict[str, CourseTask], progress: LearnerProgress) -> str:
     """The check-list of a workspace, Markdown."""
     every = list(exercises_of(tasks))
     done = sum(progress.passed(one) for one in every)
@@ -154,7 +154,7 @@ def readme(tasks: dict[str, Task], progress: Progress) -> str:
     return "\n".join(lines) + "\n"
 
 
-def next_exercise(workspace: Workspace, progress: Progress) -> Exercise | None:
+def next_exercise(workspace: Workspace, progress: LearnerProgress) -> Exercise | None:
     """The first that has neither passed nor been skipped."""
     left = (one for one in exercises_of(workspace.tasks) if not progress.passed(one))
     return next((one for one in left if progress.of(one).state not in (PASSED, progresses.SKIPPED)), None)

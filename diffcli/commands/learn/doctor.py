@@ -36,7 +36,7 @@ def doctor(
     }  # fmt: skip
     lines = [f"not named   {text}" for text in unnamed]
     lines += [f"FAIL        {failure.exercise}: {failure.answer}: {failure.said}" for failure in failures]
-    verdict = f"{len(found)} exercises, {wrong} wrong answers, {len(unnamed)} not named, {len(failures)} failures"
-    show.result(document, [*lines, verdict])
+    mark = f"{len(found)} exercises, {wrong} wrong answers, {len(unnamed)} not named, {len(failures)} failures"
+    show.result(document, [*lines, mark])
     if unnamed or failures:
         raise typer.Exit(1)

@@ -8,8 +8,8 @@ import typer
 from diffcli.console import options
 
 if TYPE_CHECKING:
-    from diffcli.learn.catalogue import Exercise, Task
-    from diffcli.learn.progress import Progress
+    from diffcli.learn.catalogue import CourseTask, Exercise
+    from diffcli.learn.progress import LearnerProgress
     from diffcli.learn.workspace import Workspace
 
 MARKS = {"passed": "■", "skipped": "-", "failed": "□", "error": "□", "blank": "·"}
@@ -20,7 +20,7 @@ def overview(*, as_json: bool = False) -> None:
     from diffcli.console.show import Show
     from diffcli.errors import UsageProblem
     from diffcli.learn.catalogue import all_tasks
-    from diffcli.learn.progress import Progress
+    from diffcli.learn.progress import LearnerProgress
     from diffcli.learn.workspace import next_exercise, opened
 
     show = Show(as_json=as_json)
@@ -31,7 +31,7 @@ def overview(*, as_json: bool = False) -> None:
             raise
         tasks = all_tasks()
         next_step = "next: diffcli learn init, which writes a folder to work in"
-        show.result(document(tasks, Progress()), [*map_of(tasks, Progress()), "", next_step])
+        show.result(document(tasks, LearnerProgress()), [*map_of(tasks, LearnerProgress()), "", next_step])
         return
     progress = workspace.progress
     lines = map_of(workspace.tasks, progress)
@@ -81,7 +81,7 @@ def status(
     Show(as_json=as_json).result(document(workspace.tasks, progress), lines)
 
 
-def map_of(tasks: "dict[str, Task]", progress: "Progress") -> list[str]:
+def map_of(tasks: "dict[str, CourseTask]", progress: "LearnerProgress") -> list[str]:
     """A line for each task: a mark for each exercise, its title, minutes."""
     lines: list[str] = []
     track = ""
@@ -100,7 +100,7 @@ def map_of(tasks: "dict[str, Task]", progress: "Progress") -> list[str]:
     return lines
 
 
-def document(tasks: "dict[str, Task]", progress: "Progress") -> dict[str, Any]:
+def document(tasks: "dict[str, CourseTask]", progress: "LearnerProgress") -> dict[str, Any]:
     """passed, total, and the tasks with their exercises."""
 
     def state(exercise: "Exercise") -> str:

@@ -55,9 +55,9 @@ def _check(show: "Show", workspace: "Workspace", checker: "Checker", task: str, 
         show.note(f"{problem.message}; {problem.hint}")
         return
     checker.ready()
-    begun = [(one, verdict) for one, verdict in found if verdict.state != "blank"]
-    lines = [line for one, verdict in begun for line in said(one, verdict, first=not before.passed(one))]
-    passed = sum(verdict.state == "passed" for _, verdict in begun)
+    begun = [(one, mark) for one, mark in found if mark.state != "blank"]
+    lines = [line for one, mark in begun for line in said(one, mark, first=not before.passed(one))]
+    passed = sum(mark.state == "passed" for _, mark in begun)
     show.result({}, [*lines, f"{passed} of {len(found)} passed in {workspace.path(task).name}; {KEYS}", ""])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = ("standard_error",)
 DRAWS, SAMPLES = 50, 1000
@@ -21,8 +21,8 @@ def compute(functions: Mapping[str, Callable[..., Any]], out: Path) -> Iterator[
     (out / "errors.json").write_text(json.dumps(found), "utf-8")
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     found = json.loads((out / "errors.json").read_text("utf-8"))
     off = abs(found["error"] / found["spread"] - 1)
     line = f"your standard error {found['error']:.4f}, the spread of {SAMPLES} means {found['spread']:.4f}"
-    return Judged(off < 4 / (2 * SAMPLES) ** 0.5, (line,))  # four standard errors of a standard deviation
+    return Outcome(off < 4 / (2 * SAMPLES) ** 0.5, (line,))  # four standard errors of a standard deviation

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = ("cosine_betas", "alphas_bar")
 
@@ -59,7 +59,7 @@ def commands(impl: Path, out: Path) -> list[list[str]]:
     ]
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     """The levels that were drawn, and every pixel of the two films."""
     levels = [json.loads((out / whose / "metrics.json").read_text("utf-8")) for whose in ("yours", "ours")]
     numbers = [np.array([[row["alpha"], row["sigma"]] for row in one["levels"]], dtype=float) for one in levels]
@@ -74,7 +74,7 @@ def judged(out: Path) -> Judged:
         f"{len(films[0])} frames of the films: pixels differ by {shades} of 255 shades at most ({SHADES} may be)",
     )
     pictures = ("yours/forward.png", "ours/forward.png", "schedules/schedules.png")
-    return Judged(apart <= APART and shades <= SHADES, lines, pictures)
+    return Outcome(apart <= APART and shades <= SHADES, lines, pictures)
 
 
 def _film(path: Path) -> np.ndarray:

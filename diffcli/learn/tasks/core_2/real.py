@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = ("ancestral_step", "posterior_variance")
 
@@ -57,11 +57,11 @@ def _to(out: Path, name: str) -> list[str]:
     return ["--array", str(out / f"{name}.npy"), "--out", str(out / f"{name}.png")]
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     """Digit by digit: the same start and the same noises have to end in the same pixels."""
     yours, ours = (np.load(out / f"{name}.npy").astype(float) for name in ("yours", "ours"))
     if yours.shape != ours.shape:
-        return Judged(False, (f"yours have the shape {yours.shape}, the package's {ours.shape}",))
+        return Outcome(False, (f"yours have the shape {yours.shape}, the package's {ours.shape}",))
     pictures = ("yours.png", "ours.png")
     first, second = (np.asarray(Image.open(out / name).convert("L"), dtype=int) for name in pictures)
     apart = float(np.abs(yours - ours).mean())
@@ -72,4 +72,4 @@ def judged(out: Path) -> Judged:
         f" (up to {APART:g} is rounding; two different digits differ by {other:.2f})",
         f"pixels that differ by more than {SHADES} of 255 shades: {share:.2%} (up to {SHARE:.0%} is rounding)",
     )
-    return Judged(apart <= APART and share <= SHARE, lines, pictures)
+    return Outcome(apart <= APART and share <= SHARE, lines, pictures)

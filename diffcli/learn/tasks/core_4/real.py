@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = ("prior_term", "step_term", "decoder_nats", "bits_per_dim")
 IMAGES, STEPS = 4, 20
@@ -74,7 +74,7 @@ def drawn(log_snr: Tensor, yours: list[float], ours: list[float], path: Path) ->
     write_figure(figure, path)
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     """Whether every term agrees."""
     found = json.loads((out / "terms.json").read_text("utf-8"))
     pairs = list(zip(found["yours"], found["ours"], strict=True))
@@ -87,4 +87,4 @@ def judged(out: Path) -> Judged:
     yours, ours = found["bits"]
     lines += [f"{'bits/dim':<16}{yours:>12.4f}{ours:>14.4f}", f"the term that is furthest off: {off:.1e} of itself"]
     exact = sum(found["ours"]) / found["numbers"] * 1.4426950408889634
-    return Judged(off < CLOSE and abs(ours - exact) < CLOSE, tuple(lines), ("terms.png",))
+    return Outcome(off < CLOSE and abs(ours - exact) < CLOSE, tuple(lines), ("terms.png",))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = ("ddim_step",)
 STEPS, COUNT, SEED = 20, 10, 0
@@ -55,7 +55,7 @@ def commands(impl: Path, out: Path) -> list[list[str]]:
     ]
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     """Whether the digits are the same, as 8-bit pixels, and η makes a difference."""
     every = {name: pixels(out / f"{name}.npy") for pair in PAIRS.values() for name in pair}
     lines, passed = [], True
@@ -67,7 +67,7 @@ def judged(out: Path) -> Judged:
         lines.append(f"{eta}: {moved:.1%} of the pixels differ from the package's own, {about}")
     apart = float(np.abs(every["yours"] - every["yours-eta-1"]).mean())
     lines.append(f"between η = 0 and η = 1, from the same first noise, they differ by {apart:.0f} levels on average")
-    return Judged(passed and apart > 1, tuple(lines), ("yours.png", "ours.png", "yours-eta-1.png", "ours-eta-1.png"))
+    return Outcome(passed and apart > 1, tuple(lines), ("yours.png", "ours.png", "yours-eta-1.png", "ours-eta-1.png"))
 
 
 def pixels(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from diffcli.learn.exercise import CLOSE, EXACT
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = (
     "log_density", "reparameterise", "chain", "kl", "product", "multivariate_log_density", "score", "conditional",
@@ -104,7 +104,7 @@ def checked() -> Iterator[tuple[str, str]]:
         yield name, report.error or ("" if report.passed or rounded else said)
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     """Each number against the package's own formula, and the checks."""
     yours = json.loads((out / "yours.json").read_text("utf-8"))
     theirs = formulas(json.loads((out / "gaussian" / "metrics.json").read_text("utf-8")))
@@ -114,7 +114,7 @@ def judged(out: Path) -> Judged:
         right &= (near := abs(found - theirs[name]) <= within)
         lines.append(f"{name:<30}{found:>10.4f}{theirs[name]:>10.4f}{'' if near else '  <- off'}")
     lines += [f"check {name}: {wrong or 'holds'}" for name, wrong in yours["checks"].items()]
-    return Judged(right, tuple(lines), ("gaussian/density.png", "gaussian/algebra.png"))
+    return Outcome(right, tuple(lines), ("gaussian/density.png", "gaussian/algebra.png"))
 
 
 def formulas(document: dict[str, Any]) -> dict[str, float]:

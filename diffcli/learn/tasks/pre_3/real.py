@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 
 NEEDS = ("annealed_log_density", "annealed_log_weights", "log_mean_weight")
 MACHINE, TEMPERATURES, MOVES, CHAINS = "rbm,visible=6,hidden=4,scale=2", 400, 2, 500
@@ -80,7 +80,7 @@ def drawn(truth: float, some: Mapping[str, Tensor], path: Path) -> None:
     write_figure(figure, path)
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     """Whether estimate and bounds agree with the sum over all hidden states, and the estimate with the package's."""
     found = json.loads((out / "constants.json").read_text("utf-8"))
     truth, (value, error, worth), (below, low), (above, high) = (found[k] for k in ("truth", "yours", "below", "above"))
@@ -96,4 +96,4 @@ def judged(out: Path) -> Judged:
         f"{'yours, bound from below':<26}{below:>8.3f}{low:>12.3f}",
         f"{'yours, bound from above':<26}{above:>8.3f}{high:>12.3f}",
     ]
-    return Judged(right and between, tuple(lines), ("weights.png",))
+    return Outcome(right and between, tuple(lines), ("weights.png",))

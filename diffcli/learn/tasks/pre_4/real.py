@@ -12,7 +12,7 @@ from diffcli.core.processes.laws.pixels import Bits, bits
 from diffcli.core.randomness import keyed
 from diffcli.data.dataset import Dataset
 from diffcli.data.loading import load_dataset
-from diffcli.learn.running import Judged
+from diffcli.learn.running import Outcome
 from diffcli.pictures.grid import grid
 
 Functions = Mapping[str, Callable[..., Tensor]]
@@ -48,7 +48,7 @@ def compute(functions: Functions, out: Path) -> Iterator[str]:
     (out / "numbers.json").write_text(json.dumps(numbers, indent=1), "utf-8")
 
 
-def judged(out: Path) -> Judged:
+def judged(out: Path) -> Outcome:
     """The bounds agree, and the code is worth having."""
     found = json.loads((out / "numbers.json").read_text("utf-8"))
     agree = found["elbo apart"] < CLOSE and found["iwae apart"] < CLOSE
@@ -59,7 +59,7 @@ def judged(out: Path) -> Judged:
         f"the best model without a code   {'':11} {found['no code']:14.2f}",
         f"image by image they are at most {max(found['elbo apart'], found['iwae apart']):.2g} nats apart",
     )
-    return Judged(agree and found["no code"] + 50 < found["elbo"] < found["iwae"] < 0, lines, ("digits.png",))
+    return Outcome(agree and found["no code"] + 50 < found["elbo"] < found["iwae"] < 0, lines, ("digits.png",))
 
 
 def _coins(dataset: Dataset, places: Tensor, stream: str, step: int) -> Tensor:

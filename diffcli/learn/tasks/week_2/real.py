@@ -71,7 +71,7 @@ def judged(out: Path) -> Outcome:
         f"validation loss after {STEPS} steps: {own:.5f} with your schedule, {theirs:.5f} with the package's",
         f"the losses of {len(common)} steps on the way differ by {gap:.1g} of themselves at most",
     )
-    same = gap < 1e-2 and abs(own - theirs) < 1e-3 * theirs  # a loss that is no number is not near
+    same = gap < 3e-3 and abs(own - theirs) < 3e-4 * theirs  # a loss that is no number is not near
     return Outcome(same, lines, ("yours.png",))
 
 
