@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from diffcli.commands.learn.overview import map_of
 from diffcli.learn.catalogue import CourseTask, all_tasks
 from diffcli.learn.pages import page
-from diffcli.system.text import duration
+from diffcli.learn.progress import LearnerProgress
 
 DOCS = Path(__file__).parent.parent / "docs" / "learn"
 BEGIN, END = "<!-- tasks: what tests/test_learn_pages.py writes and checks -->\n", "<!-- tasks: end -->"
+README = DOCS.parents[1] / "README.md"
+MAP, MAP_END = "<!-- learn: the map -->\n", "<!-- learn: end -->"
 TITLES = {"path": "The path", "plan": "The plan"}
 
 
@@ -34,7 +37,7 @@ def _rows() -> Iterator[str]:
             f"[{task.name}]({task.name}.md)",
             f"{task.title}{optional}",
             str(len(task.exercises)),
-            duration(60 * task.minutes),
+            task.time,
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -49,7 +52,20 @@ def test_the_entry_page_lists_every_task() -> None:
     assert text.split(BEGIN)[1].split(END)[0] == overview()
 
 
+def the_map() -> str:
+    """What `diffcli learn` shows outside of a workspace."""
+    return "\n```\n" + "\n".join(map_of(all_tasks(), LearnerProgress())) + "\n```\n\n"
+
+
+def test_the_readme_has_the_map() -> None:
+    text = README.read_text("utf-8")
+    assert text.split(MAP)[1].split(MAP_END)[0] == the_map()
+
+
 if __name__ == "__main__":
+    readme = README.read_text("utf-8")
+    top, rest = readme.split(MAP)
+    README.write_text(top + MAP + the_map() + MAP_END + rest.split(MAP_END)[1], "utf-8")
     for task in all_tasks().values():
         (DOCS / f"{task.name}.md").write_text(page(task), "utf-8")
     entry = DOCS / "README.md"

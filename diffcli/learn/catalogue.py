@@ -93,6 +93,12 @@ class CourseTask:
         return sum(exercise.minutes for exercise in self.exercises)
 
     @property
+    def time(self) -> str:
+        """As people say it: 1 h 40 min."""
+        hours, minutes = divmod(self.minutes, 60)
+        return " ".join([*([f"{hours} h"] if hours else []), *([f"{minutes} min"] if minutes or not hours else [])])
+
+    @property
     def text(self) -> str:
         """What is read before the exercises, Markdown."""
         return (self.folder / "text.md").read_text("utf-8")

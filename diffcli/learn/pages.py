@@ -8,9 +8,7 @@ def page(task: CourseTask) -> str:
     """The text, then what each exercise asks for. Hints and solutions are not in it."""
     where = {"path": "the path", "plan": "the plan"}.get(task.track, task.track)
     weeks = f", week{'s' if len(task.weeks) > 1 else ''} {' and '.join(map(str, task.weeks))}" if task.weeks else ""
-    facts = (
-        f"*{task.name}, {where}{weeks}, {len(task.exercises)} exercises, about {task.minutes} minutes. {task.summary}*"
-    )
+    facts = f"*{task.name}, {where}{weeks}, {len(task.exercises)} exercises, about {task.time}. {task.summary}*"
     parts = [f"# {task.title}", facts, task.text.strip()]
     parts += [section(exercise, i) for i, exercise in enumerate(task.exercises, 1)]
     return "\n\n".join(parts) + "\n"

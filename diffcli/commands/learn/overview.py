@@ -82,7 +82,7 @@ def status(
 
 
 def map_of(tasks: "dict[str, CourseTask]", progress: "LearnerProgress") -> list[str]:
-    """A line for each task: a mark for each exercise, its title, minutes."""
+    """A line for each task: a mark for each exercise, its title, and the time that it takes."""
     lines: list[str] = []
     track = ""
     longest = max((len(name) for name in tasks), default=0)
@@ -96,7 +96,7 @@ def map_of(tasks: "dict[str, CourseTask]", progress: "LearnerProgress") -> list[
             ]
         marks = "".join(MARKS[progress.of(one).state] for one in task.exercises)
         optional = "  (optional)" if task.optional else ""
-        lines.append(f"  {task.name:<{longest + 2}}{marks:<{widest + 2}}{task.title}, {task.minutes} min{optional}")
+        lines.append(f"  {task.name:<{longest + 2}}{marks:<{widest + 2}}{task.title}, {task.time}{optional}")
     return lines
 
 
