@@ -13,7 +13,7 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def multivariate_log_density(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
-    """The log of the density of N(mean, covariance) at each row of x, in nats; also where D is in the hundreds.
+    """The log of the density of N(mean, covariance) at each row of x, in nats; also where D is 100 and more.
 
     x:          [B, D]
     mean:       [D]
@@ -50,7 +50,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
     yield Seen("covariance [[1, 0.6], [0.6, 2]]", ask(x, mean, numbers([1.0, 0.6], [0.6, 2.0])))
     yield Seen("covariance [[0.5, -0.4], [-0.4, 0.9]]", ask(x, mean, numbers([0.5, -0.4], [-0.4, 0.9])))
     yield Seen("one dimension, variance 0.09", ask(numbers([0.3], [-1.0]), numbers([0.2])[0], numbers([0.09])))
-    yield Seen("200 dimensions, variances of about 0.0002", ask(*wide(200)))
+    yield Seen("100 dimensions, variances of about 0.0002", ask(*wide(100)))
 
 
 WRONG = [

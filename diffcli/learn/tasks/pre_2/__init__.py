@@ -1,0 +1,1 @@
+"""Pre 2: sampling from distributions."""
