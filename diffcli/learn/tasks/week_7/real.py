@@ -1,0 +1,76 @@
+"""Digits by the learner's shifted schedule, beside one whose log-SNR is shifted, which should be the same."""
+
+from pathlib import Path
+
+import numpy as np
+
+from diffcli.learn.running import Outcome
+
+NEEDS = ("shifted_time",)
+BASE, NUMBERS = 49, 784  # a digit has 784 numbers; if the schedule was good for 49, it needs much more noise
+
+IMPL = '''
+"""The schedule `yours`: the flow's, in your time; and `by-log-snr`, which should be the same.
+
+    diffcli sample mnist --impl week_7_impl.py --schedule yours,base=49 --ddim --steps 10
+    diffcli visualize schedules yours flow --impl week_7_impl.py
+"""
+
+import math
+
+import torch
+from week_7 import shifted_time
+
+from diffcli import plugins
+from diffcli.core.diffusion.schedules import Flow
+
+
+@plugins.schedule("yours")
+class Yours(Flow):
+    def __init__(self, numbers: float = 784.0, base: float = 196.0):
+        self.numbers, self.base = numbers, base
+
+    def sigma(self, t):
+        return torch.as_tensor(shifted_time(t, self.numbers, self.base))
+
+    def alpha(self, t):
+        return 1 - self.sigma(t)
+
+
+@plugins.schedule("by-log-snr")
+class ByLogSNR(Flow):
+    def __init__(self, numbers: float = 784.0, base: float = 196.0):
+        self.shift = math.log(numbers / base)
+
+    def sigma(self, t):
+        return torch.sigmoid(torch.logit(t) + self.shift / 2)  # the log-SNR is minus twice a logit
+
+    def alpha(self, t):
+        return 1 - self.sigma(t)
+'''
+
+
+def commands(impl: Path, out: Path) -> list[list[str]]:
+    """The same noise, six steps, under three schedules."""
+    own = ["--impl", str(impl), "--schedule"]
+    schedules = {
+        "yours": [*own, f"yours,base={BASE}"],
+        "ours": [*own, f"by-log-snr,base={BASE}"],
+        "unshifted": ["--schedule", "flow"],
+    }
+    walk = ["mnist", "--ddim", "--steps", "6", "--count", "20", "--class", "all", "--seed", "0", "--quiet"]
+    return [
+        ["sample", *walk, *words, "--array", str(out / f"{name}.npy"), "--out", str(out / f"{name}.png")]
+        for name, words in schedules.items()
+    ]
+
+
+def judged(out: Path) -> Outcome:
+    """Whether the digits are the same, and others than without a shift."""
+    yours, ours, plain = (np.load(out / f"{name}.npy").astype(np.float64) for name in ("yours", "ours", "unshifted"))
+    gap, apart = float(np.abs(yours - ours).mean()), float(np.abs(yours - plain).mean())
+    lines = (
+        f"between your time and a shift of the log-SNR by log({NUMBERS}/{BASE}), pixels differ by {gap:.1g} on average",
+        f"between shifted and not shifted, by {apart:.2g}: look at both pictures",
+    )
+    return Outcome(gap < 0.002 and apart > 0.01, lines, ("yours.png", "unshifted.png"))
