@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diffcli.learn.running import Outcome
 
-NEEDS = ("channel_norm", "residual_block", "class_embedding")
+NEEDS = ("group_norm", "modulated_block", "class_embedding")
 STEPS = 120
 
 IMPL = '''
@@ -18,7 +18,7 @@ IMPL = '''
 import torch
 from torch import nn
 from torch.nn import functional as F
-from week_4 import channel_norm, class_embedding, residual_block
+from week_4 import class_embedding, group_norm, modulated_block
 
 from diffcli import plugins
 from diffcli.core.models.layers import LevelEmbedding, ResBlock, zeroed
@@ -35,6 +35,8 @@ class Ours(nn.Module):
         self.classes = nn.Embedding(classes + 1, 32)
         self.enter = nn.Conv2d(4 * channels, width, 3, padding=1)
         self.blocks = nn.ModuleList(ResBlock(width, width, 32, 0.0) for _ in range(blocks))
+        for block in self.blocks:  # as in DDPM's U-Net
+            block.norm1, block.norm2 = nn.GroupNorm(4, width), nn.GroupNorm(4, width)
         self.leave = zeroed(nn.Conv2d(width, 4 * outputs * channels, 3, padding=1))
 
     def forward(self, x, log_snr, *, label=None):
@@ -59,7 +61,7 @@ class YourNorm(nn.Module):
         self.norm = norm
 
     def forward(self, x):
-        return channel_norm(x, self.norm.weight, self.norm.bias, self.norm.eps)
+        return group_norm(x, self.norm.num_groups, self.norm.weight, self.norm.bias, self.norm.eps)
 
 
 @plugins.network("yours")
@@ -73,8 +75,8 @@ class Yours(Ours):
         block = self.blocks[number]
         names = ("norm1", "conv1", "modulate", "norm2", "conv2", "skip")
         parts = {name: getattr(block, name) for name in names}
-        parts |= {name: YourNorm(parts[name].norm) for name in ("norm1", "norm2")}
-        return residual_block(h, condition, nn.ModuleDict(parts))
+        parts |= {name: YourNorm(parts[name]) for name in ("norm1", "norm2")}
+        return modulated_block(h, condition, nn.ModuleDict(parts))
 '''
 
 

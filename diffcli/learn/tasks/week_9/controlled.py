@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right
-from diffcli.learn.tasks.week_4.residual_block import seeded
+from diffcli.learn.tasks.week_4.modulated_block import seeded
 
 
 def controlled(x: Tensor, hint: Tensor, parts: nn.ModuleDict) -> Tensor:

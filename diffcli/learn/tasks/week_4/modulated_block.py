@@ -14,7 +14,7 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def residual_block(x: Tensor, condition: Tensor, parts: nn.ModuleDict) -> Tensor:
+def modulated_block(x: Tensor, condition: Tensor, parts: nn.ModuleDict) -> Tensor:
     """Two convolutions around a skip; between them the condition scales and shifts the channels.
 
     First branch: norm1, SiLU, conv1; then norm2, of which channel c is multiplied by 1 + scale[c] and shift[c] is

@@ -11,7 +11,7 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 from diffcli.learn.tasks.week_2.explicit_loss import curved, linear
 
 
-def denoising_loss(field: nn.Module, x0: Tensor, noise: Tensor, sigma: float) -> Tensor:
+def denoising_score_loss(field: nn.Module, x0: Tensor, noise: Tensor, sigma: float) -> Tensor:
     """The loss of denoising score matching, |s(x) − ∇ log q(x | x0)|²/2 at x = x0 + σ ε, q(x | x0) = N(x0, σ²).
 
     field: x [B, D] -> s(x) [B, D]
@@ -85,7 +85,7 @@ WRONG = [
 
 @wrong("where gradients do not reach the field", "`detach`, `no_grad` and `item`, all of which cut the graph")
 def detached(field: nn.Module, x0: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    return denoising_loss(field, x0, noise, sigma).detach() + 0 * field(x0).sum(1)
+    return denoising_score_loss(field, x0, noise, sigma).detach() + 0 * field(x0).sum(1)
 
 
 @right
