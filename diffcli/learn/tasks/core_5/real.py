@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from diffcli.learn.running import Outcome
 
 NEEDS = ("to_unit", "stratified_times", "simple_loss", "steps_taken", "averaged", "learning_rate", "dropped_labels")
-STEPS, BATCH = 200, 64
+STEPS, BATCH = 250, 64
 EVERY = 50  # steps between lines
 CLOSE = 0.08  # of the loss: other random numbers make 1 or 2 % of difference
 
