@@ -33,6 +33,10 @@ class Case(NamedTuple):
     fault: str
 
 
+IDLE = ("dial", "checkpoint_every", "seed")  # keys that change nothing, and one that has a fault of its own
+USUAL = {"steps": 300, "schedule": "cosine", "network": {"name": "unet", "widths": [24, 48]}}  # for cases
+
+
 def recipe(run: Path) -> dict[str, Any]:
     """The recipe of a run, its keys with their tables: network.widths."""
     document = tomllib.loads((run / "recipe.toml").read_text("utf-8"))
@@ -74,7 +78,7 @@ def one_key_differs(found: Mapping[str, Path], keys: Collection[str]) -> Fault |
     wanted = [key for key in differing if key in keys]
     if not wanted:
         return Fault("same-recipe", f"they do not differ in {' or '.join(keys)}, which is what is asked")
-    others = [key for key in differing if key not in keys]
+    others = [key for key in differing if key not in (*keys, *IDLE)] + wanted[1:]
     facts = {name: facts_of(path) for name, path in found.items()}
     if len({one.get("data") for one in facts.values()}) > 1:
         return Fault("other-data", "they were trained on different data, which explains a difference as well")
@@ -109,9 +113,11 @@ def _protocol(document: dict[str, Any]) -> dict[str, Any]:
     return {key: protocol.get(key) for key in kept} if isinstance(protocol, dict) else {}
 
 
-def compared(run: Path) -> dict[str, Any] | None:
-    """The last comparison of samplers of a run, if there is one."""
-    return comparison(run)
+def settings_compared(run: Path) -> list[dict[str, Any]]:
+    """What the last comparison of samplers of a run looked at: sampler, steps, frechet and the rest; [] without one."""
+    document = comparison(run)
+    rows = document.get("settings") if document else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def examiner(exercise: Exercise) -> tuple[Callable[[dict[str, Path]], Fault | None], Callable[[Path], Iterator[Case]]]:
@@ -124,20 +130,24 @@ def examiner(exercise: Exercise) -> tuple[Callable[[dict[str, Path]], Fault | No
 
 def left_behind(
     folder: Path, *, recipe: Mapping[str, Any], status: str = "complete", seed: int = 0, data: str = "d",
-    judged: Mapping[str, Any] | None = None,
+    judged: Mapping[str, Any] | None = None, compared: Collection[tuple[str, int]] = (),
 ) -> Path:  # fmt: skip
     """For cases: a folder as a training leaves it, without weights.
 
-    recipe:  tables of keys
-    judged:  the protocol of an evaluation, if there is one
+    recipe:    keys that differ from USUAL
+    judged:    the protocol of an evaluation, if there is one
+    compared:  samplers and steps of a comparison, if there is one
     """
     import tomlkit
 
     folder.mkdir(parents=True)
-    (folder / "recipe.toml").write_text(tomlkit.dumps(dict(recipe)), "utf-8")
+    (folder / "recipe.toml").write_text(tomlkit.dumps({**USUAL, **recipe}), "utf-8")
     facts = {"argv": ["train"], "family": "diffusion", "seed": seed, "data": data, "status": status}
     (folder / "run.json").write_text(json.dumps(facts), "utf-8")
     if judged is not None:
         document = {"protocol": dict(judged), "frechet": {"value": 1.0, "floor": 0.5}}
         (folder / "metrics.json").write_text(json.dumps(document), "utf-8")
+    if compared:
+        rows = [{"sampler": sampler, "steps": steps, "frechet": 1.0} for sampler, steps in compared]
+        (folder / "comparison.json").write_text(json.dumps({"settings": rows}), "utf-8")
     return folder
