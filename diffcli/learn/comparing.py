@@ -38,10 +38,9 @@ def difference(found: Seen, wanted: Seen) -> str | None:
     answer = _like(found.value, wanted.value)
     if said := _structure(answer, wanted.value):
         return said
-    ours, theirs = list(_pieces(wanted.value)), list(_pieces(answer))
-    within = wanted.within
-    scale = max((_largest(piece.value) for piece in ours), default=0.0)
-    for want, got in zip(ours, theirs, strict=True):
+    pairs, within = list(_pairs(answer, wanted.value)), wanted.within
+    scale = max((_largest(want.value) for _, want in pairs), default=0.0)
+    for got, want in pairs:
         allowed = CLOSE * scale + EXACT if within is None else within
         if said := _off(got.value, want.value, allowed, want.place, statistical=within is not None):
             return said
@@ -100,6 +99,19 @@ def _pieces(value: Any, place: str = "") -> Iterator[Piece]:
             yield from _pieces(item, f"{place}[{i}]")
     else:
         yield Piece(place, torch.tensor(value) if isinstance(value, list | tuple) else value)
+
+
+def _pairs(found: Any, wanted: Any, place: str = "") -> Iterator[tuple[Piece, Piece]]:
+    """The pieces of two answers of the same structure, that of the wanted one."""
+    if isinstance(wanted, dict):
+        for key in sorted(wanted):
+            yield from _pairs(found[key], wanted[key], f"{place}[{key!r}]")
+    elif isinstance(wanted, list | tuple) and not _is_flat(wanted):
+        for i, (got, want) in enumerate(zip(found, wanted, strict=True)):
+            yield from _pairs(got, want, f"{place}[{i}]")
+    else:
+        got, want = (torch.tensor(value) if isinstance(value, list | tuple) else value for value in (found, wanted))
+        yield Piece(place, got), Piece(place, want)
 
 
 def _is_flat(value: Any) -> bool:
