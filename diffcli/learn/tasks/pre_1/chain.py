@@ -74,6 +74,17 @@ def adding_stds(mean: float, variance: float, factors: Tensor, added: Tensor) ->
     return mean * factors.cumprod(0), torch.stack(stds) ** 2
 
 
+@wrong("where the noise of early steps is not scaled by later ones", "what a step scales: all of x, its noise too")
+def noise_not_scaled(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
+    return mean * factors.cumprod(0), variance * factors.cumprod(0) ** 2 + added.cumsum(0)
+
+
+@wrong("with 1 − ᾱ for the noise, which is right only where every v is 1 − a²", "`added`: the noise may be any")
+def as_in_ddpm(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
+    through = factors.cumprod(0) ** 2
+    return mean * factors.cumprod(0), variance * through + 1 - through
+
+
 @wrong("where entry 0 is x_0, not x_1", "whether a step is made before something is noted down")
 def beginning_with_the_start(
     mean: float, variance: float, factors: Tensor, added: Tensor

@@ -53,6 +53,8 @@ WRONG = [
     Swap("own-variance", "where the distance of the means is measured in p's own spread",
          "in which of the two laws the distance is measured: log q is averaged over p",
          "/ other_std**2 + ratio", "/ std**2 + ratio"),
+    Swap("distance-over-std", "where the squared distance is divided by σ_q, which is not squared",
+         "the unit: it has to be none", "/ other_std**2 + ratio", "/ other_std + ratio"),
     Swap("bits", "in bits, with log to the base of 2", "the unit: nats, the natural logarithm",
          "torch.log(ratio))", "torch.log(ratio)) / math.log(2)"),
 ]  # fmt: skip

@@ -43,6 +43,8 @@ WRONG = [
     Swap("log-variance", "with log σ² for log σ", "the root before the integral: 1 / (σ √2π)",
          "math.log(std)", "math.log(std**2)"),
     Swap("no-spread", "without the term log σ", "what a wider density costs at its peak", " - math.log(std)", ""),
+    Swap("bits", "with the logarithm of σ to the base of 2", "the unit: nats, the natural logarithm",
+         "math.log(std)", "math.log2(std)"),
     Swap("density", "with the density itself, not its logarithm", "the name of the function",
          "return -0.5 * ((x - mean) / std) ** 2 - math.log(std) - 0.5 * math.log(2 * math.pi)",
          "return torch.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))"),

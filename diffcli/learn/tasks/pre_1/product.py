@@ -68,6 +68,8 @@ WRONG = [
     Swap("normalised", "with log c = 0, as if the product were a density already",
          "the integral of the product: two humps far apart have next to none in common",
          "return m, 1 / precision, log_integral", "return m, 1 / precision, 0 * log_integral"),
+    Swap("narrow-integral", "with the variance of the product in log c, where the sum of the variances belongs",
+         "of which density c is a value: that of a sum", "total = variance + other_variance", "total = 1 / precision"),
     Swap("not-log", "with the integral itself, not its logarithm", "the third of what is returned",
          "1 / precision, log_integral", "1 / precision, log_integral.exp()"),
     Swap("no-spread", "without the term ½ log 2π(v₁ + v₂) in the integral", "the density that c is a value of",

@@ -55,6 +55,11 @@ WRONG = [
 ]  # fmt: skip
 
 
+@wrong("with 1 − u₁ in the logarithm: right in its law, but other numbers", "what the logarithm is taken of: u₁")
+def one_minus(u: Tensor) -> Tensor:
+    return ring(torch.stack([1 - u[:, 0], u[:, 1]], dim=1))
+
+
 @wrong("with log to the base of 10", "which logarithm: the natural one")
 def base_ten(u: Tensor) -> Tensor:
     return ring(u) / math.sqrt(math.log(10))

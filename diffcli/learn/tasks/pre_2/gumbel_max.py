@@ -55,11 +55,21 @@ WRONG = [
          "logits + gumbel", "logits - gumbel"),
     Swap("one-logarithm", "with one logarithm: log u for −log(−log u)", "how many logarithms stand in the equation",
          "-torch.log(-torch.log(u))", "torch.log(u)"),
+    Swap("one-sign", "with the logarithm of a number below 0, which is nan: class 0 each time", "the sign of log u",
+         "-torch.log(-torch.log(u))", "-torch.log(torch.log(u))"),
     Swap("uniform-noise", "with uniform noise", "which law the noise has to have", "-torch.log(-torch.log(u))", "u"),
     Swap("probabilities", "where the noise is added to the probabilities, not to their logarithms",
          "what Gumbel noise is added to: logits", "(logits + gumbel)", "(logits.softmax(1) + gumbel)"),
     Swap("least", "with the least for the largest", "which end wins", ".argmax(1)", ".argmin(1)"),
 ]  # fmt: skip
+
+
+@wrong(
+    "with one uniform number for a row and the shares summed up: right in its law, but another map",
+    "the name of the trick: every class gets a noise, and the largest wins",
+)
+def by_summed_shares(logits: Tensor, u: Tensor) -> Tensor:
+    return (u[:, :1] > logits.softmax(1).cumsum(1)).sum(1)
 
 
 @wrong("where classes are counted from 1", "from where classes are counted")

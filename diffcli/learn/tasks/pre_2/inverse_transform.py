@@ -58,6 +58,11 @@ WRONG = [
 ]  # fmt: skip
 
 
+@wrong("with −log(u) / rate: it knows nothing of `most`, and x falls where u rises", "F(x) = u, solved for x")
+def from_memory(u: Tensor, rate: float, most: float) -> Tensor:
+    return -torch.log(u) / rate
+
+
 @wrong("where draws beyond `most` are moved to it, so that it has a lump of them", "what cutting off does: it rescales")
 def clamped(u: Tensor, rate: float, most: float) -> Tensor:
     return (-torch.log(1 - u) / rate).clamp(max=most)

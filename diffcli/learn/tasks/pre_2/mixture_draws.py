@@ -62,6 +62,8 @@ WRONG = [
          "torch.cumsum(weights, 0) / weights.sum()", "torch.cumsum(weights, 0)"),
     Swap("variance-for-std", "with the square of the standard deviation", "what `stds` are",
          "stds[chosen] *", "stds[chosen] ** 2 *"),
+    Swap("no-spread", "without the spread of the component", "what noise is multiplied by",
+         "stds[chosen] * noise", "noise"),
     Swap("one-for-all", "where all draws take the component of the first", "that each draw chooses for itself",
          "torch.searchsorted(shares, u)", "torch.searchsorted(shares, u[:1]).expand(len(u))"),
     Swap("spread-of-another", "with the mean of the chosen component and the spread of another",

@@ -11,9 +11,9 @@ from torch import Generator, Tensor
 from diffcli.learn.answers import Seed
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import Polynomial
 
 COUNT, SIGMAS = 2000, 4.5
-SECONDS = 30.0
 
 Density = Callable[[Tensor], Tensor]
 
@@ -44,27 +44,19 @@ def rejection(
 def truth(density: Density, bound: float, count: int, generator: Generator) -> tuple[Tensor, float]:
     grid = torch.linspace(0, 1, 20_001, dtype=torch.float64)
     steps = torch.cumulative_trapezoid(density(grid), grid)
-    below = torch.cat([torch.zeros(1), steps / steps[-1]])
+    below = torch.cat([torch.zeros(1, dtype=torch.float64), steps / steps[-1]])
     places = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     above = torch.searchsorted(below, places)
     part = (places - below[above - 1]) / (below[above] - below[above - 1])
     return (grid[above - 1] + part / 20_000)[torch.randperm(count, generator=generator)], (steps[-1] / bound).item()
 
 
-def humped(x: Tensor) -> Tensor:
-    """In proportion to the beta law with 2 and 5; at most 0.082."""
-    x = torch.as_tensor(x)
-    return x * (1 - x) ** 4
+HUMPED = Polynomial(0.0, 1.0, -4.0, 6.0, -4.0, 1.0)  # x (1 - x)⁴: the beta law with 2 and 5; at most 0.082
+RISING = Polynomial(1.0, 2.0)  # at most 3, with the integral 2
 
-
-def rising(x: Tensor) -> Tensor:
-    """At most 3, with the integral 2."""
-    return 1 + 2 * torch.as_tensor(x)
-
-
-LAWS = (  # density, bound, name, its mean, its standard deviation, where to cut, the share below, share of proposals
-    (humped, 0.1, "x (1 − x)⁴, bound 0.1", 0.160, 0.2, 0.345, 1 / 3),
-    (rising, 3.0, "1 + 2 x, bound 3", 0.276, 0.6, 0.48, 2 / 3),
+LAWS = (  # density, bound, name, standard deviation, where to cut, the share below, share of proposals
+    (HUMPED, 0.1, "x (1 − x)⁴, bound 0.1", 0.160, 0.2, 0.345, 1 / 3),
+    (RISING, 3.0, "1 + 2 x, bound 3", 0.276, 0.6, 0.48, 2 / 3),
 )
 
 
