@@ -34,6 +34,8 @@ def truth(logits: Tensor, u: Tensor) -> Tensor:
 def questions(ask: Ask) -> Iterator[Seen]:
     generator = torch.Generator().manual_seed(5)
     logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 2.5, 0.0], [-40.0, -41.0, -40.5], [300.0, 299.0, 301.0]])
+    few, numbers = torch.tensor([[0.0, 1.0, -1.0], [2.0, 2.5, 0.0]]), torch.tensor([[0.9, 0.2, 0.5], [0.3, 0.4, 0.99]])
+    yield Seen(f"logits {few.tolist()}, u = [[0.9, 0.2, 0.5], [0.3, 0.4, 0.99]]", ask(few, numbers))
     for number in range(3):
         u = torch.rand(4, 3, generator=generator)
         yield Seen(f"four rows of logits, the last around 300; uniform numbers, set {number + 1}", ask(logits, u))

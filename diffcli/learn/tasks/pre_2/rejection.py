@@ -31,14 +31,14 @@ def rejection(
     Returns (draws [count], share): independent draws, and the share of all proposals so far that were accepted.
     Accepted ones that are more than wanted count for the share.
     """
-    kept, proposed = [torch.empty(0)], 0
-    while sum(map(len, kept)) < count:
+    rounds: list[Tensor] = []
+    accepted = 0
+    while accepted < count:
         x = torch.rand(count, generator=generator)
         u = torch.rand(count, generator=generator)
-        kept.append(x[u * bound < density(x)])
-        proposed += count
-    draws = torch.cat(kept)
-    return draws[:count], len(draws) / proposed
+        rounds.append(x[u * bound < density(x)])
+        accepted += len(rounds[-1])
+    return torch.cat(rounds)[:count], accepted / (len(rounds) * count)
 
 
 def truth(density: Density, bound: float, count: int, generator: Generator) -> tuple[Tensor, float]:
@@ -90,11 +90,11 @@ WRONG = [
     Swap("one-height", "with one height for all proposals of a round", "that each proposal is thrown by itself",
          "u = torch.rand(count, generator=generator)", "u = torch.rand(1, generator=generator)"),
     Swap("cut-before-counting", "where those thrown away at the end count as refused",
-         "what is counted as accepted: all that were", "len(draws) / proposed", "count / proposed"),
+         "what is counted as accepted: all that were", "accepted / (len(rounds) * count)", "1 / len(rounds)"),
     Swap("cost-for-share", "with proposals for each draw, one over the share", "which of the two is divided by which",
-         "len(draws) / proposed", "proposed / len(draws)"),
+         "accepted / (len(rounds) * count)", "len(rounds) * count / accepted"),
     Swap("one-round", "after one round, with fewer draws than were wanted", "what happens while draws are missing",
-         "while sum(map(len, kept)) < count:", "for _ in range(1):"),
+         "while accepted < count:", "for _ in range(1):"),
 ]  # fmt: skip
 
 
