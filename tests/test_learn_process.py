@@ -255,7 +255,7 @@ ANSWERS = [  # body, state, mistake, what is said
     (f"return str({GOOD})", "failed", None, "a text"),
     (f"calls.append(1); return {GOOD} + (len(calls) > 4)", "failed", "two-answers", "two answers"),
     (f"return {GOOD} + 1e-2 * torch.randn(()).item()", "failed", "two-answers", "Asked again it gives something else"),
-    ("return 0.8819171", "failed", None, "is right"),
+    ("return 0.8819171", "failed", None, "right is"),
 ]
 CHEATS = {
     "the solution by its path": "import examples_tasks_averages",

@@ -150,7 +150,7 @@ def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
 
 def _off(found: Any, wanted: Any, allowed: float, place: str, *, statistical: bool) -> str | None:
     if isinstance(wanted, str) or wanted is None:
-        return None if found == wanted else f"{_the(place)} is {found!r}, {wanted!r} is right"
+        return None if found == wanted else f"{_the(place)} is {found!r}, right is {wanted!r}"
     got, want = (torch.as_tensor(value).to(torch.float64) for value in (found, wanted))
     if got.shape != want.shape and not (got.numel() == want.numel() == 1):
         return f"{_the(place)} has the shape {list(got.shape)}, {list(want.shape)} is wanted"
@@ -163,8 +163,10 @@ def _off(found: Any, wanted: Any, allowed: float, place: str, *, statistical: bo
     a, b = (float(value[tuple(first)]) for value in (got, want))
     count = f", and {int(bad.sum()) - 1} more of {bad.numel()} are off" if int(bad.sum()) > 1 else ""
     chance = f" (chance explains {allowed:.2g})" if statistical else ""
+    if not place and not index:
+        return f"gives {a:.6g}, right is {b:.6g}{chance}"
     where = f"{_the(place)} " if place else ""
-    return f"{where}{index}is {a:.6g}, {b:.6g} is right{chance}{count}"
+    return f"{where}{index}is {a:.6g}, right is {b:.6g}{chance}{count}"
 
 
 def _the(place: str) -> str:

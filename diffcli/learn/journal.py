@@ -1,5 +1,6 @@
 """The page of a week: what passed, what was tried, which runs were made; and room for what was thought."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ PROMPTS = (
     "What do I want to know next?",
 )
 MOST_PICTURES = 6
+MOST_SAID = 100  # characters of a message in a table
 PASSED_OVER = {".git", "__pycache__", "node_modules", ".venv"}
 
 
@@ -69,8 +71,9 @@ def _passed(event: LogEntry, progress: LearnerProgress) -> str:
 
 
 def _tried(event: LogEntry) -> str:
-    said = event.message.split("\n")[0].replace("|", "\\|")
-    what = f"not yet: {said}" if event.what == FAILED else f"{event.what}: {said}" if said else event.what
+    said = "" if event.mistake else textwrap.shorten(event.message, MOST_SAID, placeholder=" ...").replace("|", "\\|")
+    what = "not yet" if event.what == FAILED else event.what
+    what = f"{what}: {said}" if said else what
     return f"| {event.when[:16].replace('T', ' ')} | {event.exercise} | {what} | {event.mistake} |"
 
 
@@ -91,6 +94,8 @@ def _runs(folder: Path, start: datetime, end: datetime) -> Iterator[str]:
         for picture in pictures[:MOST_PICTURES]:
             name = picture.relative_to(folder)
             yield from (f"![{name}]({quote(str(Path('..') / name))})", "")
+        if len(pictures) > MOST_PICTURES:
+            yield from (f"And {len(pictures) - MOST_PICTURES} more in outputs/.", "")
 
 
 def _summaries(folder: Path) -> Iterator[Summary]:

@@ -19,6 +19,7 @@ NAME, LOCK = "learn.toml", ".learn.lock"
 VERSION = 1  # of the form of the file
 WAIT = 10.0  # seconds for another terminal
 BLANK, FAILED, ERROR, PASSED, SKIPPED = "blank", "failed", "error", "passed", "skipped"
+CHECKED = (FAILED, ERROR, PASSED)
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,16 @@ def checked(
     *,
     when: str | None = None,
 ) -> LearnerProgress:
-    """With the result of a check; one that says what the last one said is no new attempt."""
+    """With the result of a check; one that says what the last one said is no new attempt, nor is one after passing."""
     before, when = progress.of(exercise), when or now()
-    last = next((event for event in reversed(progress.log) if event.exercise == exercise.id), None)
+    checks = (event for event in reversed(progress.log) if event.exercise == exercise.id and event.what in CHECKED)
+    last = next(checks, None)
     same = last is not None and (last.what, last.message) == (state, message if state != PASSED else "")
-    if state == BLANK or (same and before.state == state):
+    again = state == PASSED and before.passed_at
+    if state == BLANK or again or (same and before.state == state):
         return replace(progress, standings={**progress.standings, exercise.id: replace(before, state=state)})
     standing = replace(
-        before, state=state, attempts=before.attempts + 1,
+        before, state=state, attempts=before.attempts + (not before.passed_at),
         passed_at=before.passed_at or (when if state == PASSED else ""),
     )  # fmt: skip
     event = LogEntry(when, exercise.id, state, mistake or "", message if state != PASSED else "")

@@ -60,7 +60,7 @@ def performed(workspace: Workspace, task: CourseTask, out: Path) -> Iterator[str
     if hasattr(real, "commands"):
         for words in real.commands(impl.relative_to(workspace.folder), out):
             yield f"$ diffcli {command_line(words)}"
-            _ran(words, workspace.folder)
+            yield from _ran(words, workspace.folder)
     if hasattr(real, "compute"):
         yield from real.compute(functions(workspace, task), out)
 
@@ -82,12 +82,19 @@ def functions(workspace: Workspace, task: CourseTask) -> Mapping[str, Callable[.
     return {name: value for name, value in vars(module).items() if callable(value)}
 
 
-def _ran(words: list[str], folder: Path) -> None:
-    code = subprocess.call([sys.executable, "-m", "diffcli", *words], cwd=folder)
-    if code == 130:
+def _ran(words: list[str], folder: Path) -> Iterator[str]:
+    """What a command says, but for its last line, which is for whoever has typed it."""
+    command = [sys.executable, "-m", "diffcli", *words]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        for line in process.stdout or ():
+            if not line.startswith("next:"):
+                yield line.rstrip("\n")
+    if process.returncode == 130:
         raise KeyboardInterrupt
-    if code not in (0, 1):  # 1 is a mark, of `verify` say, which is judged afterwards
-        raise CommandProblem(f"exit code {code} of diffcli {command_line(words)}", "the lines above say why")
+    if process.returncode not in (0, 1):  # 1 is a mark, of `verify` say, which is judged afterwards
+        raise CommandProblem(
+            f"exit code {process.returncode} of diffcli {command_line(words)}", "the lines above say why"
+        )
 
 
 def _real(task: CourseTask) -> Any:

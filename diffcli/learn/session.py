@@ -1,6 +1,6 @@
 """What is done with a workspace: checked, helped, skipped; each noted in its progress."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from diffcli.errors import UsageProblem, one_of
 from diffcli.learn.catalogue import CourseTask, Exercise, all_tasks, chosen
 from diffcli.learn.grading import Mark
-from diffcli.learn.progress import BLANK, FAILED, PASSED, SKIPPED, LogEntry, checked, now
+from diffcli.learn.progress import BLANK, FAILED, PASSED, SKIPPED, LearnerProgress, LogEntry, checked, now
 from diffcli.learn.workspace import Workspace, content, next_exercise, opened
 
 if TYPE_CHECKING:
@@ -97,8 +97,10 @@ def task_named(word: str) -> CourseTask:
 
 
 def hinted(workspace: Workspace, word: str) -> tuple[Exercise, int]:
-    """The exercise, and the number of its next hint, which counts as read now."""
+    """The exercise, and the number of its next hint, which counts as read now; 0 for all, once it has passed."""
     one = single(workspace, word)
+    if workspace.progress.passed(one):
+        return one, 0
     number = min(workspace.progress.of(one).hints + 1, HINTS)
     workspace.changed(
         lambda old: old.noted(one, LogEntry(now(), one.id, f"hint {number}"), replace(old.of(one), hints=number))
@@ -113,9 +115,17 @@ def given_up(workspace: Workspace, one: Exercise) -> None:
     )
 
 
-def skipped(workspace: Workspace, one: Exercise) -> bool:
-    """Skip it, or take that back; returns whether it is skipped now."""
-    was = workspace.progress.of(one)
-    state = was.state if was.passed_at else BLANK if was.state == SKIPPED else SKIPPED
-    workspace.changed(lambda old: old.noted(one, LogEntry(now(), one.id, "skipped"), replace(old.of(one), state=state)))
-    return state == SKIPPED
+def skipped(workspace: Workspace, some: Sequence[Exercise]) -> bool:
+    """Skip what has not passed of these; take that back, if all of them are skipped. Returns whether they are now."""
+    progress = workspace.progress
+    open_ones = [one for one in some if not progress.passed(one)]
+    skips = any(progress.of(one).state != SKIPPED for one in open_ones)
+
+    def change(old: LearnerProgress) -> LearnerProgress:
+        for one in open_ones:
+            entry = LogEntry(now(), one.id, "skipped" if skips else "no longer skipped")
+            old = old.noted(one, entry, replace(old.of(one), state=SKIPPED if skips else BLANK))
+        return old
+
+    workspace.changed(change)
+    return skips

@@ -7,7 +7,7 @@ from pathlib import Path
 from diffcli.errors import DataProblem, EnvironmentProblem, UsageProblem
 from diffcli.learn import progress as progresses
 from diffcli.learn.catalogue import CourseTask, Exercise, all_tasks, exercises_of
-from diffcli.learn.progress import PASSED, LearnerProgress
+from diffcli.learn.progress import LearnerProgress
 from diffcli.learn.starter import blank, replaced, starter
 from diffcli.system.files import write_atomically
 from diffcli.system.shell import argument
@@ -154,7 +154,8 @@ def readme(tasks: dict[str, CourseTask], progress: LearnerProgress) -> str:
     return "\n".join(lines) + "\n"
 
 
-def next_exercise(workspace: Workspace, progress: LearnerProgress) -> Exercise | None:
-    """The first that has neither passed nor been skipped."""
-    left = (one for one in exercises_of(workspace.tasks) if not progress.passed(one))
-    return next((one for one in left if progress.of(one).state not in (PASSED, progresses.SKIPPED)), None)
+def next_exercise(workspace: Workspace, progress: LearnerProgress, task: str = "") -> Exercise | None:
+    """The first that has neither passed nor been skipped, of a task if there is one in it."""
+    left = [one for one in exercises_of(workspace.tasks) if not progress.passed(one)]
+    left = [one for one in left if progress.of(one).state != progresses.SKIPPED]
+    return next((one for one in left if one.task == task), left[0] if left else None)

@@ -82,7 +82,7 @@ def ending(workspace: "Workspace", found: "list[tuple[Exercise, Mark]]") -> list
     wrong = [exercise for exercise, mark in found if mark.state in ("failed", "error")]
     if wrong:
         return ["", f"next: diffcli learn hint {wrong[0].id}"]
-    here = next_exercise(workspace, workspace.progress)
+    here = next_exercise(workspace, workspace.progress, found[-1][0].task if found else "")
     if here is None:
         return ["", "everything has passed; next: diffcli learn log"]
     if here.kind == "real":

@@ -21,13 +21,15 @@ def hint(
 
     workspace = opened()
     one, number = hinted(workspace, exercise)
-    more = (
-        f"next: diffcli learn hint {one.id} says more"
-        if number < 3
-        else f"next: diffcli learn solution {one.id} --give-up"
-    )
-    document = {"exercise": one.id, "number": number, "hint": one.hints[number - 1]}
-    Show(as_json=as_json).result(document, [f"{one.id}, hint {number} of 3", *wrapped(one.hints[number - 1]), "", more])
+    hints = list(one.hints[number - 1 : number] if number else one.hints)
+    more = f"next: diffcli learn hint {one.id} says more"
+    if number == 0:
+        more = "it has passed" if one.kind == "real" else f"it has passed; next: diffcli learn solution {one.id}"
+    elif number == len(one.hints):
+        more = "no more hints" if one.kind == "real" else f"next: diffcli learn solution {one.id} --give-up"
+    head = f"{one.id}, hint {number} of {len(one.hints)}" if number else one.id
+    document = {"exercise": one.id, "number": number, "hint": "\n".join(hints)}
+    Show(as_json=as_json).result(document, [head, *(line for text in hints for line in wrapped(text)), "", more])
 
 
 def solution(
@@ -75,18 +77,19 @@ def reset(exercise: Exercise, as_json: options.Json = False) -> None:
     Show(as_json=as_json).result({"exercise": one.id, "backup": str(copy)}, lines)
 
 
-def skip(exercise: Exercise, as_json: options.Json = False) -> None:
-    """Go on without it; again: take it back. `learn` no longer asks for it; checking it later counts as ever."""
+def skip(
+    name: Annotated[str, typer.Argument(metavar="TASK[.EXERCISE]", help="An exercise, or a whole task.")],
+    as_json: options.Json = False,
+) -> None:
+    """Go on without it; checking it later counts as ever. Again: take it back."""
     from diffcli.console.show import Show
-    from diffcli.learn.session import single, skipped
+    from diffcli.learn.catalogue import chosen
+    from diffcli.learn.session import skipped
     from diffcli.learn.workspace import next_exercise, opened
 
     workspace = opened()
-    one = single(workspace, exercise)
-    done = skipped(workspace, one)
+    done = skipped(workspace, chosen(workspace.tasks, name))
     here = next_exercise(workspace, workspace.progress)
-    lines = [
-        f"{one.id} is {'skipped' if done else 'no longer skipped'}",
-        f"next: {here.id if here else 'diffcli learn log'}",
-    ]
-    Show(as_json=as_json).result({"exercise": one.id, "skipped": done}, lines)
+    says = f"{name} is {'skipped, but for what has passed' if done else 'no longer skipped'}"
+    lines = [says, f"next: {here.id if here else 'diffcli learn log'}"]
+    Show(as_json=as_json).result({"name": name, "skipped": done}, lines)

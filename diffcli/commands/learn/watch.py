@@ -75,7 +75,7 @@ def _pressed(show: "Show", workspace: "Workspace", key: str) -> None:
         except UsageProblem as problem:
             show.note(problem.message)
             return
-        show.note(f"{one.id}, hint {number} of 3: {one.hints[number - 1]}")
+        show.note(f"{one.id}, hint {number} of {len(one.hints)}: {one.hints[number - 1]}")
     elif key == "n":
         text = f"{here.id} in {workspace.path(here.task).name}: {here.objective}" if here else "everything has passed"
         show.note(f"next: {text}")
