@@ -54,7 +54,7 @@ WRONG = [
     ),
     Swap(
         "old-noise-not-shrunk",
-        "as if the old noise were not multiplied by the factor, too: √(σ_t² − σ_s²)",
+        "if the old noise is not multiplied by the factor, too: √(σ_t² − σ_s²)",
         "what the step does to x_s: data and noise in it shrink together",
         "factor**2 * sigma_s**2",
         "sigma_s**2",

@@ -84,7 +84,7 @@ WRONG = [
     ),
     Swap(
         "wrong-axis",
-        "where the times run along the last axis of the data instead of the first",
+        "if the times run along the last axis of the data instead of the first",
         "the shape of alpha_bar[t] beside that of x0: broadcasting begins at the last axis",
         ".reshape(-1, *[1] * (x0.dim() - 1))",
         "",
@@ -98,10 +98,17 @@ WRONG = [
     ),
     Swap(
         "points-only",
-        "where the times run along the first axis for [B, D] only, and not for images",
-        "how many axes of length 1 images need, which depends on x0.dim()",
+        "with [B, 1] for data of any shape, which is right for points only",
+        "how many axes x0 has: images need [B, 1, 1, 1]",
         "reshape(-1, *[1] * (x0.dim() - 1))",
         "reshape(-1, 1)",
+    ),
+    Swap(
+        "images-only",
+        "with [B, 1, 1, 1] for data of any shape, which is right for images only",
+        "how many axes x0 has: points need [B, 1]",
+        "reshape(-1, *[1] * (x0.dim() - 1))",
+        "reshape(-1, 1, 1, 1)",
     ),
 ]
 

@@ -60,9 +60,16 @@ WRONG = [
     ),
     Swap(
         "variance-for-its-root",
-        "with the variance for its root in front of the noise",
+        "with the variance in the place of its root in front of the noise",
         "what noise is multiplied by: a standard deviation",
         "variance**0.5 * noise",
+        "variance * noise",
+    ),
+    Swap(
+        "variance-and-noise-on-the-last",
+        "with the variance in the place of its root, and with noise on the last step, too",
+        "what noise is multiplied by, and at t = 1",
+        "variance**0.5 * noise if t > 1 else mean",
         "variance * noise",
     ),
     Swap(
@@ -89,7 +96,7 @@ WRONG = [
     Swap(
         "not-divided",
         "without dividing by √α_t",
-        "the shrinking of the step there, which has to be undone",
+        "the shrinking in the forward step, which has to be undone",
         " / alpha.sqrt()",
         "",
     ),

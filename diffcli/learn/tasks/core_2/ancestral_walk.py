@@ -88,14 +88,14 @@ def noise_on_the_last(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Te
     return x
 
 
-@wrong("where the walk goes upwards, from t = 1 to T", "the order of the times: x is x_T")
+@wrong("if the walk goes upwards, from t = 1 to T", "the order of the times: x is x_T")
 def upwards(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tensor) -> Tensor:
     for t in range(1, len(alpha_bar)):
         x = _mean(x, predict_eps(x, t), alpha_bar, t) + (t > 1) * _beta(alpha_bar, t).sqrt() * noises[t - 1]
     return x
 
 
-@wrong("where the walk stops at x_1", "the last step, from t = 1 to the data")
+@wrong("if the walk stops at x_1", "the last step, from t = 1 to the data")
 def one_step_short(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tensor) -> Tensor:
     for t in range(len(alpha_bar) - 1, 1, -1):
         x = _mean(x, predict_eps(x, t), alpha_bar, t) + _beta(alpha_bar, t).sqrt() * noises[t - 1]
@@ -103,7 +103,7 @@ def one_step_short(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tenso
 
 
 @wrong(
-    "where the network is told t − 1 in the place of t",
+    "if the network is told t − 1 in the place of t",
     "the second argument of predict_eps: the time of the x that it is shown",
 )
 def told_the_index(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def small_variance(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tenso
     return x
 
 
-@wrong("with β_t for its root in front of the noise", "what noise is multiplied by: a standard deviation")
+@wrong("with β_t in the place of its root in front of the noise", "what noise is multiplied by: a standard deviation")
 def variance_for_its_root(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tensor) -> Tensor:
     for t in range(len(alpha_bar) - 1, 0, -1):
         x = _mean(x, predict_eps(x, t), alpha_bar, t) + (t > 1) * _beta(alpha_bar, t) * noises[t - 1]
@@ -144,7 +144,7 @@ def next_noise(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tensor) -
     return x
 
 
-@wrong("where x_T is shown to the network in every step", "what predict_eps is shown: the x of this step")
+@wrong("if x_T is shown to the network in every step", "what predict_eps is shown: the x of this step")
 def always_the_start(predict_eps: Eps, x: Tensor, alpha_bar: Tensor, noises: Tensor) -> Tensor:
     start = x
     for t in range(len(alpha_bar) - 1, 0, -1):

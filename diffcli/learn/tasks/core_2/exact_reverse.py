@@ -17,7 +17,7 @@ def exact_reverse(x: Tensor, mean: float, std: float, alpha_bar: Tensor, t: int)
     x:         [B], x_t
     mean, std: of the data, x_0 ~ N(mean, std²); std above 0
     alpha_bar: [T + 1], entry t is alpha-bar_t; entry 0 is 1
-    t:         from 1 to T
+    t:         from 1 to T; also for t = 1 x_0 is not known, and the variance is not 0
 
     Returns (the mean for each x [B], the variance, one number for all of them).
     """
@@ -62,7 +62,7 @@ WRONG = [
     ),
     Swap(
         "mean-forgotten",
-        "as if the data had the mean 0",
+        "if the mean of the data is left out",
         "where x_(t-1) and x_t have their centres: √ᾱ times the mean of the data",
         "before.sqrt() * mean + slope * (x - now.sqrt() * mean)",
         "slope * x",
@@ -90,7 +90,7 @@ WRONG = [
     ),
     Swap(
         "slope-without-root",
-        "with α_t for its root in the slope",
+        "with α_t in the place of its root in the slope",
         "the covariance of x_(t-1) and x_t: √α_t times the variance of x_(t-1)",
         "alpha.sqrt() * spread_before",
         "alpha * spread_before",
@@ -112,7 +112,15 @@ def known_data(x: Tensor, mean: float, std: float, alpha_bar: Tensor, t: int) ->
     return centre, float((1 - before) / (1 - now) * (1 - now / before))
 
 
-@wrong("with the mean of the data as what x_0 is, whatever x_t says", "E[x_0 | x_t]: x_t says something of x_0, too")
+@wrong("with the variance 0 for t = 1, as in algorithm 2", "t = 1: x_0 is not known there, either")
+def nothing_on_the_last(x: Tensor, mean: float, std: float, alpha_bar: Tensor, t: int) -> tuple[Tensor, float]:
+    centre, variance = exact_reverse(x, mean, std, alpha_bar, t)
+    return centre, variance if t > 1 else 0.0
+
+
+@wrong(
+    "with the mean of the data in the place of x_0, whatever x_t says", "E[x_0 | x_t]: x_t says something of x_0, too"
+)
 def data_mean_for_x0(x: Tensor, mean: float, std: float, alpha_bar: Tensor, t: int) -> tuple[Tensor, float]:
     before, now = alpha_bar[t - 1], alpha_bar[t]
     slope = (now / before).sqrt() * (1 - before) / (1 - now)

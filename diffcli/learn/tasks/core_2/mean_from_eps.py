@@ -56,7 +56,7 @@ WRONG = [
     ),
     Swap(
         "no-root-below",
-        "with 1 − ᾱ_t for its root under β_t",
+        "with 1 − ᾱ_t in the place of its root under β_t",
         "the factor of ε: β_t / √(1 − ᾱ_t)",
         "(1 - alpha_bar[t]).sqrt()",
         "(1 - alpha_bar[t])",
@@ -64,7 +64,7 @@ WRONG = [
     Swap(
         "not-divided",
         "without dividing by √α_t",
-        "the shrinking of the step there, which has to be undone",
+        "the shrinking in the forward step, which has to be undone",
         " / alpha.sqrt()",
         "",
     ),

@@ -62,14 +62,14 @@ WRONG = [
     ),
     Swap(
         "no-root-of-bar",
-        "with ᾱ_(t-1) for its root in the weight of x_0",
+        "with ᾱ_(t-1) in the place of its root in the weight of x_0",
         "how much of x_0 is in x_(t-1): √ᾱ_(t-1)",
         "before.sqrt() * beta",
         "before * beta",
     ),
     Swap(
         "no-root-of-alpha",
-        "with α_t for its root in the weight of x_t",
+        "with α_t in the place of its root in the weight of x_t",
         "the factor of x_(t-1) in x_t: √α_t",
         "alpha.sqrt() * (1 - before)",
         "alpha * (1 - before)",

@@ -44,7 +44,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap(
         "forward-variance",
-        "with β_t, the variance of the step there, in the place of β̃_t",
+        "with β_t, the variance of the forward step, in the place of β̃_t",
         "what is known: x_0, too, which leaves less to chance",
         "(1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]) * beta",
         "beta",

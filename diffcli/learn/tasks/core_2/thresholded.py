@@ -16,16 +16,16 @@ from diffcli.learn.exercise import Seen, Swap, right
 def thresholded(x0: Tensor, share: float) -> Tensor:
     """Estimates of clean images held to [-1, 1] by dynamic thresholding, each image by its own measure.
 
-    s is the quantile `share` of |x0| over all numbers of one image, or 1 if that is less. The image is
-    clipped to [-s, s], and then divided by s.
+    q is the quantile `share` of |x0| over all numbers of one image, or 1 if that is less (the paper calls it s).
+    The image is clipped to [-q, q], and then divided by q.
 
     x0:    [B, C, H, W], any numbers
     share: above 0, at most 1; quantiles between two numbers are read along a straight line, as torch.quantile does
 
     Returns the shape of x0.
     """
-    s = torch.quantile(x0.flatten(1).abs(), share, dim=1).clamp(min=1).reshape(-1, 1, 1, 1)
-    return torch.minimum(torch.maximum(x0, -s), s) / s
+    q = torch.quantile(x0.flatten(1).abs(), share, dim=1).clamp(min=1).reshape(-1, 1, 1, 1)
+    return torch.minimum(torch.maximum(x0, -q), q) / q
 
 
 def truth(x0: Tensor, share: float) -> Tensor:
@@ -47,7 +47,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap(
         "wrong-axis",
-        "where the quantiles run along the last axis of the images instead of the first",
+        "if the quantiles run along the last axis of the images instead of the first",
         "the shape of the quantiles, [B], beside that of the images: broadcasting begins at the last axis",
         ".reshape(-1, 1, 1, 1)",
         "",
@@ -56,20 +56,20 @@ WRONG = [
         "clipped-to-one",
         "with plain clipping to [-1, 1]",
         "the quantile: it says where to clip, and clipping is only half of it",
-        "torch.minimum(torch.maximum(x0, -s), s) / s",
+        "torch.minimum(torch.maximum(x0, -q), q) / q",
         "x0.clamp(-1, 1)",
     ),
     Swap(
         "not-divided",
-        "without the division by s",
-        "the last step: the image is divided by its s",
-        "torch.minimum(torch.maximum(x0, -s), s) / s",
-        "torch.minimum(torch.maximum(x0, -s), s)",
+        "without the division by q",
+        "the last step: the image is divided by its q",
+        "torch.minimum(torch.maximum(x0, -q), q) / q",
+        "torch.minimum(torch.maximum(x0, -q), q)",
     ),
     Swap(
         "always-stretched",
-        "where images that fit already are stretched: s may be less than 1",
-        "what s is where the quantile is below 1",
+        "if images that fit already are stretched: q may not be less than 1",
+        "what q is where the quantile is below 1",
         ".clamp(min=1)",
         "",
     ),
@@ -78,17 +78,17 @@ WRONG = [
     ),
     Swap(
         "whole-batch",
-        "with one s for the whole batch, so that an image depends on the others",
+        "with one q for the whole batch, so that an image depends on the others",
         "over which numbers the quantile is taken: those of one image",
         "torch.quantile(x0.flatten(1).abs(), share, dim=1)",
         "torch.quantile(x0.abs().flatten(), share)",
     ),
     Swap(
         "not-clipped",
-        "without the clipping: what lies beyond s ends beyond 1",
+        "without the clipping: what lies beyond q ends beyond 1",
         "the first of the two steps",
-        "torch.minimum(torch.maximum(x0, -s), s) / s",
-        "x0 / s",
+        "torch.minimum(torch.maximum(x0, -q), q) / q",
+        "x0 / q",
     ),
     Swap(
         "maximum",
@@ -104,15 +104,15 @@ WRONG = [
 def image_by_image(x0: Tensor, share: float) -> list[Tensor]:
     found = []
     for image in x0:
-        s = max(1.0, torch.quantile(image.abs(), share).item())
-        found.append(image.clamp(-s, s) / s)
+        q = max(1.0, torch.quantile(image.abs(), share).item())
+        found.append(image.clamp(-q, q) / q)
     return found
 
 
 @right
 def divided_first(x0: Tensor, share: float) -> Tensor:
-    s = x0.double().abs().reshape(len(x0), -1).quantile(share, dim=1)
-    return (x0.double() / torch.where(s > 1, s, torch.ones_like(s))[:, None, None, None]).clamp(-1, 1)
+    q = x0.double().abs().reshape(len(x0), -1).quantile(share, dim=1)
+    return (x0.double() / torch.where(q > 1, q, torch.ones_like(q))[:, None, None, None]).clamp(-1, 1)
 
 
 @right
@@ -121,5 +121,5 @@ def by_sorting(x0: Tensor, share: float) -> Tensor:
     place = share * (ordered.shape[1] - 1)
     low = int(place)
     high = min(low + 1, ordered.shape[1] - 1)
-    s = torch.lerp(ordered[:, low], ordered[:, high], place - low).clamp_min(1).view(-1, 1, 1, 1)
-    return x0.sign() * torch.minimum(x0.abs(), s) / s
+    q = torch.lerp(ordered[:, low], ordered[:, high], place - low).clamp_min(1).view(-1, 1, 1, 1)
+    return x0.sign() * torch.minimum(x0.abs(), q) / q

@@ -58,7 +58,7 @@ WRONG = [
     ),
     Swap(
         "data-only-divided",
-        "where only x is divided by √ᾱ and not the noise",
+        "if only x is divided by √ᾱ and not the noise",
         "the parentheses",
         "(x - (1 - alpha_bar) ** 0.5 * eps) / alpha_bar**0.5",
         "x / alpha_bar**0.5 - (1 - alpha_bar) ** 0.5 * eps",
