@@ -87,14 +87,17 @@ WRONG = [
         "(unit + bias.reshape(-1, 1, 1)) * weight.reshape(-1, 1, 1)",
     ),
     Swap("always-one-group", "with all channels in one group", "`groups`", "len(x), groups, -1", "len(x), 1, -1"),
-    Swap(
-        "over-the-batch",
-        "by the statistics of the whole batch, so that an image depends on its neighbours",
-        "dimension 0: images are left alone",
-        "centred = grouped - grouped.mean(2, keepdim=True)\n    variance = centred.square().mean(2, keepdim=True)",
-        "centred = grouped - grouped.mean((0, 2), keepdim=True)\n    variance = centred.square().mean((0, 2), keepdim=True)",
-    ),
 ]
+
+
+@wrong(
+    "by the statistics of the whole batch, so that an image depends on its neighbours", "dimension 0: images are apart"
+)
+def over_the_batch(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    parts = x.unflatten(1, (groups, -1))
+    centred = parts - parts.mean((0, 2, 3, 4), keepdim=True)
+    unit = centred / (centred.square().mean((0, 2, 3, 4), keepdim=True) + eps).sqrt()
+    return unit.flatten(1, 2) * weight.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)
 
 
 @wrong("with every G-th channel in a group", "which channels are in the first group: the first ones")
