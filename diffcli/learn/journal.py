@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from diffcli.learn.catalogue import exercises_of
-from diffcli.learn.progress import FAILED, PASSED, LearnerProgress, LogEntry, week
+from diffcli.learn.progress import FAILED, PASSED, SKIPPED, LearnerProgress, LogEntry, week
 from diffcli.learn.workspace import Workspace
 from diffcli.runs.listing import Summary, summary
 from diffcli.system.text import duration
@@ -56,7 +56,11 @@ def _exercises(workspace: Workspace, progress: LearnerProgress, start: datetime,
     yield f"## Passed: {len(passed)} exercises, meant to take {duration(60 * total)}"
     yield ""
     yield from ([_passed(event, progress) for event in passed] or ["Nothing yet."])
-    tried = [event for event in events if event.what != PASSED]
+    left_out = dict.fromkeys(event.exercise for event in events if event.what == SKIPPED)
+    skipped = [name for name in left_out if progress.standings[name].state == SKIPPED]
+    if skipped:
+        yield from ("", f"Skipped: {', '.join(skipped)}")
+    tried = [event for event in events if event.what != PASSED and SKIPPED not in event.what]
     if tried:
         yield from ("", "## Tried", "", "| when | exercise | what | mistake |", "|---|---|---|---|")
         yield from (_tried(event) for event in tried)
