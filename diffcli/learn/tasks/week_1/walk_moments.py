@@ -13,12 +13,13 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def walk_moments(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
     """Mean and variance of what DDPM draws (algorithm 2), the data being N(mean, variance) and ε the best prediction.
 
-    The walk begins at x_T ~ N(0, 1), whatever the data, and its last step, from x_1 to x_0, adds no noise.
+    A step is x_{t−1} = (x_t − β_t/√(1 − ᾱ_t) ε(x_t)) / √(1 − β_t) + √v z with ε(x_t) = E[ε | x_t] and z ~ N(0, 1). The
+    walk begins at x_T ~ N(0, 1), whatever the data, and its last step, from x_1 to x_0, has no z.
 
     betas:    [T], float64; betas[0] is β_1, the step next to the data
     mean:     of the data
     variance: of the data, above 0
-    large:    whether a step adds noise of variance β_t; otherwise of β̃_t = β_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t), with ᾱ_0 = 1
+    large:    whether v is β_t; otherwise it is β̃_t = β_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t), with ᾱ_0 = 1
 
     Returns [2]: the mean of x_0, then its variance.
     """
@@ -81,7 +82,7 @@ WRONG = [
     ),
     Swap(
         "beta-tilde-turned-over",
-        "with (1 − ᾱ_t) / (1 − ᾱ_{t−1}) for its inverse, held to numbers",
+        "with (1 − ᾱ_t) / (1 − ᾱ_{t−1}) for its inverse",
         "β̃, which is less than β: at t − 1 there is less noise than at t",
         "(1 - before[t]) / (1 - abar)",
         "(1 - abar) / (1 - before[t]).clamp(min=1e-9)",

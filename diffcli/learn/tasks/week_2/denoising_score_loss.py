@@ -51,7 +51,7 @@ WRONG = [
     Swap(
         "noise-as-target",
         "with ε as the target, without its unit",
-        "the derivative of −|x − x0|²/(2σ²): what is x − x0?",
+        "the derivative of −|x − x0|²/(2σ²), and what x − x0 is",
         "noise / sigma)",
         "noise)",
     ),
@@ -69,7 +69,7 @@ WRONG = [
     Swap(
         "clean-point",
         "with the field at x0, where there is no noise",
-        "at which point the field is asked",
+        "the point at which the field is asked",
         "field(x0 + sigma * noise)",
         "field(x0)",
     ),

@@ -63,7 +63,7 @@ WRONG = [
     Swap(
         "time-turned",
         "with time turned round",
-        "at which end the data are",
+        "where the data are: at t = 0",
         "most + t * (least - most)",
         "least + t * (most - least)",
     ),

@@ -83,7 +83,8 @@ class Yours(Ours):
 def commands(impl: Path, out: Path) -> list[list[str]]:
     """Two trainings, half a minute of both: no digits yet, but the strokes of them."""
     words = f"--recipe tiny --steps {STEPS} --batch 32 --seed 0 --devices 1 --set precision=fp32 --quiet"
-    return [["train", "--impl", str(impl), *words.split(), "--model", name, "--out", str(out / name)] for name in ("yours", "ours")]
+    train = ["train", "--impl", str(impl), *words.split()]
+    return [[*train, "--model", name, "--out", str(out / name)] for name in ("yours", "ours")]
 
 
 def judged(out: Path) -> Outcome:

@@ -72,7 +72,7 @@ WRONG = [
         "by_given = upstream[:, : weight.shape[1]]",
     ),
     Swap(
-        "bias-once-per-image",
+        "bias-of-one-image",
         "with the pixels of the first image only, in the gradient by b",
         "how often b is added: in every image",
         "upstream.sum((0, 2, 3))",
