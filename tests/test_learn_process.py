@@ -189,7 +189,7 @@ def test_functions_among_the_arguments_are_computed_here(ask: Callable[..., Any]
 
     assert torch.equal(ask("asks", times, X), 2 * X + 1)
     assert torch.equal(seen[0], X)
-    with pytest.raises(Trouble, match="called with something else"):
+    with pytest.raises(Trouble, match="does not take what it was called with"):
         ask("misuses", times, X)
 
 
@@ -247,13 +247,18 @@ ANSWERS = [  # body, state, mistake, what is said
     (f"return np.float32({GOOD})", "passed", None, ""),
     (f"return torch.tensor([{GOOD}], dtype=torch.float64)", "passed", None, ""),
     ("return x.std() / len(x)", "failed", "no-root", "not by its root; look at the root in the equation."),
-    ("pass", "failed", None, "returns nothing"),
+    ("pass", "failed", None, "gives nothing"),
     (f"return 3 * {GOOD}", "failed", None, "all are 3 times what they should be"),
     (f"return {GOOD} + 0.25", "failed", None, "all are too large by 0.25"),
     (f"return -{GOOD}", "failed", None, "all are the negative of what they should be"),
     (f"return [{GOOD}, 1]", "failed", None, "shape [2]"),
     (f"return str({GOOD})", "failed", None, "a text"),
-    (f"calls.append(1); return {GOOD} + (len(calls) > 4)", "failed", "two-answers", "two answers"),
+    (
+        f"calls.append(1); return {GOOD} + (len(calls) > 4)",
+        "failed",
+        "two-answers",
+        "two calls with the same arguments differ",
+    ),
     (f"return {GOOD} + 1e-2 * torch.randn(()).item()", "failed", "two-answers", "Asked again it gives something else"),
     ("return 0.8819171", "failed", None, "right is"),
 ]

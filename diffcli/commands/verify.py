@@ -49,7 +49,7 @@ def verify(
     }
     lines = [line for report in reports for line in _lines(report)]
     cases = sum(report.cases for report in reports)
-    verdict = f"{len(failed)} of {len(reports)} checks FAILED" if failed else f"all {len(reports)} checks hold"
+    verdict = f"{len(failed)} of {len(reports)} checks FAILED" if failed else _held(len(reports))
     show.result(document, [*lines, f"{verdict}, {cases} numbers in {seconds:.0f} s"])
     if failed:
         raise typer.Exit(1)
@@ -85,6 +85,10 @@ def _handed(files: "list[Path]", wanted: list[str]) -> "list[tuple[str, Callable
             "define what is added by a decorator of diffcli.plugins, or a function with the name of one of the core's",
         )
     return runs
+
+
+def _held(count: int) -> str:
+    return "the check holds" if count == 1 else f"all {count} checks hold"
 
 
 def _document(report: "Report") -> dict[str, object]:

@@ -177,7 +177,7 @@ def _answered(functions: list[Callable[..., Any]], asked: dict[str, Any]) -> dic
     try:
         return {"value": plain(functions[asked["number"]](*asked["arguments"], **asked["named"]))}
     except Exception as error:
-        return {"problem": f"what you were given was called with something else: {error}"}
+        return {"problem": f"a function that you were given does not take what it was called with: {error}"}
 
 
 def _send(connection: Connection, message: Any) -> None:

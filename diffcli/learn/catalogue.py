@@ -192,7 +192,8 @@ def chosen(tasks: Mapping[str, CourseTask], word: str) -> list[Exercise]:
     alone = [exercise for exercise in every.values() if word in (exercise.name, exercise.function, *exercise.was)]
     if len(alone) == 1:
         return alone
-    known = [*every] if "." in word else [*tasks, *(exercise.name for exercise in every.values())]
+    known = [name for name in every if name.startswith(f"{word.split('.')[0]}.")] or list(every)
+    known = known if "." in word else [*tasks, *(exercise.name for exercise in every.values())]
     one_of(word, dict.fromkeys(known), "task or exercise")
     raise UsageProblem(f"{word} is there {len(alone)} times", f"name one of {', '.join(one.id for one in alone)}")
 

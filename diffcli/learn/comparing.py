@@ -34,7 +34,8 @@ def agree(found: Seen, wanted: Seen) -> bool:
 def difference(found: Seen, wanted: Seen) -> str | None:
     """What is wrong with the first piece that is off; None where nothing is."""
     if found.value is None and wanted.value is not None:
-        return "returns nothing: is there a `return`?"
+        missing = "a `return` is missing, or a gradient does not flow there"
+        return f"gives nothing, {_kind(wanted.value)} is wanted: {missing}"
     answer = _like(found.value, wanted.value)
     if said := _structure(answer, wanted.value):
         return said
@@ -161,7 +162,8 @@ def _off(found: Any, wanted: Any, allowed: float, place: str, *, statistical: bo
     first = [int(i) for i in bad.nonzero()[0]] if want.ndim else []
     index = f"at [{', '.join(map(str, first))}] " if first else ""
     a, b = (float(value[tuple(first)]) for value in (got, want))
-    count = f", and {int(bad.sum()) - 1} more of {bad.numel()} are off" if int(bad.sum()) > 1 else ""
+    others = int(bad.sum()) - 1
+    count = f", and {others} more of {bad.numel()} {'is' if others == 1 else 'are'} off" if others else ""
     chance = f" (chance explains {allowed:.2g})" if statistical else ""
     if not place and not index:
         return f"gives {a:.6g}, right is {b:.6g}{chance}"

@@ -104,8 +104,8 @@ def _repeated(material: Material, asking: Callable[[int], Ask], found: list[Seen
     for first, second in zip(found, [*again, *found[len(again) :]], strict=True):
         if difference(second._replace(within=None), first._replace(within=None)):
             return Mark(FAILED, (
-                f"{name}: {first.case}: the same question has two answers. Keep nothing between calls, and draw random "
-                "numbers from what you are given only."
+                f"{name}: {first.case}: two calls with the same arguments differ. Keep nothing between calls, and draw "
+                "random numbers from what you are given only."
             ), TWO_ANSWERS)  # fmt: skip
     return Mark(PASSED)
 

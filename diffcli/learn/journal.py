@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -33,7 +33,7 @@ def page(workspace: Workspace, number: int, written: str = "") -> str:
         "",
         f"# Week {number}",
         "",
-        f"{start:%Y-%m-%d} to {end:%Y-%m-%d}",
+        f"{start:%Y-%m-%d} to {end - timedelta(days=1):%Y-%m-%d}",
         "",
         *_exercises(workspace, progress, start, end),
     ]
@@ -122,9 +122,12 @@ def _row(run: Summary, folder: Path) -> str:
 
 
 def _pictures(folder: Path, runs: Iterable[Summary], start: datetime, end: datetime) -> Iterator[Path]:
-    """The last preview of each run, and what commands have drawn in outputs."""
+    """What commands have drawn in outputs, the newest first, and the last preview of each run."""
+    drawn = {path: path.stat().st_mtime for path in (folder / "outputs").glob("*/*.png")}
+    yield from (
+        path
+        for path in sorted(drawn, key=lambda path: drawn[path], reverse=True)
+        if start.timestamp() <= drawn[path] < end.timestamp()
+    )
     for run in runs:
         yield from sorted((run.path / "samples").glob("*.png"))[-1:]
-    for path in sorted((folder / "outputs").rglob("*.png")):
-        if start.timestamp() <= path.stat().st_mtime < end.timestamp():
-            yield path

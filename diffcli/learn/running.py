@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -62,7 +63,20 @@ def performed(workspace: Workspace, task: CourseTask, out: Path) -> Iterator[str
             yield f"$ diffcli {command_line(words)}"
             yield from _ran(words, workspace.folder)
     if hasattr(real, "compute"):
-        yield from real.compute(functions(workspace, task), out)
+        try:
+            yield from real.compute(functions(workspace, task), out)
+        except Exception as error:
+            raise _theirs(error, workspace.path(task.name)) from error
+
+
+def _theirs(error: Exception, path: Path) -> Exception:
+    """The problem of a learner's file, if the error comes from there; the error itself otherwise."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if not own or isinstance(error, Problem):
+        return error
+    said = str(error).split("\n")[0]
+    place = f"{own[-1].name} in {path.name}, line {own[-1].lineno}"
+    return UsageProblem(f"{place}: {type(error).__name__}: {said}", "it has to bear what the real pipeline hands it")
 
 
 def judged(task: CourseTask, out: Path) -> Outcome:

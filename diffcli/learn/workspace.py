@@ -155,7 +155,11 @@ def readme(tasks: dict[str, CourseTask], progress: LearnerProgress) -> str:
 
 
 def next_exercise(workspace: Workspace, progress: LearnerProgress, task: str = "") -> Exercise | None:
-    """The first that has neither passed nor been skipped, of a task if there is one in it."""
-    left = [one for one in exercises_of(workspace.tasks) if not progress.passed(one)]
-    left = [one for one in left if progress.of(one).state != progresses.SKIPPED]
-    return next((one for one in left if one.task == task), left[0] if left else None)
+    """The first that has neither passed nor been skipped, from a task on: the one that was worked at last."""
+    latest = progress.log[-1].exercise.split(".")[0] if progress.log else ""
+    names = list(workspace.tasks)
+    here = task or latest
+    first = names.index(here) if here in names else 0
+    ordered = (one for name in names[first:] + names[:first] for one in workspace.tasks[name].exercises)
+    open_ones = (one for one in ordered if not progress.passed(one))
+    return next((one for one in open_ones if progress.of(one).state != progresses.SKIPPED), None)

@@ -27,9 +27,10 @@ def hint(
         more = "it has passed" if one.kind == "real" else f"it has passed; next: diffcli learn solution {one.id}"
     elif number == len(one.hints):
         more = "no more hints" if one.kind == "real" else f"next: diffcli learn solution {one.id} --give-up"
+    numbered = hints if number else [f"{i}. {text}" for i, text in enumerate(hints, 1)]
     head = f"{one.id}, hint {number} of {len(one.hints)}" if number else one.id
     document = {"exercise": one.id, "number": number, "hint": "\n".join(hints)}
-    Show(as_json=as_json).result(document, [head, *(line for text in hints for line in wrapped(text)), "", more])
+    Show(as_json=as_json).result(document, [head, *(line for text in numbered for line in wrapped(text)), "", more])
 
 
 def solution(

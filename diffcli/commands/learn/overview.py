@@ -83,21 +83,19 @@ def status(
 
 def map_of(tasks: "dict[str, CourseTask]", progress: "LearnerProgress") -> list[str]:
     """A line for each task: a mark for each exercise, its title, and the time that it takes."""
+    from itertools import groupby
+
+    from diffcli.console.show import table
+
     lines: list[str] = []
-    track = ""
-    longest = max((len(name) for name in tasks), default=0)
-    widest = max((len(task.exercises) for task in tasks.values()), default=0)
-    for task in tasks.values():
-        if task.track != track:
-            track = task.track
-            lines += [
-                *([""] if lines else []),
-                {"path": "The path", "plan": "The plan, week by week"}.get(track, track),
-            ]
-        marks = "".join(MARKS[progress.of(one).state] for one in task.exercises)
-        optional = "  (optional)" if task.optional else ""
-        lines.append(f"  {task.name:<{longest + 2}}{marks:<{widest + 2}}{task.title}, {task.time}{optional}")
-    return lines
+    for track, some in groupby(tasks.values(), key=lambda task: task.track):
+        rows = []
+        for task in some:
+            marks = "".join(MARKS[progress.of(one).state] for one in task.exercises)
+            rows.append([f"  {task.name}", marks, f"{task.title}{' (optional)' if task.optional else ''}", task.time])
+        head = {"path": "The path", "plan": "The plan"}.get(track, track)
+        lines += [*([""] if lines else []), *table([head, "", "", ""], rows, wraps=(2,))]
+    return [*lines, "", "· to come  ■ passed  □ not yet right  - skipped"]
 
 
 def document(tasks: "dict[str, CourseTask]", progress: "LearnerProgress") -> dict[str, Any]:

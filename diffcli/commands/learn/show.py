@@ -8,14 +8,17 @@ from diffcli.console import options
 
 
 def show(
-    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Which text.  [the task that you are at]")] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="[TASK[.EXERCISE]]", help="Which text.  [of the task that you are at]")
+    ] = "",
     as_json: options.Json = False,
 ) -> None:
-    """The text of a task, and what its exercises ask for."""
+    """The text of a task, and what each exercise asks for; or what one exercise does."""
     from diffcli.console.show import Show, markdown
-    from diffcli.learn.pages import page
+    from diffcli.learn.pages import page, section
     from diffcli.learn.session import task_named
 
-    one = task_named(task)
-    text = page(one)
-    Show(as_json=as_json).result({"task": one.name, "text": text}, markdown(text))
+    task = task_named(name)
+    found = [(i, one) for i, one in enumerate(task.exercises, 1) if "." in name and name in one.ids]
+    text = "\n\n".join(section(one, i) for i, one in found) or page(task)
+    Show(as_json=as_json).result({"task": task.name, "text": text}, markdown(text))
