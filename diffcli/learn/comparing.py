@@ -164,7 +164,7 @@ def _off(found: Any, wanted: Any, allowed: float, place: str, *, statistical: bo
     a, b = (float(value[tuple(first)]) for value in (got, want))
     others = int(bad.sum()) - 1
     count = f", and {others} more of {bad.numel()} {'is' if others == 1 else 'are'} off" if others else ""
-    chance = f" (chance explains {allowed:.2g})" if statistical else ""
+    chance = f" (may be off by {allowed:.2g})" if statistical else ""
     if not place and not index:
         return f"gives {a:.6g}, right is {b:.6g}{chance}"
     where = f"{_the(place)} " if place else ""
