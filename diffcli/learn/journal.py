@@ -51,7 +51,7 @@ def _prompts() -> Iterator[str]:
 def _exercises(workspace: Workspace, progress: LearnerProgress, start: datetime, end: datetime) -> Iterator[str]:
     events = [event for event in progress.log if start <= datetime.fromisoformat(event.when) < end]
     minutes = {one.id: one.minutes for one in exercises_of(workspace.tasks)}
-    passed = [event for event in events if event.what == PASSED]
+    passed = list({event.exercise: event for event in reversed(events) if event.what == PASSED}.values())[::-1]
     total = sum(minutes.get(event.exercise, 0) for event in passed)
     yield f"## Passed: {len(passed)} exercises, meant to take {duration(60 * total)}"
     yield ""
