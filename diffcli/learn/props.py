@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,22 @@ def seeded(seed: int) -> Iterator[None]:
     torch.manual_seed(seed)
     yield
     torch.random.set_rng_state(kept)
+
+
+def parted(found: Any, *names: str) -> list[Any]:
+    """The things of an answer that returns several, each for a `Seen` of its own; of no answer, nothing for each.
+
+    names:  as one would tell a learner: "the mean", "the variance"
+
+    Raises ValueError where these are not as many.
+    """
+    if found is None:
+        return [None] * len(names)
+    if not isinstance(found, list | tuple | Tensor) or (isinstance(found, Tensor) and not found.ndim):
+        raise ValueError(f"{len(names)} things are wanted: {', '.join(names)}")
+    if len(found) != len(names):
+        raise ValueError(f"it has {len(found)} things, {len(names)} are wanted: {', '.join(names)}")
+    return list(found)
 
 
 class Mlp(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 
 
 def chain(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,15 +41,20 @@ def truth(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
-    yield Seen("x_0 ~ N(1, 2), one step with a = 0.5, v = 0.3", ask(1.0, 2.0, torch.tensor([0.5]), torch.tensor([0.3])))
+    def asked(case: str, *given: float | Tensor) -> Iterator[Seen]:
+        for name, found in zip(("the means", "the variances"), parted(ask(*given), "means", "variances"), strict=True):
+            yield Seen(f"{case}: {name}", found)
+
+    case = "x_0 ~ N(1, 2), one step with a = 0.5, v = 0.3"
+    yield from asked(case, 1.0, 2.0, torch.tensor([0.5]), torch.tensor([0.3]))
     factors, added = [0.9, 2.0, -0.5, 1.0], [0.1, 0.0, 3.0, 0.25]
     for mean, variance in ((-1.0, 0.5), (2.0, 0.0)):
         case = f"x_0 ~ N({mean:g}, {variance:g}), a = {factors}, v = {added}"
-        yield Seen(case, ask(mean, variance, torch.tensor(factors), torch.tensor(added)))
+        yield from asked(case, mean, variance, torch.tensor(factors), torch.tensor(added))
     betas = torch.linspace(0.01, 0.3, 20, dtype=torch.float64)
     for variance in (0.0, 1.0):
         case = f"the forward process: a = √(1 − β), v = β, β from 0.01 to 0.3 in 20 steps, x_0 ~ N(0.8, {variance:g})"
-        yield Seen(case, ask(0.8, variance, (1 - betas).sqrt(), betas))
+        yield from asked(case, 0.8, variance, (1 - betas).sqrt(), betas)
 
 
 WRONG = [
@@ -56,16 +62,16 @@ WRONG = [
          "a**2", "a"),
     Swap("std-for-variance", "with the variance of the noise squared once more", "which of the two `added` is",
          "variance + v", "variance + v**2"),
-    Swap("noise-first", "where the noise is added before the factor is applied", "the order within a step",
+    Swap("noise-first", "when the noise is added before the factor is applied", "the order within a step",
          "a**2 * variance + v", "a**2 * (variance + v)"),
-    Swap("mean-not-moved", "where the factor leaves the mean as it is", "what a factor does to every x",
+    Swap("mean-not-moved", "when the factor leaves the mean as it is", "what a factor does to every x",
          "mean = a * mean", "mean = mean + 0 * a"),
     Swap("squared-mean", "with a² on the mean, which is for variances", "what a factor does to the mean",
          "mean = a * mean", "mean = a**2 * mean"),
 ]  # fmt: skip
 
 
-@wrong("where standard deviations add", "what adds when independent numbers do: variances")
+@wrong("by adding standard deviations", "what adds when independent numbers do: variances")
 def adding_stds(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
     std, stds = torch.tensor(variance).sqrt(), []
     for a, v in zip(factors, added, strict=True):
@@ -74,18 +80,30 @@ def adding_stds(mean: float, variance: float, factors: Tensor, added: Tensor) ->
     return mean * factors.cumprod(0), torch.stack(stds) ** 2
 
 
-@wrong("where the noise of early steps is not scaled by later ones", "what a step scales: all of x, its noise too")
+@wrong("when the noise of early steps is not scaled by later ones", "what a step scales: all of x, its noise too")
 def noise_not_scaled(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
     return mean * factors.cumprod(0), variance * factors.cumprod(0) ** 2 + added.cumsum(0)
 
 
-@wrong("with 1 − ᾱ for the noise, which is right only where every v is 1 − a²", "`added`: the noise may be any")
+@wrong(
+    "with 1 − ᾱ for the noise, which is right only where every v is 1 − a²",
+    "the argument `added`: the noise may be any",
+)
 def as_in_ddpm(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
     through = factors.cumprod(0) ** 2
     return mean * factors.cumprod(0), variance * through + 1 - through
 
 
-@wrong("where entry 0 is x_0, not x_1", "whether a step is made before something is noted down")
+@wrong("with x_0 before the others, T + 1 entries", "what is returned: x_1, ..., x_T, and not the start")
+def with_the_start(mean: float, variance: float, factors: Tensor, added: Tensor) -> tuple[list[float], list[float]]:
+    means, variances = [mean], [variance]
+    for a, v in zip(factors.tolist(), added.tolist(), strict=True):
+        means.append(a * means[-1])
+        variances.append(a**2 * variances[-1] + v)
+    return means, variances
+
+
+@wrong("if entry 0 is x_0, not x_1", "whether a step is made before something is noted down")
 def beginning_with_the_start(
     mean: float, variance: float, factors: Tensor, added: Tensor
 ) -> tuple[list[float], list[float]]:

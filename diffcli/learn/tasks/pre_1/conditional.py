@@ -8,6 +8,7 @@ from torch import Tensor
 from diffcli.core.processes.laws.gaussian import Normal
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 
 
 def conditional(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,13 +37,19 @@ def questions(ask: Ask) -> Iterator[Seen]:
     def numbers(*rows: list[float]) -> Tensor:
         return torch.tensor(rows, dtype=torch.float64)
 
+    def asked(case: str, mean: Tensor, covariance: Tensor, places: list[int], values: list[float]) -> Iterator[Seen]:
+        answer = ask(mean, covariance, places, torch.tensor(values, dtype=torch.float64))
+        for name, found in zip(
+            ("the mean", "the covariance"), parted(answer, "the mean", "the covariance"), strict=True
+        ):
+            yield Seen(f"{case}: {name}", found)
+
     noisy = numbers([1.0, 1.0], [1.0, 1.25])  # x0, and x0 with noise of variance 0.25
-    yield Seen("x0 ~ N(0, 1), where x0 + 0.5 eps is 1", ask(numbers([0.0, 0.0])[0], noisy, [1], numbers([1.0])[0]))
+    yield from asked("x0 ~ N(0, 1), where x0 + 0.5 eps is 1", numbers([0.0, 0.0])[0], noisy, [1], [1.0])
     wide = numbers([1.0, 0.6, -0.2, 0.1], [0.6, 2.0, 0.3, -0.5], [-0.2, 0.3, 0.5, 0.2], [0.1, -0.5, 0.2, 1.5])
     mean = numbers([0.5, -1.0, 0.3, 2.0])[0]
     for places, values in (([0], [1.5]), ([0, 2], [1.5, -0.4]), ([3, 1], [0.5, 2.0]), ([2, 0, 3], [0.1, -1.0, 3.0])):
-        case = f"four coordinates, those at {places} are {values}"
-        yield Seen(case, ask(mean, wide, places, torch.tensor(values, dtype=torch.float64)))
+        yield from asked(f"four coordinates, those at {places} are {values}", mean, wide, places, values)
 
 
 WRONG = [
@@ -50,31 +57,31 @@ WRONG = [
          "what happens when the values are just what was expected", "(values - mean[places])", "values"),
     Swap("no-mean", "without the mean of what is not known", "where one begins before anything is seen",
          "found = mean[rest] + slope", "found = slope"),
-    Swap("sign", "where a surprise pulls in the wrong direction",
+    Swap("sign", "when a surprise pulls in the wrong direction",
          "the sign of the slope: positive for a positive covariance", "mean[rest] + slope", "mean[rest] - slope"),
-    Swap("not-narrower", "where knowing something leaves the covariance as it was",
+    Swap("not-narrower", "when knowing something leaves the covariance as it was",
          "what knowledge does to a spread, whatever the values are", "[:, rest] - slope @ across.T", "[:, rest]"),
-    Swap("wider", "where knowing something makes the rest wider", "the sign in Σ_rr − Σ_rk Σ_kk⁻¹ Σ_kr",
+    Swap("wider", "when knowing something makes the rest wider", "the sign in Σ_rr − Σ_rk Σ_kk⁻¹ Σ_kr",
          "[:, rest] - slope", "[:, rest] + slope"),
     Swap("wrong-block", "with the inverse of the block of what is not known",
-         "whose spread the surprise is measured in",
+         "the spread that the surprise is measured in: that of what is known",
          "torch.linalg.solve(covariance[places][:, places], across.T).T",
          "torch.linalg.solve(covariance[rest][:, rest], across)"),
     Swap("not-divided", "with the covariance for the slope: it is divided by the spread of what is known",
          "the unit of the slope", "torch.linalg.solve(covariance[places][:, places], across.T).T", "across"),
-    Swap("known-independent", "where what is known is taken for independent of each other",
+    Swap("known-independent", "if the known coordinates are taken for independent of each other",
          "the block of `places`: all of it is inverted, not its diagonal",
          "torch.linalg.solve(covariance[places][:, places], across.T).T",
          "across / covariance[places][:, places].diagonal()"),
 ]  # fmt: skip
 
 
-@wrong("where places were sorted and values were not", "that values[i] belongs to places[i]")
+@wrong("when places are sorted and values are not", "what the docstring says of values[i]: it belongs to places[i]")
 def sorted_places(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
     return conditional(mean, covariance, sorted(places), values)
 
 
-@wrong("for the marginal law, which knows nothing of the values", "what the known coordinates say of the others")
+@wrong("with the marginal law, which knows nothing of the values", "what the known coordinates say of the others")
 def marginal(mean: Tensor, covariance: Tensor, places: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
     rest = [i for i in range(len(mean)) if i not in places]
     return mean[rest], covariance[rest][:, rest]

@@ -44,23 +44,26 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("std-for-variance", "with the ratio of the standard deviations where that of the variances belongs",
          "what is squared", "(std / other_std) ** 2", "std / other_std"),
+    Swap("log-not-squared", "with log(σ / σ_q), where log(σ² / σ_q²) belongs", "what is inside of the logarithm",
+         "- torch.log(ratio)", "- torch.log(std / other_std)"),
     Swap("no-half", "without the ½ before it all", "where the ½ of log N(x; μ, σ²) has gone",
          "0.5 * ((mean", "((mean"),
-    Swap("no-one", "without the −1, so that a law is not at distance 0 from itself", "E_p[(x − μ)² / σ²] = 1",
+    Swap("no-one", "without the −1, so that a law is not at distance 0 from itself",
+         "the mean of (x − μ)² / σ² over p, which is 1",
          "ratio - 1 -", "ratio -"),
     Swap("sign-of-log", "with + log for − log of the ratio", "which of log σ and log σ_q is subtracted",
          "- torch.log(ratio)", "+ torch.log(ratio)"),
-    Swap("own-variance", "where the distance of the means is measured in p's own spread",
-         "in which of the two laws the distance is measured: log q is averaged over p",
+    Swap("own-variance", "when the distance of the means is measured in p's own spread",
+         "the law in whose spread the distance is measured: q, since log q is averaged over p",
          "/ other_std**2 + ratio", "/ std**2 + ratio"),
-    Swap("distance-over-std", "where the squared distance is divided by σ_q, which is not squared",
+    Swap("distance-over-std", "when the squared distance is divided by σ_q, which is not squared",
          "the unit: it has to be none", "/ other_std**2 + ratio", "/ other_std + ratio"),
-    Swap("bits", "in bits, with log to the base of 2", "the unit: nats, the natural logarithm",
+    Swap("bits", "with bits for nats, a log to the base of 2", "the unit: nats, the natural logarithm",
          "torch.log(ratio))", "torch.log(ratio)) / math.log(2)"),
 ]  # fmt: skip
 
 
-@wrong("for KL(q || p), the other way round", "which of the laws is averaged over: the first")
+@wrong("with KL(q || p), the other way round", "which of the laws is averaged over: the first")
 def backwards(mean: Tensor, std: Tensor, other_mean: Tensor, other_std: Tensor) -> Tensor:
     return gaussian.kl(other_mean, other_std, mean, std)
 

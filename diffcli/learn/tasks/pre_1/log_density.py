@@ -35,7 +35,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("variance-for-std", "with `std` taken for the variance", "which of the two `std` is, and what is squared",
          "(x - mean) / std) ** 2 - math.log(std)", "(x - mean)) ** 2 / std - 0.5 * math.log(std)"),
-    Swap("distance-over-std", "where the distance is squared and the standard deviation below it is not",
+    Swap("distance-over-std", "when the distance is squared and the standard deviation below it is not",
          "the unit of the exponent: it has to be none", "(x - mean) / std) ** 2", "(x - mean)) ** 2 / std"),
     Swap("no-half", "without the ½ of the squared distance", "the exponent of the density", "-0.5 * ((x", "-((x"),
     Swap("no-constant", "without the constant ½ log 2π, so that the density does not integrate to 1",

@@ -54,14 +54,14 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("covariance-for-precision", "where the distance is multiplied by the factor instead of divided",
+    Swap("covariance-for-precision", "when the distance is multiplied by the factor instead of divided",
          "the unit of the exponent: a wider law has smaller distances",
          "torch.linalg.solve_triangular(factor, (x - mean).T, upper=False)", "factor.T @ (x - mean).T"),
     Swap("factor-transposed", "with the factor turned round: Σ = L Lᵀ, and the distance is |L⁻¹(x − μ)|²",
          "which of L and Lᵀ is solved for", "torch.linalg.solve_triangular(factor, (x - mean).T, upper=False)",
          "torch.linalg.solve_triangular(factor.T, (x - mean).T, upper=True)"),
     Swap("half-determinant", "with half of the log of the root: log |L| is ½ log |Σ| already",
-         "log √|Σ| = Σ log L_ii", "- log_root", "- 0.5 * log_root"),
+         "the root of the determinant: log √|Σ| = Σᵢ log Lᵢᵢ", "- log_root", "- 0.5 * log_root"),
     Swap("whole-determinant", "with log |Σ| where ½ log |Σ| belongs", "the root in √|2πΣ|",
          "- log_root", "- 2 * log_root"),
     Swap("no-determinant", "without the determinant, so that the density does not integrate to 1",
@@ -78,7 +78,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("where the correlations are left out", "what the numbers beside the diagonal say")
+@wrong("when the correlations are left out", "what the numbers beside the diagonal say")
 def independent(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     std = covariance.diagonal().sqrt()
     return torch.distributions.Normal(mean, std).log_prob(x).sum(1)

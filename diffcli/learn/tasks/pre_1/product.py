@@ -9,6 +9,7 @@ from torch import Tensor
 from diffcli.core.processes.laws.gaussian import Normal
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 
 
 def product(
@@ -37,26 +38,33 @@ def truth(mean: Tensor, variance: Tensor, other_mean: Tensor, other_variance: Te
     return m, v, constant
 
 
+THREE = "the mean", "the variance", "the log of the integral"
+
+
 def questions(ask: Ask) -> Iterator[Seen]:
     def numbers(*values: float) -> Tensor:
         return torch.tensor(values)
 
-    yield Seen("N(0, 1) times N(2, 1)", ask(numbers(0.0), numbers(1.0), numbers(2.0), numbers(1.0)))
-    yield Seen("the prior N(0, 1), and 1 seen through noise of variance 0.25",
-               ask(numbers(0.0), numbers(1.0), numbers(1.0), numbers(0.25)))  # fmt: skip
+    def asked(case: str, *given: Tensor) -> Iterator[Seen]:
+        for name, found in zip(THREE, parted(ask(*given), *THREE), strict=True):
+            yield Seen(f"{case}: {name}", found)
+
+    yield from asked("N(0, 1) times N(2, 1)", numbers(0.0), numbers(1.0), numbers(2.0), numbers(1.0))
+    case = "the prior N(0, 1), and 1 seen through noise of variance 0.25"
+    yield from asked(case, numbers(0.0), numbers(1.0), numbers(1.0), numbers(0.25))
     mean, variance = numbers(-1.0, 0.5, 3.0, 0.0), numbers(0.3, 2.0, 4.0, 0.01)
     other_mean, other_variance = numbers(0.7, 0.5, -2.0, 1.0), numbers(1.5, 0.2, 9.0, 0.04)
-    yield Seen("four pairs at once", ask(mean, variance, other_mean, other_variance))
-    yield Seen("N(0, 0.01) times N(9, 0.01), which have next to nothing in common",
-               ask(numbers(0.0), numbers(0.01), numbers(9.0), numbers(0.01)))  # fmt: skip
+    yield from asked("four pairs at once", mean, variance, other_mean, other_variance)
+    case = "N(0, 0.01) times N(9, 0.01), which have next to nothing in common"
+    yield from asked(case, numbers(0.0), numbers(0.01), numbers(9.0), numbers(0.01))
 
 
 WRONG = [
-    Swap("sum", "for the variance of a sum, which grows", "what multiplying by a second density does to the spread",
+    Swap("sum", "with the variance of a sum, which grows", "what multiplying by a second density does to the spread",
          "return m, 1 / precision,", "return m, total,"),
     Swap("precision-for-variance", "with the precision for the variance", "what is 1 over what",
          "return m, 1 / precision,", "return m, precision,"),
-    Swap("weights-swapped", "where each mean counts by its variance, not by its precision",
+    Swap("weights-swapped", "when each mean counts by its variance, not by its precision",
          "which of the two should count more: the one that is known better",
          "(mean / variance + other_mean / other_variance) / precision",
          "(mean * variance + other_mean * other_variance) / (variance + other_variance)"),
@@ -69,9 +77,15 @@ WRONG = [
          "the integral of the product: two humps far apart have next to none in common",
          "return m, 1 / precision, log_integral", "return m, 1 / precision, 0 * log_integral"),
     Swap("narrow-integral", "with the variance of the product in log c, where the sum of the variances belongs",
-         "of which density c is a value: that of a sum", "total = variance + other_variance", "total = 1 / precision"),
+         "the density that c is a value of: that of a sum",
+         "total = variance + other_variance", "total = 1 / precision"),
     Swap("not-log", "with the integral itself, not its logarithm", "the third of what is returned",
          "1 / precision, log_integral", "1 / precision, log_integral.exp()"),
+    Swap("log-total", "with the log of v₁ + v₂ where that of its root belongs",
+         "the ½ in ½ log(v₁ + v₂): a density is divided by a standard deviation",
+         "- 0.5 * torch.log(2 * math.pi * total)", "- torch.log(total) - 0.5 * math.log(2 * math.pi)"),
+    Swap("no-root", "without the ½ of ½ log 2π(v₁ + v₂)", "the root in front of a normal density",
+         "- 0.5 * torch.log(2", "- torch.log(2"),
     Swap("no-spread", "without the term ½ log 2π(v₁ + v₂) in the integral", "the density that c is a value of",
          " - 0.5 * torch.log(2 * math.pi * total)", ""),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ NEEDS = (
 )  # fmt: skip
 CHECKS = ("divergences", "bridge-from-normals", "denoiser-from-normals", "distances-by-quadrature")
 MEAN, STD, NOISE, SEEN, COUNT = 0.5, 1.2, 0.6, 1.5, 20_000  # x ~ N(0.5, 1.2²), z ~ N(0, 0.6²), x + z is 1.5
+STEPS, BETA = 20, 0.05  # of a forward process that begins at x
 CHANCE = 4.5 * STD**2 * (2 / COUNT) ** 0.5  # that the mean or the variance of draws may be off: 4.5 standard errors
 
 IMPL = '''
@@ -81,6 +82,9 @@ def predicted(f: Mapping[str, Callable[..., Any]]) -> Iterator[tuple[str, Any]]:
     yield "conditional, by the score", seen + w * torch.as_tensor(f["score"](seen.unsqueeze(0), mean, joint[1:, 1:]))
     yield "KL of x from z", f["kl"](mean, v.sqrt(), zero, w.sqrt())
     yield "KL of z from x", f["kl"](zero, w.sqrt(), mean, v.sqrt())
+    beta = torch.full((STEPS,), BETA, dtype=torch.float64)
+    means, variances = f["chain"](MEAN, STD**2, (1 - beta).sqrt(), beta)
+    yield from ((f"{STEPS} noisy steps, mean", means[-1]), (f"{STEPS} noisy steps, variance", variances[-1]))
     line = torch.linspace(-14, 15, 4001, dtype=torch.float64)
     log_p, log_q = (torch.as_tensor(f["log_density"](line, m, s)) for m, s in ((MEAN, STD), (0.0, NOISE)))
     yield "KL of x from z, an integral", torch.trapezoid(log_p.exp() * (log_p - log_q), line)
@@ -90,7 +94,10 @@ def predicted(f: Mapping[str, Callable[..., Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def checked() -> Iterator[tuple[str, str]]:
-    """What is wrong in each check with what IMPL defines, "" for nothing; what float32 rounds is not wrong."""
+    """What is wrong in each check with what IMPL defines, "" for nothing; what float32 rounds is not wrong.
+
+    Adding 0.0 makes a plain 0 of a −0.
+    """
     from diffcli.checks.every import all_checks
     from diffcli.checks.handed import run_with, stand_ins
 
@@ -100,7 +107,7 @@ def checked() -> Iterator[tuple[str, str]]:
         report = run_with(check, stand_ins(checks, space))
         worst = report.worst
         rounded = worst is not None and abs(worst.got - worst.truth) <= CLOSE * abs(worst.truth) + EXACT
-        said = f"{worst.case}: {worst.got:.6g} where {worst.truth:.6g} is right" if worst else "no numbers"
+        said = f"{worst.case}: {worst.got + 0.0:.6g} where {worst.truth + 0.0:.6g} is right" if worst else "no numbers"
         yield name, report.error or ("" if report.passed or rounded else said)
 
 
@@ -125,5 +132,8 @@ def formulas(document: dict[str, Any]) -> dict[str, float]:
     found |= {"product, log c": document["product_constant"]["log"]}
     found |= {"KL of x from z": document["kl"]["first_from_other"]["closed"]}
     found |= {"KL of z from x": document["kl"]["other_from_first"]["closed"]}
+    kept = (1 - BETA) ** STEPS
+    found[f"{STEPS} noisy steps, mean"] = kept**0.5 * MEAN
+    found[f"{STEPS} noisy steps, variance"] = kept * STD**2 + 1 - kept
     again = {"conditional, by the score": "conditional, mean", "KL of x from z, an integral": "KL of x from z"}
     return found | {name: found[same] for name, same in again.items()}

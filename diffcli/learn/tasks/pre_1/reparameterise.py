@@ -35,8 +35,8 @@ WRONG = [
          "the unit of what noise is multiplied by", "0.5 * log_variance", "log_variance"),
     Swap("log-for-std", "with the logarithm itself as the standard deviation", "the name of the second argument",
          "torch.exp(0.5 * log_variance)", "log_variance"),
-    Swap("detached", "where gradients do not reach the variance",
-         "`detach`, `item` and `.data`, all of which cut the graph",
+    Swap("detached", "if gradients do not reach the variance",
+         "what cuts the graph: `detach`, `item` and `.data`",
          "torch.exp(0.5 * log_variance)", "torch.exp(0.5 * log_variance.detach())"),
 ]  # fmt: skip
 

@@ -44,7 +44,7 @@ WRONG = [
          "where log p rises", "return -torch", "return torch"),
     Swap("not-centred", "without the mean: a score vanishes at the mean, not at 0", "the distance in the exponent",
          "(x - mean).T", "x.T"),
-    Swap("covariance-for-precision", "where the distance is multiplied by the covariance instead of divided by it",
+    Swap("covariance-for-precision", "when the distance is multiplied by the covariance instead of divided by it",
          "the wider the law, the flatter its log", "torch.linalg.solve(covariance, (x - mean).T).T",
          "((x - mean) @ covariance)"),
     Swap("std-for-variance", "with one Cholesky factor, the many-dimensional standard deviation, for the covariance",
@@ -55,12 +55,12 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("where the correlations are left out", "what the numbers beside the diagonal do")
+@wrong("when the correlations are left out", "what the numbers beside the diagonal do")
 def independent(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     return -(x - mean) / covariance.diagonal()
 
 
-@wrong("for the gradient of the density, not of its logarithm", "log: the score is the slope over the height")
+@wrong("with the gradient of the density, not of its logarithm", "the logarithm: its slope is the slope of p over p")
 def of_the_density(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     place = x.clone().requires_grad_()
     density = torch.distributions.MultivariateNormal(mean, covariance).log_prob(place).exp()

@@ -69,11 +69,26 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap(
         "ends-exchanged",
-        "where beta goes from the target to the start",
+        "when beta goes from the target to the start",
         "which density has the power 1 − β",
         "    if beta == 0:\n        return log_start(x)\n    if beta == 1:\n        return log_target(x)\n"
         "    return (1 - beta) * log_start(x) + beta * log_target(x)",
         "    if beta == 0:\n        return log_target(x)\n    if beta == 1:\n        return log_start(x)\n"
+        "    return beta * log_start(x) + (1 - beta) * log_target(x)",
+    ),
+    Swap(
+        "powers-exchanged",
+        "when the powers β and 1 − β are exchanged, and the ends are not",
+        "the density that has the power 1 − β",
+        "(1 - beta) * log_start(x) + beta * log_target(x)",
+        "beta * log_start(x) + (1 - beta) * log_target(x)",
+    ),
+    Swap(
+        "all-exchanged",
+        "when the powers β and 1 − β are exchanged, with the formula at 0 and 1 too",
+        "the density that has the power 1 − β, and then at 0 times −inf",
+        "    if beta == 0:\n        return log_start(x)\n    if beta == 1:\n        return log_target(x)\n"
+        "    return (1 - beta) * log_start(x) + beta * log_target(x)",
         "    return beta * log_start(x) + (1 - beta) * log_target(x)",
     ),
     Swap(
@@ -85,8 +100,8 @@ WRONG = [
     ),
     Swap(
         "start-undimmed",
-        "where the start keeps the power 1",
-        "that the powers sum to 1",
+        "when the start keeps the power 1",
+        "the sum of the powers, which is 1",
         "(1 - beta) * log_start(x) + beta",
         "log_start(x) + beta",
     ),
@@ -95,7 +110,7 @@ WRONG = [
 
 @wrong(
     "with a mixture, (1 − β) start + β target, an arithmetic mean for a geometric one",
-    "powers, which become factors of logarithms",
+    "the powers, which become factors of logarithms",
 )
 def mixture(x: Tensor, beta: float, log_start: Log, log_target: Log) -> Tensor:
     return ((1 - beta) * log_start(x).exp() + beta * log_target(x).exp()).log()
@@ -107,8 +122,8 @@ def not_logarithmic(x: Tensor, beta: float, log_start: Log, log_target: Log) -> 
 
 
 @wrong(
-    "where the path is also moved in space, x to beta x",
-    "that only the density changes with beta, not where it is asked for",
+    "when the path is also moved in space, x to beta x",
+    "what changes with beta: the density, not where it is asked for",
 )
 def heated(x: Tensor, beta: float, log_start: Log, log_target: Log) -> Tensor:
     return annealed_log_density(beta * x, beta, log_start, log_target)

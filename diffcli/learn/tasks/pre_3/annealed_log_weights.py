@@ -109,21 +109,28 @@ MOVE = "        x = move(x, beta)\n"
 WRONG = [
     Swap(
         "moved-first",
-        "where the chains move before their weight is taken",
-        "that a chain is weighed where the rung below left it",
+        "when the chains move before their weight is taken",
+        "the place where a chain is weighed: where the rung below left it",
         GAIN + MOVE,
         MOVE + GAIN,
     ),
     Swap(
+        "moved-at-the-start",
+        "when the chains move at β_0 before the first weight",
+        "the first weight: it is taken before anything has moved",
+        GAIN + MOVE,
+        "        x = move(x, before)\n" + GAIN,
+    ),
+    Swap(
         "never-moved",
-        "where the chains never move: plain importance sampling",
+        "when the chains never move: plain importance sampling",
         "what `move` is for",
         "move(x, beta)",
         "x",
     ),
     Swap(
         "moved-for-the-rung-below",
-        "where the move leaves the law of the rung below as it is",
+        "when each move is one for the rung below",
         "which beta `move` is given",
         "move(x, beta)",
         "move(x, before)",
@@ -145,18 +152,34 @@ WRONG = [
     Swap(
         "no-start",
         "without the density of the start",
-        "that p_k changes in both of its factors as beta grows",
+        "the two factors of p_k: both change as beta grows",
         "(log_target(x) - log_start(x))",
         "log_target(x)",
     ),
     Swap(
         "last-only",
-        "where only the last rung counts",
-        "that the weights of all rungs multiply",
+        "if only the last rung counts",
+        "the sum over k: the weights of all rungs multiply",
         "log_weight = log_weight + (beta",
         "log_weight = (beta",
     ),
 ]
+
+
+@wrong(
+    "with log p_k(x_k) − log p_{k−1}(x_{k−1}), before and after a move",
+    "the place where p_k and p_{k−1} are compared: the same x for both",
+)
+def across_the_move(x: Tensor, betas: Tensor, log_start: Log, log_target: Log, move: Move) -> Tensor:
+    def at(k: int, x: Tensor) -> Tensor:
+        return (1 - betas[k]) * log_start(x) + betas[k] * log_target(x)
+
+    total = x.new_zeros(len(x))
+    for k in range(1, len(betas)):
+        moved = move(x, betas[k].item())
+        total = total + at(k, moved) - at(k - 1, x)
+        x = moved
+    return total
 
 
 @wrong("with the weights and not their logarithms", "what is returned: log-weights")
@@ -164,7 +187,7 @@ def not_logarithmic(x: Tensor, betas: Tensor, log_start: Log, log_target: Log, m
     return annealed_log_weights(x, betas, log_start, log_target, move).exp()
 
 
-@wrong("where the mean over the chains is taken", "the shape: one log-weight for each chain")
+@wrong("when the mean over the chains is taken", "the shape: one log-weight for each chain")
 def of_all_chains(x: Tensor, betas: Tensor, log_start: Log, log_target: Log, move: Move) -> Tensor:
     return annealed_log_weights(x, betas, log_start, log_target, move).mean()
 

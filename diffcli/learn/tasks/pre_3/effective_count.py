@@ -58,7 +58,7 @@ WRONG = [
     Swap(
         "no-two",
         "without the factor 2",
-        "that each pair is correlated in both directions",
+        "the pairs of lag k: each counts in both directions",
         "2 * rho.item()",
         "rho.item()",
     ),
@@ -70,27 +70,27 @@ WRONG = [
         "chain",
     ),
     Swap(
-        "lag-zero-twice", "where lag 0 is in the doubled sum", "at which lag the sum begins", "time = 1.0", "time = 3.0"
+        "lag-zero-twice", "with lag 0 in the doubled sum", "the lag at which the sum begins", "time = 1.0", "time = 3.0"
     ),
     Swap("no-one", "without the 1, which is lag 0", "what τ is for independent draws", "time = 1.0", "time = 0.0"),
     Swap(
         "last-lag-missing",
         "without the last lag",
-        "that ρ_lags belongs to the sum",
+        "the end of the sum: ρ_lags belongs to it",
         "range(1, lags + 1)",
         "range(1, lags)",
     ),
     Swap(
         "multiplied",
         "with N times τ",
-        "that a chain is worth less than N where neighbours are alike",
+        "what a chain is worth where neighbours are alike: less than N",
         "len(chain) / time",
         "len(chain) * time",
     ),
     Swap("time-itself", "with τ itself", "what is asked for: N / τ", "len(chain) / time", "time"),
     Swap(
         "mean-of-pairs",
-        "where each sum is divided by the number of its terms",
+        "when each sum is divided by the number of its terms",
         "the end of the docstring: both are plain sums",
         "(centred[k:] * centred[:-k]).sum() / (centred**2).sum()",
         "(centred[k:] * centred[:-k]).mean() / (centred**2).mean()",
@@ -107,7 +107,7 @@ def mean_over_variance(chain: Tensor, lags: int) -> float:
     return len(chain) / (1 + 2 * sum(r.item() for r in rho))
 
 
-@wrong("where the chain is a ring, whose end is followed by its beginning", "what `roll` does with the last states")
+@wrong("if the chain is a ring, whose end is followed by its beginning", "what `roll` does with the last states")
 def in_a_ring(chain: Tensor, lags: int) -> float:
     centred = chain - chain.mean()
     rho = [(centred * centred.roll(k)).sum() / centred.square().sum() for k in range(1, lags + 1)]

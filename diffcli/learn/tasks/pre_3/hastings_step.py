@@ -105,36 +105,36 @@ WRONG = [
     ),
     Swap(
         "always-accepted",
-        "where every proposal is accepted",
+        "when every proposal is accepted",
         "what happens to those whose uniform number is too large",
         "torch.where(uniform.log() < log_ratio, proposal, x)",
         "proposal",
     ),
     Swap(
         "uniform-without-log",
-        "where a uniform number is compared with the logarithm of the ratio",
-        "that both sides of the comparison are logarithms, or none",
+        "when a uniform number is compared with the logarithm of the ratio",
+        "the two sides of the comparison: both are logarithms, or none",
         "uniform.log() <",
         "uniform <",
     ),
     Swap(
         "only-uphill",
-        "where only steps upwards are taken",
+        "when only steps upwards are taken",
         "what the uniform numbers are for",
         "uniform.log() <",
         "0 <",
     ),
     Swap(
         "other-way-round",
-        "where proposals are accepted with the probability with which they should be refused",
-        "where the uniform number is below the probability",
+        "when proposals are accepted with the probability with which they should be refused",
+        "the comparison: a proposal is accepted if its uniform number is below the probability",
         "uniform.log() <",
         "uniform.log() >",
     ),
 ]
 
 
-@wrong("where densities are divided, not their logarithms subtracted", "what exp(-2000) is in floating point")
+@wrong("when densities are divided, not their logarithms subtracted", "what exp(-2000) is in floating point")
 def without_logarithms(
     x: Tensor, log_density: Callable[[Tensor], Tensor], step: float, noise: Tensor, uniform: Tensor
 ) -> Tensor:
@@ -143,7 +143,7 @@ def without_logarithms(
     return torch.where(uniform < ratio, proposal, x)
 
 
-@wrong("where noise is added to x", "the first line of the docstring: this proposal multiplies")
+@wrong("when noise is added to x", "the first line of the docstring: this proposal multiplies")
 def additive(x: Tensor, log_density: Callable[[Tensor], Tensor], step: float, noise: Tensor, uniform: Tensor) -> Tensor:
     proposal = x + step * noise
     log_ratio = log_density(proposal) - log_density(x)

@@ -52,18 +52,30 @@ WRONG = [
     Swap(
         "law-of-the-end",
         "with the law of the state that is reached",
-        "along which axis of the matrix π goes",
+        "the axis of the matrix along which π goes",
         "law.unsqueeze(1) * matrix",
         "law * matrix",
     ),
-    Swap("sum-for-largest", "with the sum over all pairs", "the largest", ".max()", ".sum()"),
-    Swap("mean-for-largest", "with the mean over all pairs", "the largest", ".max()", ".mean()"),
+    Swap(
+        "sum-for-largest",
+        "with the sum over all pairs",
+        "what is asked for: the largest difference",
+        ".max()",
+        ".sum()",
+    ),
+    Swap(
+        "mean-for-largest",
+        "with the mean over all pairs",
+        "what is asked for: the largest difference",
+        ".max()",
+        ".mean()",
+    ),
 ]
 
 
 @wrong(
-    "where π P is compared with π",
-    "that detailed balance is asked of each pair of states, and stationarity of their sum",
+    "when π P is compared with π",
+    "what is compared: detailed balance is asked of each pair of states, stationarity of their sum",
 )
 def only_stationary(matrix: Tensor, law: Tensor) -> float:
     return (law @ matrix - law).abs().max().item()

@@ -71,7 +71,7 @@ WRONG = [
     Swap(
         "no-root",
         "with h for √h before the noise",
-        "that h is the variance of the noise",
+        "what h is of the noise: its variance",
         "step**0.5 * eps",
         "step * eps",
     ),
@@ -89,11 +89,18 @@ WRONG = [
         "step / 2 * score(x) + step**0.5 * eps",
         "step * score(x) + (2 * step) ** 0.5 * eps",
     ),
+    Swap(
+        "too-hot",
+        "with h/2 before the score and √(2h) before the noise, which mixes two conventions",
+        "the factor of the noise: √h belongs to h/2",
+        "step**0.5 * eps",
+        "(2 * step) ** 0.5 * eps",
+    ),
     Swap("no-noise", "without noise, which climbs to a mode", "the third term", " + step**0.5 * eps", ""),
 ]
 
 
-@wrong("where the score is taken once, before the first step", "where the particles are at each step")
+@wrong("when the score is taken once, before the first step", "where the particles are at each step")
 def score_of_the_start(x: Tensor, score: Callable[[Tensor], Tensor], step: float, noise: Tensor) -> Tensor:
     slope = score(x)
     for eps in noise:
@@ -101,7 +108,7 @@ def score_of_the_start(x: Tensor, score: Callable[[Tensor], Tensor], step: float
     return x
 
 
-@wrong("where the noise is added first and the score taken there", "at which place the score of a step is taken")
+@wrong("when the noise is added first and the score taken there", "the place where the score of a step is taken")
 def noise_first(x: Tensor, score: Callable[[Tensor], Tensor], step: float, noise: Tensor) -> Tensor:
     for eps in noise:
         x = x + step**0.5 * eps

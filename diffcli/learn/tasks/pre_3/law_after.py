@@ -56,23 +56,23 @@ WRONG = [
     Swap(
         "wrong-side",
         "with the matrix times the law, P p, where the rows are laws: that averages a function over the next state",
-        "on which side of the matrix a law stands",
+        "the side of the matrix on which a law stands",
         "law @ matrix",
         "matrix @ law",
     ),
-    Swap("one-step-more", "after one step more", "what the law is after 0 steps", "range(steps)", "range(steps + 1)"),
-    Swap("one-step-less", "after one step less", "how often the loop runs", "range(steps)", "range(steps - 1)"),
+    Swap("one-step-more", "with one step more", "what the law is after 0 steps", "range(steps)", "range(steps + 1)"),
+    Swap("one-step-less", "with one step less", "how often the loop runs", "range(steps)", "range(steps - 1)"),
 ]
 
 
 @wrong(
-    "where each entry of the matrix is raised to the power", "the difference of `matrix ** n` and a product of matrices"
+    "when each entry of the matrix is raised to the power", "the difference of `matrix ** n` and a product of matrices"
 )
 def entries_to_the_power(matrix: Tensor, start: Tensor, steps: int) -> Tensor:
     return start @ matrix**steps
 
 
-@wrong("where only the likeliest state is followed", "what a law is: all states have a part in it")
+@wrong("when only the likeliest state is followed", "what a law is: all states have a part in it")
 def likeliest_path(matrix: Tensor, start: Tensor, steps: int) -> Tensor:
     law = start
     for _ in range(steps):

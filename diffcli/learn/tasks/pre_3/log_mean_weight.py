@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 
 
 def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
@@ -35,23 +35,17 @@ def truth(log_weights: Tensor) -> tuple[float, float]:
     return math.log(float(whole / len(weights))) + most, float(whole * whole / squares)
 
 
-def both(found: Any) -> Any:
-    """The two numbers of an answer."""
-    if isinstance(found, list | tuple | Tensor) and len(torch.as_tensor(found).flatten()) == 2:
-        return found
-    raise ValueError("two numbers are wanted, the log of the mean weight and what all are worth")
-
-
 def questions(ask: Ask) -> Iterator[Seen]:
     small = torch.tensor([0.5, 1.0, 2.0, 8.0], dtype=torch.float64).log()
     wide = 3 * torch.randn(50, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
     for name, log_weights in (
         ("the logs of 0.5, 1, 2 and 8", small),
         ("50 log-weights between -8 and 7", wide),
-        ("these minus 2000", wide - 2000),
-        ("these plus 2000", wide + 2000),
+        ("the same 50, all minus 2000", wide - 2000),
+        ("the same 50, all plus 2000", wide + 2000),
+        ("the log-weights -2000, 0 and 2000", torch.tensor([-2000.0, 0.0, 2000.0], dtype=torch.float64)),
     ):
-        log_mean, worth = both(ask(log_weights))
+        log_mean, worth = parted(ask(log_weights), "the log of the mean weight", "how many draws all are worth")
         yield Seen(f"{name}: the log of their mean", log_mean)
         yield Seen(f"{name}: how many draws they are worth", worth)
 
@@ -73,12 +67,16 @@ WRONG = [
         "(shares**2).sum().item()",
     ),
     Swap(
-        "log-base-two", "with a logarithm to base 2 for N", "nats: natural logarithms", "math.log(len", "math.log2(len"
+        "log-base-two",
+        "with a logarithm to base 2 for N",
+        "the unit: nats, the natural logarithm",
+        "math.log(len",
+        "math.log2(len",
     ),
     Swap(
         "largest-only",
         "with the largest weight alone",
-        "that all weights belong to the sum",
+        "the sum: all weights belong to it",
         "torch.logsumexp(log_weights, 0)",
         "log_weights.max()",
     ),
@@ -88,6 +86,13 @@ WRONG = [
         "what w is: the exponential",
         "torch.softmax(log_weights, 0)",
         "log_weights / log_weights.sum()",
+    ),
+    Swap(
+        "share-for-number",
+        "with the worth as a share of N",
+        "the second number: how many draws, between 1 and N",
+        "1 / (shares**2).sum().item()",
+        "1 / (shares**2).sum().item() / len(log_weights)",
     ),
 ]
 
@@ -100,10 +105,27 @@ def overflowing(log_weights: Tensor) -> tuple[float, float]:
     return weights.mean().log().item(), (weights.sum() ** 2 / (weights**2).sum()).item()
 
 
-@wrong("where the largest log-weight is taken out and not put back", "what log Z is of weights that are all the same")
+@wrong("when the largest log-weight is taken out and not put back", "what log Z is of weights that are all the same")
 def not_put_back(log_weights: Tensor) -> tuple[float, float]:
     weights = (log_weights - log_weights.max()).exp()
     return weights.mean().log().item(), (weights.sum() ** 2 / (weights**2).sum()).item()
+
+
+@wrong(
+    "with another log-weight taken out than the largest: exp of the distance overflows",
+    "which one has to be taken out for no exponent to be above 0",
+)
+def another_taken_out(log_weights: Tensor) -> tuple[float, float]:
+    one = log_weights.mean()
+    weights = (log_weights - one).exp()
+    return (one + weights.mean().log()).item(), (weights.sum() ** 2 / weights.square().sum()).item()
+
+
+@wrong("with Σ w / Σ w², where the sum above is not squared", "the worth when all weights are multiplied by a number")
+def worth_not_squared(log_weights: Tensor) -> tuple[float, float]:
+    most = log_weights.max()
+    weights = (log_weights - most).exp()
+    return (most + weights.mean().log()).item(), (weights.sum() / weights.square().sum()).item()
 
 
 @right

@@ -57,14 +57,14 @@ WRONG = [
     Swap(
         "no-half",
         "without the ½ of the total variation",
-        "that two laws without a common state are at distance 1, not 2",
+        "the distance of two laws without a common state: it is 1, not 2",
         ".sum(1) / 2)",
         ".sum(1))",
     ),
     Swap(
         "average-start",
         "with the mean over the starts",
-        "from every start: the worst one decides",
+        "the starts: the worst of all decides",
         ".max() >",
         ".mean() >",
     ),
@@ -85,15 +85,29 @@ WRONG = [
     Swap(
         "along-the-columns",
         "with sums over the starts instead of the states that are reached",
-        "which axis is a law",
+        "the axis along which a law lies",
         ".sum(1)",
         ".sum(0)",
     ),
     Swap("counted-from-one", "with one step too many", "which power belongs to n = 0", "), 0\n", "), 1\n"),
+    Swap(
+        "one-step-less",
+        "if P itself is counted as n = 0",
+        "the power that belongs to n = 0: the identity, where nothing has moved",
+        "torch.eye(len(law), dtype=matrix.dtype), 0",
+        "matrix, 0",
+    ),
+    Swap(
+        "never-zero",
+        "if the count begins with n = 1",
+        "the chain that is near from the beginning",
+        "torch.eye(len(law), dtype=matrix.dtype), 0",
+        "matrix, 1",
+    ),
 ]
 
 
-@wrong("where only the first state is a start", "from every start")
+@wrong("if only the first state is a start", "the starts: the worst of all decides")
 def from_the_first(matrix: Tensor, law: Tensor, near: float) -> int:
     row, steps = torch.eye(len(law), dtype=matrix.dtype)[0], 0
     while (row - law).abs().sum() / 2 > near:

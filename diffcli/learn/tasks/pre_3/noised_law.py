@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 
 
 def noised_law(mean: float, variance: float, rho: float, noise: float, steps: int) -> tuple[float, float]:
@@ -32,13 +32,6 @@ def truth(mean: float, variance: float, rho: float, noise: float, steps: int) ->
     return mean, variance
 
 
-def both(found: Any) -> Any:
-    """The two numbers of an answer."""
-    if isinstance(found, list | tuple | Tensor) and len(torch.as_tensor(found).flatten()) == 2:
-        return found
-    raise ValueError("two numbers are wanted, the mean and the variance")
-
-
 def questions(ask: Ask) -> Iterator[Seen]:
     for mean, variance, rho, noise, steps in (
         (2.0, 0.0, 0.8, 0.5, 1),
@@ -47,26 +40,27 @@ def questions(ask: Ask) -> Iterator[Seen]:
         (-1.0, 2.0, -0.6, 0.4, 3),
         (3.0, 0.4, 0.7, 2.0, 0),
     ):
-        case = f"from mean {mean:g}, variance {variance:g}; rho {rho:g}, noise {noise:g}, {steps} steps"
-        found_mean, found_variance = both(ask(mean, variance, rho, noise, steps))
+        count = "1 step" if steps == 1 else f"{steps} steps"
+        case = f"from mean {mean:g}, variance {variance:g}; rho {rho:g}, noise {noise:g}, {count}"
+        found_mean, found_variance = parted(ask(mean, variance, rho, noise, steps), "the mean", "the variance")
         yield Seen(f"the mean, {case}", found_mean)
         yield Seen(f"the variance, {case}", found_variance)
     beta = 0.02
-    _, kept = both(ask(1.0, 1.0, math.sqrt(1 - beta), math.sqrt(beta), 50))
+    _, kept = parted(ask(1.0, 1.0, math.sqrt(1 - beta), math.sqrt(beta), 50), "the mean", "the variance")
     yield Seen("the variance, from 1, after 50 steps with beta 0.02, rho = √(1 - beta), noise = √beta", kept)
 
 
 WRONG = [
     Swap(
         "variance-for-std",
-        "where `noise` is taken for a variance",
+        "when `noise` is taken for a variance",
         "what `noise` is, and what adds up in a sum of independent numbers",
         "noise**2 /",
         "noise /",
     ),
     Swap(
         "fades-once",
-        "where the variance fades by rho^n, like the mean",
+        "when the variance fades by rho^n, like the mean",
         "what a factor does to a variance",
         "fade**2 * variance + (1 - fade**2)",
         "fade * variance + (1 - fade)",
@@ -74,7 +68,7 @@ WRONG = [
     Swap(
         "no-start",
         "without what is left of the variance at the start",
-        "that x at the start is random, too",
+        "the variance of the start: x is random there, too",
         "fade**2 * variance + ",
         "",
     ),
@@ -87,14 +81,14 @@ WRONG = [
     ),
     Swap(
         "one-step-more",
-        "after one step more",
+        "with one step more",
         "how many times x has been multiplied by rho",
         "rho**steps",
         "rho ** (steps + 1)",
     ),
     Swap(
         "rho-not-squared",
-        "where the variance settles at noise² / (1 − rho)",
+        "if the variance settles at noise² / (1 − rho)",
         "the fixed point of v = rho² v + noise²",
         "(1 - rho**2)",
         "(1 - rho)",
@@ -102,7 +96,7 @@ WRONG = [
 ]
 
 
-@wrong("where all noise adds up, and none of it fades", "what the later steps do to the noise of the earlier ones")
+@wrong("when all noise adds up, and none of it fades", "what the later steps do to the noise of the earlier ones")
 def without_fading(mean: float, variance: float, rho: float, noise: float, steps: int) -> tuple[float, float]:
     return rho**steps * mean, rho ** (2 * steps) * variance + steps * noise**2
 

@@ -50,7 +50,7 @@ WRONG = [
     ),
     Swap(
         "ratio-not-squared",
-        "where the ratio of a step is not squared",
+        "if the ratio of a step is not squared",
         "what a factor does to a variance",
         "(1 - ratio**2)",
         "(1 - ratio)",
@@ -59,7 +59,7 @@ WRONG = [
     Swap(
         "noise-not-squared",
         "with √h as the variance of the noise",
-        "that √h ε has the variance h",
+        "the variance of √h ε, which is h",
         "return step /",
         "return step**0.5 /",
     ),
@@ -71,18 +71,19 @@ def of_the_target(variance: Tensor, step: float) -> Tensor:
     return variance.clone()
 
 
-@wrong("to first order in h only", "a step that is not short")
+@wrong("with the first order in h only", "a step that is not short")
 def first_order(variance: Tensor, step: float) -> Tensor:
     return variance + step / 4
 
 
-@wrong("with the sign of the bias turned round", "on which side of the target's the variance settles: too wide")
+@wrong("with the sign of the bias turned round", "the side of the target's variance on which it settles: too wide")
 def too_narrow(variance: Tensor, step: float) -> Tensor:
     return variance * (1 - step / (4 * variance))
 
 
 @wrong(
-    "for steps with h before the score and √(2h) before the noise, another convention", "the formula of the docstring"
+    "with steps that have h before the score and √(2h) before the noise, another convention",
+    "the formula of the docstring",
 )
 def of_another_convention(variance: Tensor, step: float) -> Tensor:
     return variance / (1 - step / (2 * variance))

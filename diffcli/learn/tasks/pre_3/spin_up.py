@@ -59,16 +59,21 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap(
-        "no-two", "without the 2 in the exponent", "by how much the energy differs between −1 and 1", "2 * beta", "beta"
-    ),
+    Swap("no-two", "without the 2 in the exponent", "the difference of the energies at −1 and 1", "2 * beta", "beta"),
     Swap("no-field", "without the field", "the second sum of H", "(around + field)", "around"),
     Swap(
         "field-without-beta",
-        "where beta does not multiply the field",
-        "that exp(−beta H) has beta before all of H",
+        "if beta does not multiply the field",
+        "the exponent −beta H: beta stands before all of H",
         "2 * beta * (around + field)",
         "2 * beta * around + 2 * field",
+    ),
+    Swap(
+        "field-alone",
+        "with 2 β before the neighbours and nothing before the field",
+        "the exponent −beta H: what stands before the neighbours stands before the field, too",
+        "2 * beta * (around + field)",
+        "2 * beta * around + field",
     ),
     Swap(
         "wrong-sign",
@@ -87,29 +92,29 @@ WRONG = [
 ]
 
 
-@wrong(
-    "where the edges wrap around", "the edges: corners have two neighbours, and `roll` and the index -1 give them four"
-)
+@wrong("if the edges wrap around", "the edges: corners have two neighbours, and `roll` and the index -1 give them four")
 def wrapped(spins: Tensor, beta: float, field: float) -> Tensor:
     around = spins.roll(1, 0) + spins.roll(-1, 0) + spins.roll(1, 1) + spins.roll(-1, 1)
     return torch.sigmoid(2 * beta * (around + field))
 
 
-@wrong("where a spin is a neighbour of itself", "the middle of the kernel, which has to be 0")
+@wrong("if a spin is a neighbour of itself", "the middle of the kernel, which has to be 0")
 def with_itself(spins: Tensor, beta: float, field: float) -> Tensor:
     kernel = torch.tensor([[[[0.0, 1, 0], [1, 1, 1], [0, 1, 0]]]], dtype=spins.dtype)
     around = F.conv2d(spins[None, None], kernel, padding=1)[0, 0]
     return torch.sigmoid(2 * beta * (around + field))
 
 
-@wrong("where the diagonals are neighbours too", "who is next to each other: in a row or a column")
+@wrong("if the diagonals are neighbours too", "the neighbours: they are next to each other in a row or a column")
 def with_diagonals(spins: Tensor, beta: float, field: float) -> Tensor:
     kernel = torch.tensor([[[[1.0, 1, 1], [1, 0, 1], [1, 1, 1]]]], dtype=spins.dtype)
     around = F.conv2d(spins[None, None], kernel, padding=1)[0, 0]
     return torch.sigmoid(2 * beta * (around + field))
 
 
-@wrong("with the probability of the value that a spin has", "whose probability is asked for: that of 1, for every spin")
+@wrong(
+    "with the probability of the value that a spin has", "the value whose probability is asked for: 1, for every spin"
+)
 def of_its_own_value(spins: Tensor, beta: float, field: float) -> Tensor:
     around = F.conv2d(spins[None, None], torch.tensor([[[[0.0, 1, 0], [1, 0, 1], [0, 1, 0]]]]).double(), padding=1)[
         0, 0

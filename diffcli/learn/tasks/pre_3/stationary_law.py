@@ -61,12 +61,20 @@ def of_unit_length(matrix: Tensor) -> Tensor:
     return vector / vector.norm()
 
 
-@wrong("after a thousand steps from the first state", "the chain of period 2: half of its states are empty at any time")
+@wrong("with an eigenvector as it comes, not divided by its sum", "what probabilities sum to")
+def as_it_comes(matrix: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eig(matrix.T)
+    return vectors[:, (values - 1).abs().argmin()].real
+
+
+@wrong(
+    "by making a thousand steps from the first state", "the chain of period 2: half of its states are empty at any time"
+)
 def after_many_steps(matrix: Tensor) -> Tensor:
     return torch.linalg.matrix_power(matrix, 1000)[0]
 
 
-@wrong("after one step from a law that is the same for all states", "that π has to be left as it is by a step")
+@wrong("with one step from a law that is the same for all states", "the next step: it has to leave π as it is")
 def mean_of_the_rows(matrix: Tensor) -> Tensor:
     return matrix.mean(0)
 
