@@ -46,9 +46,12 @@ WRONG = [
     Swap("some-dimensions", "with the sum over one dimension of an image", "the shapes: an item may be [C, H, W]",
          ".flatten(1).sum(1)", ".sum(1)"),
     Swap("whole-batch", "with one sum over the whole batch", "the shape [B]", ".flatten(1).sum(1)", ".sum()"),
-    Swap("bits", "in bits, with the logarithm to base 2", "the unit", "return (x", f"return 1 / {math.log(2)} * (x"),
-    Swap("ones-only", "where a value of 0 costs nothing", "what is said of a value that is 0",
+    Swap("bits", "with the logarithm to base 2, in bits", "the unit", "return (x", f"return 1 / {math.log(2)} * (x"),
+    Swap("ones-only", "when a value of 0 costs nothing", "what is said of a value that is 0",
          "x * logits - F.softplus(logits)", "x * F.logsigmoid(logits)"),
+    Swap("overflow", "with exp(l) computed as it stands: exp(200) is infinite in 32 bits",
+         "`F.softplus`: it is log(1 + exp(l)), and does not overflow",
+         "F.softplus(logits)", "torch.log(1 + torch.exp(logits))"),
 ]  # fmt: skip
 
 
@@ -59,7 +62,7 @@ def as_a_loss(logits: Tensor, x: Tensor) -> Tensor:
 
 @wrong(
     "when sigmoid comes first and the logarithm afterwards, so that log 0 is met",
-    "log sigmoid(l) and log(1 − sigmoid(l)) as functions of l themselves: `F.logsigmoid` and `F.softplus` are exact",
+    "the logarithms as functions of l itself: `F.logsigmoid` and `F.softplus` never meet log 0",
 )
 def naive(logits: Tensor, x: Tensor) -> Tensor:
     p = torch.sigmoid(logits)
@@ -73,6 +76,24 @@ def naive(logits: Tensor, x: Tensor) -> Tensor:
 def clipped(logits: Tensor, x: Tensor) -> Tensor:
     p = torch.sigmoid(logits).clamp(1e-6, 1 - 1e-6)
     return (x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+
+
+@wrong(
+    "when probabilities are kept 1e-7 away from 0 and 1, which changes what large logits say",
+    "log sigmoid(l) as a function of l itself: nothing has to be clipped",
+)
+def clipped_closer(logits: Tensor, x: Tensor) -> Tensor:
+    p = torch.sigmoid(logits).clamp(1e-7, 1 - 1e-7)
+    return (x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+
+
+@wrong(
+    "when a small number is added before the logarithm, which changes what large logits say",
+    "log sigmoid(l) as a function of l itself: nothing has to be added",
+)
+def small_number_added(logits: Tensor, x: Tensor) -> Tensor:
+    p = torch.sigmoid(logits)
+    return (x * (p + 1e-8).log() + (1 - x) * (1 - p + 1e-8).log()).flatten(1).sum(1)
 
 
 @wrong("with the sigmoid taken twice", "what the function you call does with logits: it takes the sigmoid itself")

@@ -14,7 +14,7 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def elbo(encoder: nn.Module, decoder: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
-    """The evidence lower bound of each item, from one z per item, in nats: log p(x | z) − KL(q(z | x) || N(0, I)).
+    """One draw's estimate of the evidence lower bound of each item, in nats: log p(x | z) − KL(q(z | x) || N(0, I)).
 
     encoder: x [B, D] -> [B, 2 L]; of an item's 2 L numbers the first L are the mean of q(z | x), the last L log σ²
     decoder: z [B, L] -> [B, D], the logits of the values of x
@@ -22,7 +22,8 @@ def elbo(encoder: nn.Module, decoder: nn.Module, x: Tensor, noise: Tensor) -> Te
     noise:   [B, L], standard normal; the z of an item is the mean of its q plus σ times its noise
 
     Returns [B]: the first term at this z, the KL in closed form, both of the item alone, both as sums (over its values,
-    over its units). Nothing is averaged. Gradients of both terms reach the weights of both networks.
+    over its units). Nothing is averaged. Gradients reach the weights of both networks. `learn run` calls it
+    2,000 times: no Python loop over items.
     """
     mean, log_variance = encoder(x).chunk(2, dim=1)
     z = mean + torch.exp(0.5 * log_variance) * noise
@@ -61,8 +62,8 @@ def _made(items: int, values: int, units: int) -> tuple[nn.Module, nn.Module, Te
 
 
 WRONG = [
-    Swap("halves-swapped", "with the two halves of the encoder's output swapped", "which half is the mean",
-         "mean, log_variance = encoder", "log_variance, mean = encoder"),
+    Swap("halves-swapped", "with the two halves of the encoder's output swapped",
+         "the order of the halves: the mean comes first", "mean, log_variance = encoder", "log_variance, mean = encoder"),
     Swap("variance-for-std", "with the variance in the place of σ when z is drawn", "what noise is multiplied by",
          "torch.exp(0.5 * log_variance)", "torch.exp(log_variance)"),
     Swap("no-noise", "with the mean of q in the place of a draw",
@@ -78,14 +79,14 @@ WRONG = [
          "the first term: a log-probability of the whole item",
          "F.softplus(logits)).sum(1)", "F.softplus(logits)).mean(1)"),
     Swap("batch-kl", "with the KL averaged over the batch, the same for every item",
-         "whose KL it is: the mean over the batch stays right so, each single bound does not",
+         "whose KL it is: the batch mean stays right, each single bound does not",
          "log_variance).sum(1)", "log_variance).sum(1).mean()"),
     Swap("batch-mean", "with the mean over the batch", "the shape [B]", "return reconstruction - kl",
          "return (reconstruction - kl).mean()"),
-    Swap("detached", "where no gradient passes from the first term through z to the encoder",
+    Swap("detached", "when no gradient passes from the first term through z to the encoder",
          "`detach`, `.data`, `no_grad` and `sample()`: `rsample()` lets gradients through",
          "decoder(z)", "decoder(z.detach())"),
-    Swap("frozen-spread", "where no gradient passes from the first term through σ to the encoder",
+    Swap("frozen-spread", "when no gradient passes from the first term through σ to the encoder",
          "what is detached: z depends on σ as on the mean",
          "torch.exp(0.5 * log_variance)", "torch.exp(0.5 * log_variance).detach()"),
 ]  # fmt: skip

@@ -44,7 +44,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 WRONG = [
     Swap("item-by-item", "when each item decides for itself whether a unit is free",
-         "over what the KL of a unit is averaged", "kl.mean(0) <=", "kl <="),
+         "what the KL of a unit is averaged over: the batch", "kl.mean(0) <=", "kl <="),
     Swap("nothing", "when a free unit costs nothing, so that it pays to be just below λ", "what a free unit costs: λ",
          "free, free_bits, kl", "free, 0.0, kl"),
     Swap("mean-over-units", "with the mean over the units for the sum", "what independent units cost together",
@@ -53,7 +53,7 @@ WRONG = [
     Swap("beta-on-the-first-term", "with β on the reconstruction", "which of the two terms β multiplies",
          "beta * torch.where(free, free_bits, kl).sum(1) - reconstruction",
          "torch.where(free, free_bits, kl).sum(1) - beta * reconstruction"),
-    Swap("bound", "with the sign of the bound", "whether it is raised or minimised",
+    Swap("bound", "with the sign of the bound", "the first line of the docstring: the result is minimised",
          "return beta * torch.where(free, free_bits, kl).sum(1) - reconstruction",
          "return reconstruction - beta * torch.where(free, free_bits, kl).sum(1)"),
     Swap("excess", "when only what goes beyond λ is paid", "what a unit costs that is not free: its whole KL",
@@ -61,7 +61,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("when the KLs of all units are averaged together", "for what λ is: each unit on its own")
+@wrong("when the KLs of all units are averaged together", "what λ is for: each unit on its own")
 def all_units_together(reconstruction: Tensor, kl: Tensor, beta: float, free_bits: float) -> Tensor:
     free = kl.sum(1).mean() <= free_bits
     return beta * torch.where(free, free_bits, kl.sum(1)) - reconstruction
@@ -72,7 +72,7 @@ def batch_for_item(reconstruction: Tensor, kl: Tensor, beta: float, free_bits: f
     return beta * kl.mean(0).clamp(min=free_bits).sum() - reconstruction
 
 
-@wrong("where a free unit keeps its gradient", "`detach` and additions of constants: a constant has no gradient")
+@wrong("when a free unit keeps its gradient", "`detach` and additions of constants: a constant has no gradient")
 def gradient_left(reconstruction: Tensor, kl: Tensor, beta: float, free_bits: float) -> Tensor:
     cost = torch.where(kl.mean(0) <= free_bits, kl + (free_bits - kl).detach(), kl)
     return beta * cost.sum(1) - reconstruction

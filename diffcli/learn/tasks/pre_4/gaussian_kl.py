@@ -50,6 +50,8 @@ WRONG = [
          "log_variance.exp() - 1 - log_variance", "(2 * log_variance).exp() - 1 - 2 * log_variance"),
     Swap("std-for-variance", "with σ in the place of σ²", "the power of σ in E[z²]",
          "log_variance.exp()", "(0.5 * log_variance).exp()"),
+    Swap("squared-variance", "with exp(log_variance) squared, σ⁴", "log_variance: exp of it is σ² already",
+         "log_variance.exp() -", "log_variance.exp() ** 2 -"),
     Swap("no-one", "without the −1 of each unit, so that KL(p || p) is not 0", "the value at mean 0 and σ 1",
          " - 1 -", " -"),
     Swap("log-sign", "with + log σ² for − log σ²", "what happens as σ goes to 0: a sharp code is dear",
@@ -57,7 +59,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("for KL(p || q), the one to the other", "which of the two the average is over: q, the first")
+@wrong("with KL(p || q) for KL(q || p)", "which of the two the average is over: q, the first")
 def other_way_round(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * ((1 + mean**2) / log_variance.exp() - 1 + log_variance).sum(1)
 

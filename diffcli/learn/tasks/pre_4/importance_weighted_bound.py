@@ -13,14 +13,14 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def importance_weighted_bound(log_joint: Tensor, log_q: Tensor) -> Tensor:
-    """The importance-weighted bound of log p(x) for each item, in nats.
+    """The importance-weighted bound of log p(x) for each item, from one set of K draws, in nats.
 
     It is the logarithm of the mean of K weights p(x, z_k) / q(z_k | x).
 
     log_joint: [B, K], log p(x, z_k) = log p(x | z_k) + log p(z_k), as low as −2000
     log_q:     [B, K], log q(z_k | x), where z_1 ... z_K were drawn from q(z | x)
 
-    Returns [B]. K = 1 gives the evidence lower bound (from one draw, without the closed form).
+    Returns [B]. K = 1 gives a one-draw estimate of the evidence lower bound, without the closed form of the KL.
     """
     return torch.logsumexp(log_joint - log_q, dim=1) - math.log(log_joint.shape[1])
 

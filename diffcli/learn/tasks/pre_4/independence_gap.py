@@ -54,15 +54,15 @@ WRONG = [
 
 
 @wrong(
-    "for the least KL(N(m, S) || q), whose best v are the marginal variances",
-    "over which of the two the average goes: q avoids what p calls unlikely, and is narrower than the marginals",
+    "with the least KL(N(m, S) || q), whose best v are the marginal variances",
+    "which of the two the average is over: q avoids what p calls unlikely, and is narrower than the marginals",
 )
 def other_way_round(covariance: Tensor) -> Tensor:
     return 0.5 * (covariance.diagonal().log().sum() - torch.logdet(covariance))
 
 
 @wrong(
-    "for q with the marginal variances S_ii: a KL in the right direction, and not the least",
+    "with the marginal variances S_ii in q: a KL in the right direction, but not the least",
     "the derivative of the KL by v_i, which has the diagonal of S⁻¹ in it, not that of S",
 )
 def marginal_variances(covariance: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def marginal_variances(covariance: Tensor) -> Tensor:
     return 0.5 * (trace + torch.logdet(covariance) - variances.log().sum())
 
 
-@wrong("for v = 1, the prior's variances", "that v may be chosen")
+@wrong("with v = 1, the prior's variances", "v, which may be chosen freely")
 def prior_variances(covariance: Tensor) -> Tensor:
     precision = torch.linalg.inv(covariance)
     return 0.5 * (precision.trace() - len(precision) + torch.logdet(covariance))

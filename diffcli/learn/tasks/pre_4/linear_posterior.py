@@ -40,10 +40,10 @@ def questions(ask: Ask) -> Iterator[Seen]:
     x, weight, offset = torch.tensor([[1.0], [-0.5]]), torch.tensor([[2.0]]), torch.tensor([0.3])
     yield Seen("x [[1], [-0.5]], W [[2]], b [0.3], s 0.5", list(ask(x, weight, offset, 0.5)))
     generator = torch.Generator().manual_seed(4)
-    for values, units, std in ((4, 2, 0.7), (3, 3, 1.6), (2, 3, 0.4)):
+    for values, units, std in ((4, 2, 0.7), (5, 3, 1.6), (3, 1, 0.4)):
         weight = torch.randn(values, units, generator=generator)
         x, offset = torch.randn(2, values, generator=generator), torch.randn(values, generator=generator)
-        told = f"two x of {values} values, {units} units, s {std:g}: the mean [2, {units}] and the covariance"
+        told = f"two x of {values} values, units: {units}, s {std:g}: the mean [2, {units}] and the covariance"
         yield Seen(told, list(ask(x, weight, offset, std)))
 
 
@@ -56,6 +56,11 @@ WRONG = [
     Swap("prior-of-variance-s", "with s² I for the prior's I while data keep their 1 / s²",
          "the factor of the prior: z has variance 1, whatever the noise is",
          "precision = one", "precision = variance * one"),
+    Swap("no-prior", "without the prior's precision, I: this is least squares", "what is known of z before x is seen",
+         "precision = one + weight", "precision = weight"),
+    Swap("mean-without-covariance", "with m/S for m: the mean times the precision",
+         "the exponent: Wᵀ (x − b) / s² is S⁻¹ m, and has to be multiplied by S",
+         "@ covariance / variance", "@ one / variance"),
     Swap("mean-without-noise", "with a mean that is not divided by s²", "how far the data pull: Wᵀ (x − b) / s²",
          "@ covariance / variance", "@ covariance"),
 ]  # fmt: skip
@@ -65,12 +70,6 @@ WRONG = [
 def covariance_without_noise(x: Tensor, weight: Tensor, offset: Tensor, std: float) -> tuple[Tensor, Tensor]:
     inverse = torch.linalg.inv(weight.T @ weight + std**2 * torch.eye(weight.shape[1]))
     return (x - offset) @ weight @ inverse, inverse
-
-
-@wrong("without the prior: it is the z that fits x best", "what is known of z before x is seen")
-def least_squares(x: Tensor, weight: Tensor, offset: Tensor, std: float) -> tuple[Tensor, Tensor]:
-    inverse = torch.linalg.pinv(weight)
-    return (x - offset) @ inverse.T, std**2 * inverse @ inverse.T
 
 
 @right
