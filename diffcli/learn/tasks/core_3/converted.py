@@ -65,6 +65,12 @@ WRONG = [
          BACK + LAST,
          "sigma * x - alpha * output, alpha * x + sigma * output"
          + LAST.replace("alpha * eps - sigma * x0", "sigma * x0 - alpha * eps")),
+    Swap("signs-on-the-way-back", "with x0 = α x + σ v and ε = σ x − α v", "the signs on the way back from v",
+         BACK, "sigma * x - alpha * output, alpha * x + sigma * output"),
+    Swap("sign-of-x0", "with x0 = α x + σ v", "the sign of σ v on the way back from v",
+         BACK, "sigma * x + alpha * output, alpha * x + sigma * output"),
+    Swap("sign-of-eps", "with ε = σ x − α v", "the sign of α v on the way back from v",
+         BACK, "sigma * x - alpha * output, alpha * x - sigma * output"),
     Swap("v-of-flow", "with the velocity of the straight line, ε − x0, for v", 
          "the factors of v, which turn with the level", BACK + LAST,
          "(x + alpha * output) / (alpha + sigma), (x - sigma * output) / (alpha + sigma)"
@@ -76,10 +82,10 @@ WRONG = [
     Swap("exchanged-in-v", "with α and σ exchanged on the way back from v",
          "v = α ε − σ x0 and x = α x0 + σ ε, solved for both", BACK,
          "alpha * x + sigma * output, sigma * x - alpha * output"),
-    Swap("variances", "with roots: α and σ taken for variances",
-         "the docstring: both are what x0 and ε are multiplied by",
+    Swap("variances", "with roots, as if α and σ were variances",
+         "the docstring: both are factors of x0 and ε",
          "alpha.reshape(column), sigma.reshape(column)", "alpha.reshape(column).sqrt(), sigma.reshape(column).sqrt()"),
-    Swap("last-axis", "where α and σ count along the last axis instead of the items",
+    Swap("last-axis", "when α and σ count along the last axis instead of the items",
          "the shape of alpha: [B] meets the last axis of x unless it is reshaped to [B, 1, ...]",
          "column = (-1, *[1] * (x.dim() - 1))", "column = (-1,)"),
 ]  # fmt: skip

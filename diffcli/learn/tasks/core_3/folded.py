@@ -16,8 +16,9 @@ def folded(x: Tensor, side: int) -> Tensor:
     x:     [B, C, H, W]
     side:  of a square in pixels; it divides H and W
 
-    Returns [B, C * side**2, H / side, W / side]. Its channel c * side**2 + i * side + j holds at row r and column s
-    what channel c of x holds at row r * side + i and column s * side + j; all of them count from 0.
+    Returns [B, C * side**2, H / side, W / side]. Its channel c * side**2 + i * side + j holds at row r and column q
+    what channel c of x holds at row r * side + i and column q * side + j; all of them count from 0. It is made of x by
+    torch, so that gradients pass.
     """
     batch, channels, height, width = x.shape
     squares = x.reshape(batch, channels, height // side, side, width // side, side)
@@ -39,9 +40,13 @@ def questions(ask: Ask) -> Iterator[Seen]:
     for shape, side in (((1, 1, 4, 4), 2), ((2, 3, 4, 6), 2), ((1, 2, 6, 9), 3)):
         x = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
         yield Seen(f"x = arange(...).reshape{shape}, side {side}", ask(x, side))
+    yield Seen("the gradient for x there", ask(x.requires_grad_(), side, want="gradients"))
 
 
-@wrong("with a reshape alone, which keeps the order in memory", "which pixels are neighbours: exchange axes")
+@wrong(
+    "with a reshape alone, which keeps the order in memory",
+    "the order of the axes between two reshapes: it has to be exchanged",
+)
 def reshaped(x: Tensor, side: int) -> Tensor:
     return x.reshape(len(x), -1, x.shape[2] // side, x.shape[3] // side)
 
@@ -53,21 +58,21 @@ def columns_first(x: Tensor, side: int) -> Tensor:
     return squares.permute(0, 1, 5, 3, 2, 4).reshape(b, -1, h // side, w // side)
 
 
-@wrong("with the place in the square before the channel", "the number of a channel: c counts slowest")
+@wrong("with the place in the square before the channel", "the number of a channel, in which c counts slowest")
 def place_before_channel(x: Tensor, side: int) -> Tensor:
     b, c, h, w = x.shape
     squares = x.reshape(b, c, h // side, side, w // side, side)
     return squares.permute(0, 3, 5, 1, 2, 4).reshape(b, -1, h // side, w // side)
 
 
-@wrong("where the image is cut into side² large tiles", "whether the pixels of a square lie side by side")
+@wrong("when the image is cut into side² large tiles", "the pixels of a square, which lie side by side")
 def large_tiles(x: Tensor, side: int) -> Tensor:
     b, c, h, w = x.shape
     tiles = x.reshape(b, c, side, h // side, side, w // side)
     return tiles.permute(0, 1, 2, 4, 3, 5).reshape(b, -1, h // side, w // side)
 
 
-@wrong("where all channels of a square hold its first pixel", "slices that begin at 0 only: i and j move the beginning")
+@wrong("when all channels of a square hold its first pixel", "the beginning of each slice, which i and j move")
 def first_pixel(x: Tensor, side: int) -> Tensor:
     return x[:, :, ::side, ::side].repeat_interleave(side**2, dim=1)
 

@@ -73,34 +73,62 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("no-root", "without dividing by √d", "what q · k is divided by", " / math.sqrt(channels // heads)", ""),
-    Swap("root-of-all-channels", "with √C for √d", "how many channels a head has",
+    Swap("no-root", "without dividing by √d", "the divisor of q · k", " / math.sqrt(channels // heads)", ""),
+    Swap("root-of-all-channels", "with √C for √d", "the channels of a head: C / heads",
          "math.sqrt(channels // heads)", "math.sqrt(channels)"),
     Swap("divided-by-d", "with d for √d", "the root: a sum of d products has the spread √d",
          "math.sqrt(channels // heads)", "(channels // heads)"),
-    Swap("softmax-over-queries", "where the weights add up to 1 over n, not over m",
+    Swap("softmax-over-queries", "when the weights add up to 1 over n, not over m",
          "the `dim` of the softmax: the axis of the keys",
          "softmax(dim=-1)", "softmax(dim=-2)"),
-    Swap("keys-for-queries", "with queries and keys exchanged", "which third of qkv's output is what",
+    Swap("keys-for-queries", "with queries and keys exchanged", "the order in qkv's output: queries, keys, values",
          "query, key, value = three", "key, query, value = three"),
-    Swap("values-first", "where the first third is taken for the values", "which third of qkv's output is what",
+    Swap("values-first", "when the first third is taken for the values",
+         "the order in qkv's output: queries, keys, values",
          "query, key, value = three", "value, query, key = three"),
-    Swap("heads-interleaved", "where a head has every heads-th channel, not a block of them",
+    Swap("heads-interleaved", "when a head has every heads-th channel, not a block of them",
          "the order of heads and d in the reshape: those of one head lie side by side",
          "3, heads, channels // heads)\n    query, key, value = three.permute(2, 0, 3, 1, 4)",
          "3, channels // heads, heads)\n    query, key, value = three.permute(2, 0, 4, 1, 3)"),
     Swap("nothing-added", "without adding x", "the end of the docstring", "return x + added", "return added"),
     Swap("no-out", "without the layer `out`", "the fourth argument", "out(mixed)", "(mixed + 0 * out(mixed))"),
+    Swap("heads-not-exchanged-back", "when [B, heads, N, d] is reshaped to [B, N, C] at once",
+         "the axes before the last reshape: heads and pixels have to be exchanged back first",
+         "(weights @ value).transpose(1, 2).reshape(", "(weights @ value).reshape("),
+    Swap("pixels-not-exchanged-back", "when [B, N, C] is reshaped to [B, C, H, W] at once",
+         "the way back to an image: pixels and channels have to be exchanged first",
+         "out(mixed).transpose(1, 2).reshape(x.shape)", "out(mixed).reshape(x.shape)"),
 ]  # fmt: skip
 
 
-@wrong("where x is reshaped to pixels without exchanging axes", "the rows of x.reshape(B, N, C): they are no pixels")
+@wrong("when x is reshaped to pixels without exchanging axes", "the rows of x.reshape(B, N, C): they are no pixels")
 def scrambled(x: Tensor, heads: int, qkv: nn.Linear, out: nn.Linear) -> Tensor:
     batch, channels, height, width = x.shape
     pixels = x.reshape(batch, height * width, channels)
     q, k, v = qkv(pixels).reshape(batch, height * width, 3, heads, -1).permute(2, 0, 3, 1, 4)
     mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(pixels.shape)
     return x + out(mixed).reshape(x.shape)
+
+
+SPLIT = "the axes of queries, keys and values: [B, N, heads, d] first, then heads and pixels exchanged"
+
+
+@wrong("when [B, N, C] is reshaped to [B, heads, N, d] at once, and exchanged at the end", SPLIT)
+def heads_not_exchanged(x: Tensor, heads: int, qkv: nn.Linear, out: nn.Linear) -> Tensor:
+    batch, channels, height, width = x.shape
+    shape = batch, heads, height * width, channels // heads
+    q, k, v = (part.reshape(shape) for part in qkv(x.flatten(2).mT).chunk(3, dim=2))
+    mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    return x + out(mixed).mT.reshape(x.shape)
+
+
+@wrong("when [B, N, C] is reshaped to [B, heads, N, d] at once, and back in the same way", SPLIT)
+def heads_never_exchanged(x: Tensor, heads: int, qkv: nn.Linear, out: nn.Linear) -> Tensor:
+    batch, channels, height, width = x.shape
+    shape = batch, heads, height * width, channels // heads
+    q, k, v = (part.reshape(shape) for part in qkv(x.flatten(2).mT).chunk(3, dim=2))
+    mixed = F.scaled_dot_product_attention(q, k, v).reshape(batch, height * width, channels)
+    return x + out(mixed).mT.reshape(x.shape)
 
 
 @right

@@ -21,7 +21,7 @@ def residual_block(x: Tensor, told: Tensor, parts: nn.ModuleDict) -> Tensor:
             "norm2"  [B, C, H, W] -> the same shape         "conv2"  [B, C, H, W] -> [B, C, H, W]
             "tell"   [B, E] -> [B, C]                       "skip"   [B, C_in, H, W] -> [B, C, H, W]
 
-    The branch is norm1, SiLU, conv1; then tell(SiLU(told)) is added, the same to all pixels of an item; then norm2,
+    The branch is norm1, SiLU, conv1; then tell(SiLU(told)) is added, the same for all pixels of an item; then norm2,
     SiLU, conv2. What skip makes of x itself is added to the branch, and that is the result, [B, C, H, W].
     """
     branch: Tensor = parts["conv1"](F.silu(parts["norm1"](x)))
@@ -85,19 +85,21 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("no-skip", "without the way past the branch", "the last sentence of the docstring",
          "return skip + branch", "return branch"),
-    Swap("skip-of-the-normalised", "where the skip sees x after norm1", "what the skip is of: x itself",
+    Swap("skip-of-the-normalised", "when the skip sees x after norm1", "the argument of skip: x itself",
          'parts["skip"](x)', 'parts["skip"](parts["norm1"](x))'),
-    Swap("activated-sum", "with a SiLU behind the sum, as in the first residual networks", "what follows the sum",
+    Swap("activated-sum", "with a SiLU behind the sum, as in the first residual networks",
+         "the sum: nothing comes after it",
          "return skip + branch", "return F.silu(skip + branch)"),
-    Swap("untold", "where the block is not told the time", "the second argument",
+    Swap("untold", "when the block is not told the time", "the second argument",
          'branch + parts["tell"](F.silu(told))', 'branch + 0 * parts["tell"](F.silu(told))'),
-    Swap("told-at-the-end", "where the time is added behind conv2", "where the time enters: between conv1 and norm2",
+    Swap("told-at-the-end", "when the time is added behind conv2",
+         "the place where the time enters: between conv1 and norm2",
          'branch = branch + parts["tell"](F.silu(told)).unsqueeze(-1).unsqueeze(-1)\n'
          '    branch = parts["conv2"](F.silu(parts["norm2"](branch)))',
          'branch = parts["conv2"](F.silu(parts["norm2"](branch)))\n'
          '    branch = branch + parts["tell"](F.silu(told)).unsqueeze(-1).unsqueeze(-1)'),
     Swap("told-as-it-is", "without the SiLU on what is told", "the argument of tell", "F.silu(told)", "told"),
-    Swap("no-second-silu", "without the SiLU before conv2", "what stands between norm2 and conv2",
+    Swap("no-second-silu", "without the SiLU before conv2", "the SiLU between norm2 and conv2",
          'F.silu(parts["norm2"](branch))', 'parts["norm2"](branch)'),
     Swap("activated-before-the-norm", "with SiLU before norm1", "the order: norm1, then SiLU",
          'F.silu(parts["norm1"](x))', 'parts["norm1"](F.silu(x))'),

@@ -40,29 +40,30 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("everything", "where all layers are 0, so that nothing would ever learn", "whose parameters are changed",
+    Swap("everything", "when all layers are 0, so that nothing would ever learn",
+         "the layer whose parameters are changed",
          "network.get_submodule(last).parameters()", "network.parameters()"),
 ]  # fmt: skip
 
 
-@wrong("where the bias stays", "what a layer gives for an input of 0: its bias")
+@wrong("when the bias stays", "the bias: it is what a layer gives for an input of 0")
 def weight_alone(network: nn.Module, last: str) -> None:
     nn.init.zeros_(network.get_submodule(last).weight)  # type: ignore[arg-type]
 
 
-@wrong("where the weight stays", "what a layer multiplies its input by")
+@wrong("when the weight stays", "the weight: the input is multiplied by it")
 def bias_alone(network: nn.Module, last: str) -> None:
     nn.init.zeros_(network.get_submodule(last).bias)  # type: ignore[arg-type]
 
 
-@wrong("where the layer at the end is taken, whatever its name", "the second argument")
+@wrong("when the layer at the end is taken, whatever its name", "the second argument")
 def the_end(network: nn.Module, last: str) -> None:
     layer = [module for module in network.modules() if hasattr(module, "bias")][-1]
     for weight in layer.parameters():
         nn.init.zeros_(weight)
 
 
-@wrong("where the layer is only made small", "the name of the function: exactly 0")
+@wrong("when the layer is only made small", "the name of the function: exactly 0")
 def small(network: nn.Module, last: str) -> None:
     with torch.no_grad():
         for weight in network.get_submodule(last).parameters():

@@ -49,7 +49,7 @@ WRONG = [
     Swap("no-two", "with −k / size in the exponent, so that the slowest wave is not slow enough",
          "the factor 2 in the exponent: k goes up to size/2 only", "-2 * torch.arange", "-1 * torch.arange"),
     Swap("growing", "with frequencies that grow", "the sign of the exponent", "(-2 * ", "(2 * "),
-    Swap("last-is-longest", "where the last frequency is 1 / longest itself, as in DDPM's code",
+    Swap("last-is-longest", "when the last frequency is 1 / longest itself, as in DDPM's code",
          "the denominator: size/2 counts, not size/2 − 1",
          "-2 * torch.arange(size // 2) / size", "-torch.arange(size // 2) / (size // 2 - 1)"),
     Swap("cycles", "with frequencies in cycles, not in radians", "a factor 2π that should not be there",
@@ -57,7 +57,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("with frequencies evenly apart, so that the slow ones are missing", "how each follows from the one before")
+@wrong("with frequencies evenly apart, so that the slow ones are missing", "the factor between each and the one before")
 def evenly(t: Tensor, size: int, longest: float) -> Tensor:
     phase = t.unsqueeze(1) * torch.linspace(1, 1 / longest, size // 2)
     return torch.cat([phase.sin(), phase.cos()], dim=1)

@@ -95,32 +95,35 @@ def questions(ask: Ask) -> Iterator[Seen]:
     yield Seen("one resolution, two blocks down, three up", ask(drawn(1, 2, 2, 2), drawn(1, 3), *net))
     net = layers(3, 1, 3, 2)
     yield Seen("three resolutions, a block down and two up at each", ask(drawn(2, 2, 2, 3), drawn(2, 3), *net))
+    given = drawn(2, 2, 2, 3).requires_grad_(), drawn(2, 3).requires_grad_(), *net
+    yield Seen("the gradients there, for x, told, enter, middle and leave", ask(*given, want="gradients"))
 
 
 WRONG = [
-    Swap("skip-before-h", "where what was kept stands before h", "the order along the channels: h, then what was kept",
+    Swap("skip-before-h", "when what was kept stands before h", "the order along the channels: h, then what was kept",
          "[h, kept.pop()]", "[kept.pop(), h]"),
-    Swap("queue", "where what was kept first is used first", "which of the kept maps is the last: a stack, not a queue",
+    Swap("queue", "when what was kept first is used first",
+         "the end of the list from which maps are taken: a stack, not a queue",
          "kept.pop()", "kept.pop(0)"),
-    Swap("same-order-up", "where the maps of a resolution are used in the order in which they were kept",
-         "which of them was kept last",
+    Swap("same-order-up", "when the maps of a resolution are used in the order in which they were kept",
+         "the map that was kept last: it is used first",
          "for block in blocks:\n            h = block(torch.cat([h, kept.pop()]",
          "for left in range(len(blocks), 0, -1):\n"
          "            block = blocks[len(blocks) - left]\n"
          "            h = block(torch.cat([h, kept.pop(-left)]"),
-    Swap("no-skips", "where a block on the way up sees h twice, and nothing that was kept", "what stands behind h",
+    Swap("no-skips", "when a block on the way up sees h twice, and nothing that was kept", "the channels behind h",
          "[h, kept.pop()]", "[h, h]"),
-    Swap("no-middle", "without `middle`", "what comes between down and up", 
+    Swap("no-middle", "without `middle`", "the place between down and up", 
          "h = middle(h, told)", "h = h + 0 * middle(h, told)"),
-    Swap("untold-up", "where the way up is not told the time", "what the blocks of up are called with",
+    Swap("untold-up", "when the way up is not told the time", "the second argument of the blocks of up",
          "kept.pop()], dim=1), told)", "kept.pop()], dim=1), 0 * told)"),
-    Swap("only-the-last-kept", "where every block of a resolution sees the same map, the last of it",
-         "that each kept map is used once",
+    Swap("only-the-last-kept", "when every block of a resolution sees the same map, the last of it",
+         "the maps that are kept: each is used once",
          "for block in blocks:\n            h = block(torch.cat([h, kept.pop()]",
          "last = kept[-1]\n"
          "        for block in blocks:\n            kept.pop()\n            h = block(torch.cat([h, last]"),
-    Swap("reset", "where a block on the way down sees what came before its resolution, not what the last block left",
-         "what goes into the second block", "h = block(h, told)\n            kept.append(h)",
+    Swap("reset", "when a block on the way down sees what came before its resolution, not what the last block left",
+         "the input of the second block", "h = block(h, told)\n            kept.append(h)",
          "kept.append(block(kept[-1 - blocks.index(block)], told))\n            h = kept[-1]"),
 ]  # fmt: skip
 

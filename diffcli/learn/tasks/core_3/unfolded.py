@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffcli.learn.asking import Ask
-from diffcli.learn.exercise import Seen, right, wrong
+from diffcli.learn.exercise import Seen, Swap, right, wrong
 
 
 def unfolded(x: Tensor, side: int) -> Tensor:
@@ -16,8 +16,9 @@ def unfolded(x: Tensor, side: int) -> Tensor:
     x:     [B, C * side**2, H, W]; channels and pixels are ordered as `folded` leaves them
     side:  of a square in pixels
 
-    Returns [B, C, H * side, W * side]. Its channel c holds at row r * side + i and column s * side + j what channel
-    c * side**2 + i * side + j of x holds at row r and column s; all of them count from 0.
+    Returns [B, C, H * side, W * side]. Its channel c holds at row r * side + i and column q * side + j what channel
+    c * side**2 + i * side + j of x holds at row r and column q; all of them count from 0. It is made of x by torch, so
+    that gradients pass.
     """
     batch, channels, height, width = x.shape
     squares = x.reshape(batch, channels // side**2, side, side, height, width)
@@ -39,33 +40,44 @@ def questions(ask: Ask) -> Iterator[Seen]:
     for shape, side in (((1, 4, 2, 2), 2), ((2, 12, 2, 3), 2), ((1, 18, 2, 3), 3)):
         x = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
         yield Seen(f"x = arange(...).reshape{shape}, side {side}", ask(x, side))
+    yield Seen("the gradient for x there", ask(x.requires_grad_(), side, want="gradients"))
 
 
-@wrong("with a reshape alone, which keeps the order in memory", "which numbers of x become neighbours in the image")
+WRONG = [
+    Swap("folded-again", "with the permutation of `folded` used again", 
+         "the order of the six axes: this permutation is not its own inverse",
+         "permute(0, 1, 4, 2, 5, 3)", "permute(0, 1, 3, 5, 2, 4)"),
+]  # fmt: skip
+
+
+@wrong(
+    "with a reshape alone, which keeps the order in memory",
+    "the order of the axes between two reshapes: it has to be exchanged",
+)
 def reshaped(x: Tensor, side: int) -> Tensor:
     return x.reshape(len(x), -1, x.shape[2] * side, x.shape[3] * side)
 
 
-@wrong("with columns before rows inside a square", "which of i and j moves a pixel down, and which to the right")
+@wrong("with columns before rows inside a square", "the places of i and j: i moves a pixel down, j to the right")
 def columns_first(x: Tensor, side: int) -> Tensor:
     b, c, h, w = x.shape
     return x.reshape(b, -1, side, side, h, w).permute(0, 1, 4, 3, 5, 2).reshape(b, -1, h * side, w * side)
 
 
-@wrong("with the place in the square before the channel", "the number of a channel: c counts slowest")
+@wrong("with the place in the square before the channel", "the number of a channel, in which c counts slowest")
 def place_before_channel(x: Tensor, side: int) -> Tensor:
     b, c, h, w = x.shape
     return x.reshape(b, side, side, c // side**2, h, w).permute(0, 3, 4, 1, 5, 2).reshape(b, -1, h * side, w * side)
 
 
-@wrong("where channels become large tiles side by side", "the axes before the last reshape: i belongs behind r")
+@wrong("when channels become large tiles side by side", "the axes before the last reshape: i belongs behind r")
 def large_tiles(x: Tensor, side: int) -> Tensor:
     b, c, h, w = x.shape
     return x.reshape(b, -1, side, side, h, w).permute(0, 1, 2, 4, 3, 5).reshape(b, -1, h * side, w * side)
 
 
 @wrong(
-    "where one channel is stretched over the whole square", "the channels: every pixel of a square has one of its own"
+    "when one channel is stretched over the whole square", "the channels: every pixel of a square has one of its own"
 )
 def stretched(x: Tensor, side: int) -> Tensor:
     return F.interpolate(x[:, :: side**2], scale_factor=float(side), mode="nearest")
