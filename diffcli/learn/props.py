@@ -54,6 +54,13 @@ class Mlp(nn.Module):
         return found.reshape(x.shape) if self.outputs is None else found
 
 
+class Denoiser(Mlp):
+    """(y [B, ...], sigma [B] or a number) -> like y: the same network, told the noise."""
+
+    def forward(self, y: Tensor, sigma: Tensor | float) -> Tensor:
+        return super().forward(y, sigma)
+
+
 class ToldBlock(nn.Module):
     """(h [B, C, H, W], told [B, E]) -> [B, channels, H, W]: the smallest block of a U-Net that is told something."""
 

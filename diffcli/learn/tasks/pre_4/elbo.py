@@ -63,7 +63,8 @@ def _made(items: int, values: int, units: int) -> tuple[nn.Module, nn.Module, Te
 
 WRONG = [
     Swap("halves-swapped", "with the two halves of the encoder's output swapped",
-         "the order of the halves: the mean comes first", "mean, log_variance = encoder", "log_variance, mean = encoder"),
+         "the order of the halves: the mean comes first",
+         "mean, log_variance = encoder", "log_variance, mean = encoder"),
     Swap("variance-for-std", "with the variance in the place of σ when z is drawn", "what noise is multiplied by",
          "torch.exp(0.5 * log_variance)", "torch.exp(log_variance)"),
     Swap("no-noise", "with the mean of q in the place of a draw",

@@ -43,7 +43,7 @@ WRONG = [
          "broadcasting: [B] is lined up with the last dimension, so σ needs the shape [B, 1, ..., 1]",
          "sigma.reshape(-1, *[1] * (x.dim() - 1))", "sigma"),
     Swap("variance-for-std", "with σ² in the place of σ", "what noise is multiplied by", ") * noise", ") ** 2 * noise"),
-    Swap("root-of-sigma", "with the root of σ", "what `sigma` is: a standard deviation", ") * noise",
+    Swap("root-of-sigma", "with the root of σ", "what `sigma` is: a standard deviation, not a variance", ") * noise",
          ") ** 0.5 * noise"),
     Swap("one-for-all", "with the first σ for all items", "the shape of sigma: one for each item",
          "sigma.reshape(-1, *[1] * (x.dim() - 1))", "sigma[0]"),
@@ -58,6 +58,14 @@ WRONG = [
 def variance_preserving(x: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
     each = sigma.reshape(-1, *[1] * (x.dim() - 1))
     return (x + each * noise) / (1 + each**2).sqrt()
+
+
+@wrong(
+    "when the noise is clipped to [-1, 1] before it is scaled",
+    "`noise`: all of it counts, clipped noise is not Gaussian",
+)
+def clipped_noise(x: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    return x + sigma.reshape(-1, *[1] * (x.dim() - 1)) * noise.clamp(-1, 1)
 
 
 @wrong("with noise of its own", "the last argument")

@@ -9,13 +9,13 @@ from torch.nn import functional as F
 from diffcli.core.processes.corruption import per_image
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right
-from diffcli.learn.props import Mlp
+from diffcli.learn.props import Denoiser
 
 
 def denoising_loss(denoiser: nn.Module, x: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
     """The loss of each item: the denoiser's mean squared error, times 1 + 1/σ².
 
-    denoiser: (y like x, sigma [B]) -> the estimate of the clean items, like x
+    denoiser: takes two arguments, y (like x) and sigma [B]; gives the estimate of the clean items, like x
     x:        [B, D] or [B, C, H, W], clean items
     sigma:    [B], the standard deviation of the noise on each item, above 0
     noise:    like x, standard normal; the denoiser sees y = item + its σ times its noise
@@ -42,7 +42,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
     for shape in ((2, 2), (4, 1, 2, 4), (3, 5)):
         x, noise = 2 * torch.rand(shape, generator=generator) - 1, torch.randn(shape, generator=generator)
         sigma = torch.linspace(0.2, 1.7, shape[0])
-        model = Mlp(x[0].numel(), seed=len(shape))
+        model = Denoiser(x[0].numel(), seed=len(shape))
         yield Seen(f"x of shape {list(shape)}, sigma {sigma.tolist()}", ask(model, x, sigma, noise))
     told = "the gradients of the sum of the results by the weights of the denoiser (three items of five values)"
     yield Seen(told, ask(model, x, sigma, noise, want="gradients"))
@@ -68,7 +68,7 @@ WRONG = [
          "the target: x",
          "sigma) - x)", "sigma) - y)"),
     Swap("noise-target", "when the noise is what is to be found",
-         "the target: x. (Networks that find the noise come in Core 3.)",
+         "the target: it is x; networks that find the noise come in Core 3",
          "sigma) - x)", "sigma) - noise)"),
     Swap("root", "with the root of the mean squared error", "the loss: squares are not undone",
          ".mean(1)\n", ".mean(1).sqrt()\n"),

@@ -13,7 +13,8 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def expected_error(denoiser: nn.Module, y: Tensor, sigma: float) -> Tensor:
     """E[|x − E[x | y]|² | y]: how far, squared, the best denoiser is off on average when it sees y = x + σ ε.
 
-    denoiser: y [B, D] -> E[x | y] [B, D] at this σ; each row depends on its own y only, and can be differentiated
+    denoiser: takes one argument, y [B, D], and knows σ; gives E[x | y] [B, D], each row from its own y only. It can be
+              differentiated
     y:        [B, D]
     sigma:    σ, a number above 0
 
@@ -90,20 +91,18 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("for how far the denoiser moves y", "what is asked for: how far the estimate is from x, not from y")
+@wrong("with how far the denoiser moves y", "what is asked for: how far the estimate is from x, not from y")
 def residual(denoiser: nn.Module, y: Tensor, sigma: float) -> Tensor:
     return (denoiser(y) - y).square().sum(1).detach()
 
 
-@wrong(
-    "for the error that the trace says is taken away, σ² (D − div r)", "y → far out: what a sure denoiser's Jacobian is"
-)
+@wrong("with σ² (D − trace) for σ² times the trace", "a denoiser that is sure: its Jacobian is 0, and so is its error")
 def taken_away(denoiser: nn.Module, y: Tensor, sigma: float) -> Tensor:
     return sigma**2 * y.shape[1] - expected_error(denoiser, y, sigma)
 
 
 @wrong(
-    "for Stein's estimate of the error, which is right on average over y and not for each y",
+    "with Stein's estimate of the error, which is right on average over y and not for each y",
     "the covariance of x given y: σ² times the Jacobian, nothing else",
 )
 def steins_estimate(denoiser: nn.Module, y: Tensor, sigma: float) -> Tensor:

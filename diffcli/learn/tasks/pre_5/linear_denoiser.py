@@ -16,13 +16,14 @@ def linear_denoiser(y: Tensor, mean: Tensor, covariance: Tensor, sigma: float) -
 
     y:          [B, D]
     mean:       [D], of x
-    covariance: C, [D, D], of x; it may be singular: some pixels never vary
+    covariance: C, [D, D], of x; some pixels never vary, so it may have no inverse, while C + σ² I always has one
     sigma:      σ, a number above 0, the standard deviation of the noise
 
     Returns [B, D].
     """
-    gain = torch.linalg.solve(covariance + sigma**2 * torch.eye(len(mean), dtype=covariance.dtype), covariance).T
-    return mean + (y - mean) @ gain.T
+    total = covariance + sigma**2 * torch.eye(len(mean), dtype=covariance.dtype)
+    gain = torch.linalg.solve(total, covariance)  # Cov(y)⁻¹ C, the transpose of C Cov(y)⁻¹, as items are rows
+    return mean + (y - mean) @ gain
 
 
 def truth(y: Tensor, mean: Tensor, covariance: Tensor, sigma: float) -> Tensor:
@@ -45,11 +46,11 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("std-for-variance", "with σ in the place of σ²", "what is added to a covariance", "sigma**2 *", "sigma *"),
     Swap("no-mean", "without the mean: it is denoised as if it were 0", "what is shrunk: the distance from the mean",
-         "mean + (y - mean) @ gain.T", "y @ gain.T"),
+         "mean + (y - mean) @ gain", "y @ gain"),
     Swap("mean-not-added", "when the mean is subtracted and not added again", "what is estimated: x, not x − mean",
          "mean + (y", "(y"),
-    Swap("noise-estimate", "for the estimate of the noise, y − x", "what is asked for: the clean item",
-         "return mean + (y - mean) @ gain.T", "return y - mean - (y - mean) @ gain.T"),
+    Swap("noise-estimate", "with an estimate of the noise, y − x, for one of x", "what is asked for: the clean item",
+         "return mean + (y - mean) @ gain", "return y - mean - (y - mean) @ gain"),
     Swap("each-total-alone", "when Cov(y) is taken to have its diagonal alone", "what is inverted: all of C + σ² I",
          "covariance + sigma", "covariance.diag().diag() + sigma"),
 ]  # fmt: skip
@@ -63,10 +64,22 @@ def variances_only(y: Tensor, mean: Tensor, covariance: Tensor, sigma: float) ->
     return mean + variance / (variance + sigma**2) * (y - mean)
 
 
-@wrong("with the factors the other way round: where x varies most, least is kept", "σ² → 0: then y itself is best")
+@wrong(
+    "with the factors the other way round: where x varies most, least is kept",
+    "the limit σ² → 0, where y itself is best",
+)
 def shares_swapped(y: Tensor, mean: Tensor, covariance: Tensor, sigma: float) -> Tensor:
     total = covariance + sigma**2 * torch.eye(len(mean))
     return mean + sigma**2 * torch.linalg.solve(total, (y - mean).T).T
+
+
+@wrong(
+    "with the pseudo-inverse of C, by which a value that never varies is not known at all",
+    "what is inverted: C itself cannot be, C + σ² I can",
+)
+def pseudo_inverse(y: Tensor, mean: Tensor, covariance: Tensor, sigma: float) -> Tensor:
+    precision = torch.linalg.pinv(covariance, hermitian=True)
+    return mean + (y - mean) @ torch.linalg.inv(sigma**2 * precision + torch.eye(len(mean)))
 
 
 @wrong("when y is whitened rather than denoised", "the factor C before the inverse")

@@ -55,7 +55,10 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("as dropout does it, which divides what is left by what is kept", "the docstring: what is left stays as it was")
+@wrong(
+    "with what dropout does: it divides what is left by the share that is kept",
+    "the docstring: what is left stays as it was",
+)
 def rescaled(x: Tensor, share: Tensor, uniform: Tensor) -> Tensor:
     each = share.reshape(-1, *[1] * (x.dim() - 1))
     return torch.where(uniform < each, torch.zeros(()), x / (1 - each).clamp(min=1e-9))

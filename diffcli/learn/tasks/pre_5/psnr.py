@@ -53,19 +53,24 @@ WRONG = [
          ".square().flatten(1).mean(1)", ".square().mean().expand(len(clean))"),
     Swap("sum", "with the summed error of an image for the mean", "the M of mean squared error",
          ".flatten(1).mean(1)", ".flatten(1).sum(1)"),
-    Swap("twenty", "with 20 for 10, where the error is squared already", "20 log of a root is 10 log", "return 10",
-         "return 20"),
+    Swap("twenty", "with 20 for 10, where the error is squared already",
+         "the square in the error: 20 log of a root is 10 log", "return 10", "return 20"),
     Swap("natural-log", "with the natural logarithm", "the base: 10", "torch.log10", "torch.log"),
-    Swap("sign", "with the ratio turned over", "what is above: a better image has more dB", "2**2 / error",
+    Swap("sign", "with the ratio turned over", "the fraction: a better image has more dB", "2**2 / error",
          "error / 2**2"),
     Swap("absolute-error", "with the mean absolute error", "the S of mean squared error",
          "(estimate - clean).square()", "(estimate - clean).abs()"),
 ]  # fmt: skip
 
 
-@wrong("with one number for all images, their mean", "the shape [B]")
+@wrong("with one number for all images, their mean", "the shape [B]: one number for each image")
 def mean_of_all(estimate: Tensor, clean: Tensor) -> Tensor:
     return quality.psnr(estimate, clean).mean()
+
+
+@wrong("with one number, from the error of the whole batch", "the shape [B]: one number for each image")
+def one_for_the_batch(estimate: Tensor, clean: Tensor) -> Tensor:
+    return 10 * torch.log10(4 / (estimate - clean).square().mean())
 
 
 @wrong("with the largest value of each image for the range", "the range of the values that are possible, 2")

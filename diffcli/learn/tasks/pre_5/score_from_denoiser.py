@@ -15,7 +15,7 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def score_from_denoiser(denoiser: Callable[[Tensor, float], Tensor], y: Tensor, sigma: float) -> Tensor:
     """The score of the noisy data, ∇ log p(y), where p is the law of y = x + σ ε, from the best denoiser E[x | y].
 
-    denoiser: (y [B, D], sigma) -> E[x | y] [B, D]
+    denoiser: takes two arguments, y [B, D] and sigma, a number; gives E[x | y] [B, D]
     y:        [B, D]
     sigma:    σ, a number above 0
 
@@ -64,7 +64,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("for −(y − E[x | y]) / σ², once more divided by √D", "whether anything is averaged over the numbers of an item")
+@wrong("with a further division by √D", "the equation: nothing in it is averaged over the numbers of an item")
 def normalised(denoiser: Callable[[Tensor, float], Tensor], y: Tensor, sigma: float) -> Tensor:
     return (denoiser(y, sigma) - y) / sigma**2 / y.shape[1] ** 0.5
 
