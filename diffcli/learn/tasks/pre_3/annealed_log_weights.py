@@ -30,7 +30,7 @@ def annealed_log_weights(
 
     For k = 1, ..., K: first the log-weight gains log p_k(x) − log p_{k−1}(x), where p_k(x) = start(x)^(1 − β_k)
     target(x)^β_k is not normalised and x is where the chain stands; then the chain moves by a kernel that leaves p_k
-    as it is. Nothing moves at β_0.
+    as it is. Nothing moves at β_0. Neither density is 0 where a chain stands.
 
     x:          [B, D], float64, independent draws of the start
     betas:      [K + 1], float64, β_0 = 0 < β_1 < ... < β_K = 1

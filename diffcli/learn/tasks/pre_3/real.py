@@ -73,6 +73,9 @@ def drawn(truth: float, some: Mapping[str, Tensor], path: Path) -> None:
     low, high = (torch.cat([*some.values()]).quantile(q).item() for q in (0.1, 0.999))
     for name, log_weights in some.items():
         axes.hist(log_weights.tolist(), bins=60, range=(low, high + 1), alpha=0.55, label=f"your chains, {name}")
+    for name, colour in (("upwards", "C1"), ("downwards, minus log w", "C2")):
+        mean = some[name].mean().item()
+        axes.axvline(mean, color=colour, label=f"mean {name.split(',')[0]}, a bound = {mean:.3f}")
     axes.axvline(truth, color="black", linestyle="--", label=f"log Z = {truth:.3f}")
     axes.set_xlabel("log-weight, nats")
     axes.set_ylabel("chains")

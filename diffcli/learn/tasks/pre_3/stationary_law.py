@@ -68,7 +68,7 @@ def as_it_comes(matrix: Tensor) -> Tensor:
 
 
 @wrong(
-    "by making a thousand steps from the first state", "the chain of period 2: half of its states are empty at any time"
+    "by making very many steps from the first state", "the chain of period 2: half of its states are empty at any time"
 )
 def after_many_steps(matrix: Tensor) -> Tensor:
     return torch.linalg.matrix_power(matrix, 1000)[0]
