@@ -29,7 +29,7 @@ def parted(found: Any, *names: str) -> list[Any]:
     if not isinstance(found, list | tuple | Tensor) or (isinstance(found, Tensor) and not found.ndim):
         raise ValueError(f"{len(names)} things are wanted: {', '.join(names)}")
     if len(found) != len(names):
-        raise ValueError(f"it has {len(found)} things, {len(names)} are wanted: {', '.join(names)}")
+        raise ValueError(f"{len(names)} things are wanted, and not {len(found)}: {', '.join(names)}")
     return list(found)
 
 

@@ -113,7 +113,7 @@ def not_put_back(log_weights: Tensor) -> tuple[float, float]:
 
 @wrong(
     "with another log-weight taken out than the largest: exp of the distance overflows",
-    "which one has to be taken out for no exponent to be above 0",
+    "the one to take out so that no exponent is above 0",
 )
 def another_taken_out(log_weights: Tensor) -> tuple[float, float]:
     one = log_weights.mean()
