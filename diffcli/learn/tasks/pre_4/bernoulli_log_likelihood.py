@@ -55,7 +55,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("with the sign of a loss", "which way a likelihood goes: the more likely, the larger")
+@wrong("with the sign of a loss", "the sign of a log-likelihood: the more likely, the larger")
 def as_a_loss(logits: Tensor, x: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 

@@ -73,14 +73,14 @@ WRONG = [
     Swap("no-kl", "without the KL", "what the code costs", "return reconstruction - kl", "return reconstruction"),
     Swap("plus-kl", "with the KL added", "the sign of what the code costs",
          "reconstruction - kl", "reconstruction + kl"),
-    Swap("loss", "with the sign of a loss", "which way a bound goes: it is raised", "return reconstruction - kl",
+    Swap("loss", "with the sign of a loss", "the sign of a bound: it is raised, not lowered", "return reconstruction - kl",
          "return kl - reconstruction"),
     Swap("mean-reconstruction",
          "with the mean over the values of an item for their sum, which makes the KL D times as dear",
          "the first term: a log-probability of the whole item",
          "F.softplus(logits)).sum(1)", "F.softplus(logits)).mean(1)"),
     Swap("batch-kl", "with the KL averaged over the batch, the same for every item",
-         "whose KL it is: the batch mean stays right, each single bound does not",
+         "the KL of each item: the batch mean stays right, each single bound does not",
          "log_variance).sum(1)", "log_variance).sum(1).mean()"),
     Swap("batch-mean", "with the mean over the batch", "the shape [B]", "return reconstruction - kl",
          "return (reconstruction - kl).mean()"),
@@ -93,7 +93,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("when the encoder's second half is taken for log σ", "its second half: exp of it is σ² already")
+@wrong("when the encoder's second half is taken for log σ", "the second half: exp of it is σ² already")
 def log_std(encoder: nn.Module, decoder: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
     mean, log_spread = encoder(x).chunk(2, dim=1)
     logits = decoder(mean + log_spread.exp() * noise)

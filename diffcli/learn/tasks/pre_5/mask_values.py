@@ -65,7 +65,8 @@ def rescaled(x: Tensor, share: Tensor, uniform: Tensor) -> Tensor:
 
 
 @wrong(
-    "when x is multiplied by the mask: lost values are grey, not black", "the range of x: black is -1, and 0 is grey"
+    "when x is multiplied by the mask `uniform < share`, which is 1 where a value is lost",
+    "the mask: it keeps what is lost, and 0 is grey",
 )
 def multiplied(x: Tensor, share: Tensor, uniform: Tensor) -> Tensor:
     return x * (uniform < share.reshape(-1, *[1] * (x.dim() - 1)))

@@ -49,7 +49,7 @@ WRONG = [
     Swap("range-not-squared", "with the range for its square", "the unit of the mean squared error", "2**2 / error",
          "2 / error"),
     Swap("whole-batch", "with the error of the whole batch, the same for every image",
-         "over which values the mean goes: those of one image",
+         "the values that the mean is over: those of one image",
          ".square().flatten(1).mean(1)", ".square().mean().expand(len(clean))"),
     Swap("sum", "with the summed error of an image for the mean", "the M of mean squared error",
          ".flatten(1).mean(1)", ".flatten(1).sum(1)"),
