@@ -41,8 +41,8 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("negative", "with the sign turned: −KL, the term as it stands in the bound", "the sign of a divergence, which is never negative",
-         "return 0.5", "return -0.5"),
+    Swap("negative", "with the sign turned: −KL, the term as it stands in the bound",
+         "the sign of a divergence, which is never negative", "return 0.5", "return -0.5"),
     Swap("no-half", "without the ½", "the exponent of a Gaussian density", "0.5 * ", ""),
     Swap("mean", "with the mean over the units for the sum", "what independence does to a KL", ".sum(1)", ".mean(1)"),
     Swap("whole-batch", "with one sum over the whole batch", "the shape [B]", ".sum(1)", ".sum()"),

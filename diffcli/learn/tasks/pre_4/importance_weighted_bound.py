@@ -50,7 +50,8 @@ def _exact(x: float) -> tuple[Tensor, Tensor]:
 WRONG = [
     Swap("no-count", "with the sum of the weights for their mean", "how many weights there are: log K",
          " - math.log(log_joint.shape[1])", ""),
-    Swap("count-added", "with log K added", "the sign of log K: dividing by K subtracts it", "- math.log", "+ math.log"),
+    Swap("count-added", "with log K added", "the sign of log K: dividing by K subtracts it",
+         "- math.log", "+ math.log"),
     Swap("mean-of-logs", "with the mean of the logarithms, which is the ELBO averaged over K draws",
          "the order: first the mean of the weights, then its logarithm",
          "torch.logsumexp(log_joint - log_q, dim=1) - math.log(log_joint.shape[1])", "(log_joint - log_q).mean(1)"),
