@@ -39,10 +39,11 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("nats", "in nats per dimension, not in bits", "the base of the logarithm", " / math.log(2)", ""),
-    Swap("times-log-2", "multiplied by log 2 instead of divided", "how many nats a bit has: log 2 = 0.693",
+    Swap("nats", "with nats per dimension, not bits", "the base of the logarithm", " / math.log(2)", ""),
+    Swap("times-log-2", "with a factor log 2 that should divide", "how many nats a bit has: log 2 = 0.693",
          " / math.log(2)", " * math.log(2)"),
-    Swap("whole-items", "in bits of the whole item", "per dimension: divided by `numbers`", "nats / numbers", "nats"),
+    Swap("whole-items", "with the bits of the whole item", "the unit: bits per dimension, so divided by `numbers`",
+         "nats / numbers", "nats"),
     Swap("width-ignored", "without the width of the bin, which a density needs to become a probability",
          "the docstring of `width`", " - math.log(width)", ""),
     Swap("width-added", "with the width on the wrong side",

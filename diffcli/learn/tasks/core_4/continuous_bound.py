@@ -1,4 +1,4 @@
-"""Held to the same integral in another variable, and to the closed form for Gaussian data."""
+"""Held to the same rule written out piece by piece, and to the closed form for Gaussian data."""
 
 import math
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ def continuous_bound(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
 
 
 def truth(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
-    """Over SNR itself, with the error of x0, which is that of ε over SNR: half of -∫ SNR'(t) E‖x0 − x̂0‖² dt."""
-    snr = (alpha / sigma) ** 2
-    return -torch.trapezoid(eps_error / snr, snr) / 2
+    """The mean error of both ends of each piece, times its width in log(α/σ), which is half of that in λ."""
+    half_log_snr, error = (alpha / sigma).log().numpy(), eps_error.numpy()
+    return torch.tensor(((half_log_snr[:-1] - half_log_snr[1:]) * (error[:-1] + error[1:]) / 2).sum())
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
@@ -75,7 +75,7 @@ def summed(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
     return 0.5 * eps_error.sum()
 
 
-@wrong("with the SNR of amplitudes, α/σ, for the squared one, and the error of x0", "SNR = α²/σ²")
+@wrong("with the SNR of amplitudes, α/σ, for the squared one, and the error of x0", "what SNR is: α²/σ²")
 def amplitudes(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
     ratio = alpha / sigma
     return -0.5 * torch.trapezoid(eps_error / ratio**2, ratio)
@@ -86,6 +86,25 @@ def amplitudes(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
 def left_sum(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
     snr = (alpha / sigma) ** 2
     return 0.5 * ((eps_error / snr)[1:] * (snr[:-1] - snr[1:])).sum()
+
+
+@wrong("with the error at the noisier end of each piece alone", "the trapezoidal rule: the mean of both ends")
+def noisier_end(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
+    log_snr = 2 * (alpha / sigma).log()
+    return 0.5 * (eps_error[1:] * (log_snr[:-1] - log_snr[1:])).sum()
+
+
+@wrong("with the error at the cleaner end of each piece alone", "the trapezoidal rule: the mean of both ends")
+def cleaner_end(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
+    log_snr = 2 * (alpha / sigma).log()
+    return 0.5 * (eps_error[:-1] * (log_snr[:-1] - log_snr[1:])).sum()
+
+
+@wrong("with levels taken for even in λ", "the width of each piece, which differs: λ by its own differences")
+def even_in_log_snr(alpha: Tensor, sigma: Tensor, eps_error: Tensor) -> Tensor:
+    log_snr = 2 * (alpha / sigma).log()
+    width = (log_snr[0] - log_snr[-1]) / (len(log_snr) - 1)
+    return 0.5 * width * torch.trapezoid(eps_error)
 
 
 @right

@@ -85,7 +85,7 @@ def _plain_share(x0: Tensor, mean: Tensor, std: float) -> Tensor:
     return torch.special.ndtr(upper) - torch.special.ndtr(lower)
 
 
-@wrong("where the share of a bin far from the mean is 0, and its cost infinite",
+@wrong("when the share of a bin far from the mean comes out as 0, and its cost as infinite",
        "Φ(u) − Φ(l), which is 1 − 1 far above the mean and has no digits left: write it as Φ(−l) − Φ(−u) there; and at "
        "`torch.special.ndtr` and `Normal.cdf`, which are 0 below −8.3, where `torch.erfc` is not")  # fmt: skip
 def cancelled(x0: Tensor, mean: Tensor, std: float) -> Tensor:

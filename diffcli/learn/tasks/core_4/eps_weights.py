@@ -68,7 +68,7 @@ WRONG = [
 
 
 @wrong(
-    "from t = 1 to T − 1, an index too early",
+    "with t = 1 ... T − 1, an index too early",
     "the docstring: the first weight is that of t = 2, which is at index 1 of betas",
 )
 def too_early(betas: Tensor, kind: str) -> Tensor:
@@ -79,7 +79,7 @@ def too_early(betas: Tensor, kind: str) -> Tensor:
 
 
 @wrong(
-    "for t = 1 ... T, all of them",
+    "with t = 1 ... T, all of them",
     "the docstring: from t = 2 on, as the step from t = 1 has β̃ = 0 and is the decoder's",
 )
 def from_one_on(betas: Tensor, kind: str) -> Tensor:

@@ -25,13 +25,14 @@ def gaussian_bound(std: float, abar: Tensor, variances: Tensor) -> Tensor:
 
     Returns a number, the sum of all terms.
     """
-    t, s = abar[1:], abar[:-1]
-    error = std**2 * (1 - t) / (t * std**2 + 1 - t)
-    first = 0.5 * (t[-1] * std**2 + (1 - t[-1]) - 1 - torch.log(1 - t[-1]))
-    beta = 1 - t / s
-    gap = (s.sqrt() * beta / (1 - t)) ** 2 * error
-    ratio = (beta * (1 - s) / (1 - t) / variances)[1:]
-    steps = 0.5 * ((gap / variances)[1:] + ratio - 1 - ratio.log())
+    abar_t, abar_s = abar[1:], abar[:-1]
+    error = std**2 * (1 - abar_t) / (abar_t * std**2 + 1 - abar_t)
+    last = abar[-1]
+    first = 0.5 * (last * std**2 + (1 - last) - 1 - torch.log(1 - last))
+    beta = 1 - abar_t / abar_s
+    distance = (abar_s.sqrt() * beta / (1 - abar_t)) ** 2 * error
+    ratio = (beta * (1 - abar_s) / (1 - abar_t) / variances)[1:]
+    steps = 0.5 * ((distance / variances)[1:] + ratio - 1 - ratio.log())
     decoder = 0.5 * (error[0] / variances[0] + torch.log(2 * math.pi * variances[0]))
     return first + steps.sum() + decoder
 
@@ -68,17 +69,23 @@ WRONG = [
     Swap("mean-of-steps", "with the mean of the steps in the place of their sum", "the bound: a sum over t",
          "steps.sum()", "steps.mean()"),
     Swap("unit-data", "with x0² = 1 in L_T, whatever the data", "the average of x0²: std²",
-         "(t[-1] * std**2 + ", "(t[-1] + "),
+         "(last * std**2 + ", "(last + "),
     Swap("error-of-s", "with the error of the estimate at s = t − 1 in the step from t",
          "where the model looks: at x_t",
-         "gap = (s.sqrt() * beta / (1 - t)) ** 2 * error",
-         "gap = (s.sqrt() * beta / (1 - t)) ** 2 * (std**2 * (1 - s) / (s * std**2 + 1 - s))"),
+         "/ (1 - abar_t)) ** 2 * error",
+         "/ (1 - abar_t)) ** 2 * (std**2 * (1 - abar_s) / (abar_s * std**2 + 1 - abar_s))"),
     Swap("root-of-t", "with √ᾱ_t in the factor of x0", "the posterior's mean: it has the ᾱ of the earlier step",
-         "gap = (s.sqrt()", "gap = (t.sqrt()"),
+         "distance = (abar_s.sqrt()", "distance = (abar_t.sqrt()"),
     Swap("no-half-log", "without the factor ½ in L_0", "the log density of a Gaussian",
          "decoder = 0.5 * (", "decoder = 1.0 * ("),
     Swap("means-only", "without what different widths cost, so that only the variances β̃ come out right",
          "the divergence of two Gaussians with different variances", " + ratio - 1 - ratio.log())", ")"),
+    Swap("error-as-variance", "with 1 for e_1/v in L_0, as if the variance of the last step were the error",
+         "the density N(x0; x̂0, v): the mean of (x0 − x̂0)²/v is e_1/v", "error[0] / variances[0]", "1"),
+    Swap("log-of-std", "with σ for σ² in the logarithm of L_0", "the log density: ½ log(2πσ²)",
+         "2 * math.pi * variances[0]", "2 * math.pi * variances[0].sqrt()"),
+    Swap("no-two-pi", "without the ½ log 2π of L_0", "the log density: ½ log(2πσ²), with the 2π",
+         "2 * math.pi * variances[0]", "variances[0]"),
 ]  # fmt: skip
 
 
@@ -90,8 +97,14 @@ def moved(std: float, abar: Tensor, variances: Tensor) -> Tensor:
     return gaussian_bound(std, abar, torch.cat([variances[1:], variances[-1:]]))
 
 
+@wrong("with the variances moved by one: variances[t − 2] for the step from t",
+       "the docstring: variances[T − 1] is that of p(x_{T−1} | x_T)")  # fmt: skip
+def moved_back(std: float, abar: Tensor, variances: Tensor) -> Tensor:
+    return gaussian_bound(std, abar, torch.cat([variances[:1], variances[:-1]]))
+
+
 @wrong("with the entropy of the data, which the bound reaches for the best variances and endless T only",
-       "what each step misses: its variance is given")  # fmt: skip
+       "what each step misses: its variance is a given one")  # fmt: skip
 def entropy(std: float, abar: Tensor, variances: Tensor) -> float:
     return math.log(2 * math.pi * math.e * std**2) / 2
 

@@ -72,7 +72,7 @@ def log_std(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_va
     return gaussian_kl(mean, 2 * log_variance, other_mean, 2 * other_log_variance)
 
 
-@wrong("in bits, not in nats", "the unit: natural logarithms all through, and no division by log 2")
+@wrong("with bits for nats", "the unit: natural logarithms all through, and no division by log 2")
 def in_bits(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor) -> Tensor:
     return gaussian_kl(mean, log_variance, other_mean, other_log_variance) / math.log(2)
 

@@ -15,15 +15,15 @@ from diffcli.learn.exercise import Seen, Swap, right, wrong
 def hybrid_loss(eps: Tensor, predicted: Tensor, share: Tensor, abar_t: float, abar_s: float, weight: float) -> Tensor:
     """L_simple + weight · L_vlb for a network with a learned variance (Nichol & Dhariwal 2021, eq. 16).
 
-    L_simple is the mean of (ε − ε̂)² over all numbers of the batch. L_vlb is the mean over all numbers of the nats that
-    each costs in the step from t to s,
+    L_simple is the mean of (ε − ε̂)² over all numbers of the batch. L_vlb is a mean over all numbers, too: of the nats
+    that each costs in the step from t to s,
         ½ (gap²/σ² + β̃/σ² − 1 − log(β̃/σ²)),   gap² = β²/((1 − β) (1 − ᾱ_t)) · (ε − ε̂)²
     with β = 1 − ᾱ_t/ᾱ_s, β̃ = β (1 − ᾱ_s)/(1 − ᾱ_t) and log σ² = share · log β + (1 − share) · log β̃.
     L_vlb is to teach the variance only: its gradient reaches `share`, and not `predicted`.
 
     eps, predicted, share: [B, ...], the true noise ε, the network's ε̂ and its share (0 is β̃, 1 is β)
     abar_t, abar_s:        ᾱ at t and at an earlier s, numbers with 0 < abar_t < abar_s < 1
-    weight:                λ of the paper, which is 0.001 there
+    weight:                of this one step. The paper's λ of 0.001 is that of the whole bound: T/1000 for one step of T
 
     Returns a number (a tensor without dimensions) that gradients flow from.
     """
@@ -31,9 +31,9 @@ def hybrid_loss(eps: Tensor, predicted: Tensor, share: Tensor, abar_t: float, ab
     tilde = beta * (1 - abar_s) / (1 - abar_t)
     squares = (eps - predicted) ** 2
     log_variance = share * math.log(beta) + (1 - share) * math.log(tilde)
-    gap = beta**2 / ((1 - beta) * (1 - abar_t)) * squares.detach()
+    gap_squared = beta**2 / ((1 - beta) * (1 - abar_t)) * squares.detach()
     log_ratio = math.log(tilde) - log_variance
-    nats = 0.5 * (gap / log_variance.exp() + log_ratio.exp() - 1 - log_ratio)
+    nats = 0.5 * (gap_squared / log_variance.exp() + log_ratio.exp() - 1 - log_ratio)
     return squares.mean() + weight * nats.mean()
 
 
@@ -57,22 +57,23 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("not-detached", "where the bound teaches the mean as well",
-         "what is to be held back: the gap, for which there is `detach`", "squares.detach()", "squares"),
-    Swap("all-detached", "where the mean learns nothing: L_simple is cut off as well",
-         "what is detached: the squares in the bound only",
-         "squares = (eps - predicted) ** 2", "squares = (eps - predicted.detach()) ** 2 + 0 * predicted"),
-    Swap("weight-forgotten", "without the weight of L_vlb", "eq. 16", "weight * nats.mean()", "nats.mean()"),
+    Swap("not-detached", "if the bound teaches the mean as well",
+         "what is to be held back: (ε − ε̂)² in L_vlb, for which there is `detach`", "squares.detach()", "squares"),
+    Swap("all-detached", "if the mean learns nothing: L_simple is cut off as well",
+         "what is detached: (ε − ε̂)² in L_vlb only, not in L_simple",
+         "squares = (eps - predicted) ** 2", "squares = (eps - predicted.detach()) ** 2"),
+    Swap("weight-forgotten", "without the weight of L_vlb", "eq. 16: λ", "weight * nats.mean()", "nats.mean()"),
     Swap("sum-for-mean", "with L_vlb summed over the numbers, L_simple being a mean",
-         "both are means over all numbers", "nats.mean()", "nats.sum()"),
+         "the docstring: both are means over all numbers", "nats.mean()", "nats.sum()"),
+    Swap("sum-of-items", "with L_vlb summed over the numbers of each item, L_simple being a mean",
+         "the docstring: both are means over all numbers", "nats.mean()", "nats.flatten(1).sum(1).mean()"),
     Swap("variance-linear", "with the variance on a line between β̃ and β", "what is interpolated: the logarithm",
          "share * math.log(beta) + (1 - share) * math.log(tilde)", "torch.log(share * beta + (1 - share) * tilde)"),
     Swap("ends-exchanged", "with β̃ at 1 and β at 0", "the docstring: 0 is β̃",
          "share * math.log(beta) + (1 - share) * math.log(tilde)",
          "share * math.log(tilde) + (1 - share) * math.log(beta)"),
-    Swap("share-detached", "where the variance learns nothing", "what the bound is to teach: `share`",
-         "log_variance = share * math.log(beta) + (1 - share) * math.log(tilde)",
-         "log_variance = share.detach() * math.log(beta) + (1 - share.detach()) * math.log(tilde) + 0 * share"),
+    Swap("bound-detached", "if all of L_vlb is detached, so that the variance learns nothing",
+         "what is to be held back: (ε − ε̂)² in L_vlb only, and `share` never", "nats.mean()", "nats.mean().detach()"),
     Swap("distance-only", "without the price of the variance itself, so that it would grow without end",
          "the terms that do not depend on the error: β̃/σ² − 1 − log(β̃/σ²)",
          " + log_ratio.exp() - 1 - log_ratio", ""),

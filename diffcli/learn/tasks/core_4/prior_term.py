@@ -53,6 +53,11 @@ WRONG = [
 ]  # fmt: skip
 
 
+@wrong("if ᾱ is taken for a root, so that ᾱ² stands in its place everywhere", "what `abar` is: a product, not its root")
+def squared_everywhere(x0: Tensor, abar: float) -> Tensor:
+    return prior_term(x0, abar**2)
+
+
 @wrong("with the two laws exchanged, KL(N(0, I) || q)", "which law comes first: q, the one that the data make")
 def exchanged(x0: Tensor, abar: float) -> Tensor:
     variance = 1 - abar

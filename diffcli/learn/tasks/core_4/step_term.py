@@ -65,8 +65,9 @@ WRONG = [
     Swap("means-only", "with the distance of the means alone, which is enough for the variance β̃ only",
          "what two Gaussians of different width cost where their means are the same",
          " + ratio - 1 - math.log(ratio)", ""),
-    Swap("std-for-variance", "with the variance squared, as if `variance` were a standard deviation",
-         "what `variance` is", "(mean - true_mean) ** 2 / variance", "(mean - true_mean) ** 2 / variance**2"),
+    Swap("std-for-variance", "with the variance squared under the distance of the means",
+         "what the distance is divided by: the variance as it is",
+         "(mean - true_mean) ** 2 / variance", "(mean - true_mean) ** 2 / variance**2"),
     Swap("mean-for-sum", "with the mean over the numbers of an item", "the bound, which adds up nats of whole items",
          ".sum(1)", ".mean(1)"),
     Swap("no-half", "without the factor ½", "the divergence of two Gaussians", "0.5 * ((mean", "((mean"),
@@ -86,6 +87,13 @@ def exchanged(x_t: Tensor, x0: Tensor, estimate: Tensor, abar_t: float, abar_s: 
     gap = abar_s**0.5 * beta / (1 - abar_t) * (estimate - x0)
     ratio = variance / true_variance
     return (0.5 * (gap**2 / true_variance + ratio - 1 - math.log(ratio))).flatten(1).sum(1)
+
+
+@wrong("with the variance squared everywhere, as if it were a standard deviation", "what `variance` is")
+def squared_everywhere(
+    x_t: Tensor, x0: Tensor, estimate: Tensor, abar_t: float, abar_s: float, variance: float
+) -> Tensor:
+    return step_term(x_t, x0, estimate, abar_t, abar_s, variance**2)
 
 
 @right

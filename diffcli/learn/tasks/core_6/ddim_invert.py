@@ -59,7 +59,7 @@ WRONG = [
     Swap("downwards", "with the entries in the order of the walk down",
          "the docstring: the times are passed in reverse", "pairwise(reversed(times))", "pairwise(times)"),
     Swap("no-noise", "without the predicted noise: the clean estimate is only shrunk",
-         "x_t = √ᾱ_t x̂0 + √(1 − ᾱ_t) ε̂", " + (1 - abar[t]).sqrt() * eps", ""),
+         "the second term of x_t = √ᾱ_t x̂0 + √(1 − ᾱ_t) ε̂", " + (1 - abar[t]).sqrt() * eps", ""),
     Swap("data-first", "with a first step that shrinks the data and adds no noise",
          "the first step: ε̂ = predict(x0, the last of the times)", " + (1 - abar[t]).sqrt() * predict(x0, t)", ""),
     Swap("not-divided", "with a clean estimate that is not divided by √ᾱ_s", "how x̂0 follows from x_s and ε̂",

@@ -61,7 +61,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("about 0, without the mean", "what a quantile is counted from: the mean of x_t")
+@wrong("without the mean", "what a quantile is counted from: the mean of x_t")
 def centred(x: Tensor, mean: float, std: float, abar_t: float, abar_s: float) -> Tensor:
     return gaussian_flow(x, 0.0, std, abar_t, abar_s)
 

@@ -52,6 +52,8 @@ WRONG = [
          " / torch.sin(angle)", ""),
     Swap("cosine-unscaled", "with the product of the two in the place of its ratio to their lengths",
          "the cosine of an angle, which is at most 1", " / (a.norm(dim=1) * b.norm(dim=1))", ""),
+    Swap("cosine-by-numbers", "with a·b/D for the cosine, as if both lengths were √D",
+         "the cosine of an angle: a·b over both lengths", " / (a.norm(dim=1) * b.norm(dim=1))", " / a.shape[1]"),
     Swap("on-a-line", "with the straight line from one to the other, whose middle is too short to be noise",
          "the factors, which are sines of a share of θ",
          "torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b",

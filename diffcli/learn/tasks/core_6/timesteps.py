@@ -62,12 +62,34 @@ WRONG = [
 ]  # fmt: skip
 
 
+@wrong("with int(), which cuts off, for round()", "the docstring: rounded to the nearest")
+def cut_off_everywhere(total: int, steps: int, spacing: str) -> list[int]:
+    if spacing == "leading":
+        return timesteps(total, steps, spacing)
+    if spacing == "trailing":
+        return [total * k // steps for k in range(steps, 0, -1)]
+    return [1 + (total - 1) * k // (steps - 1) for k in range(steps - 1, -1, -1)]
+
+
+@wrong("with entries that count from 0 to T − 1, and with int() for round()",
+       "the docstring, twice: entries count from 1, and are rounded to the nearest")  # fmt: skip
+def from_zero_cut_off(total: int, steps: int, spacing: str) -> list[int]:
+    return [entry - 1 for entry in cut_off_everywhere(total, steps, spacing)]
+
+
+@wrong("with leading entries that count from 0, and with int() for round()",
+       "the docstring, twice: entries count from 1, and are rounded to the nearest")  # fmt: skip
+def leading_from_zero_cut_off(total: int, steps: int, spacing: str) -> list[int]:
+    shift = 1 if spacing == "leading" else 0
+    return [entry - shift for entry in cut_off_everywhere(total, steps, spacing)]
+
+
 @wrong("with entries that count from 0 to T − 1", "the docstring: entries count from 1, and 0 is the data")
 def from_zero_on(total: int, steps: int, spacing: str) -> list[int]:
     return [entry - 1 for entry in timesteps(total, steps, spacing)]
 
 
-@wrong("from data to noise", "the order: a walk begins at the noisiest entry")
+@wrong("with the entries from data to noise", "the order: a walk begins at the noisiest entry")
 def rising(total: int, steps: int, spacing: str) -> list[int]:
     return timesteps(total, steps, spacing)[::-1]
 
