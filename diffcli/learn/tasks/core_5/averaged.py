@@ -55,27 +55,27 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("exchanged", "with d and 1 − d exchanged, so that nearly nothing stays", "what d belongs to: the average",
+    Swap("exchanged", "with d and 1 − d exchanged, so that nearly nothing stays", "the factor of the average: d",
          "mean.mul_(d).add_(weight, alpha=1 - d)", "mean.mul_(1 - d).add_(weight, alpha=d)"),
-    Swap("no-warm-up", "without the warm-up: the first weights, which know nothing, stay for a thousand steps",
+    Swap("no-warm-up", "without the warm-up, so that the first weights, which know nothing, stay for a thousand steps",
          "d, at small steps",
          "d = min(decay, (1 + step) / (10 + step))\n", "d = decay\n"),
     Swap("greater-of-both", "with the greater of the two", "min and max", "    d = min(", "    d = max("),
-    Swap("one-late", "with steps counted from 1", "what step is the first time: 0",
+    Swap("one-late", "with steps counted from 1", "the first step: its number is 0",
          "(1 + step) / (10 + step))\n", "(2 + step) / (11 + step))\n"),
     Swap("one-ninth", "with (1 + step) / (9 + step)", "the denominator", "(10 + step))\n", "(9 + step))\n"),
-    Swap("not-a-mean", "where the old part is not shrunk, so that the weights grow", "the factor d of the average",
+    Swap("not-a-mean", "when the old part is not shrunk, so that the weights grow", "the factor d of the average",
          "mean.mul_(d).add_", "mean.add_"),
-    Swap("buffers-left", "where the buffers stay what they were", "the last sentence of the docstring",
+    Swap("buffers-left", "when the buffers stay what they were", "the last sentence of the docstring",
          "old.copy_(new)", "new.clone()"),
-    Swap("wrong-way", "where the average is written into the model, too", "which of the two is changed",
+    Swap("wrong-way", "when the average is written into the model, too", "the module that is changed: `ema` alone",
          "mean.mul_(d).add_(weight, alpha=1 - d)",
          "mean.mul_(d).add_(weight, alpha=1 - d)\n            weight.copy_(mean)"),
 ]  # fmt: skip
 
 
 @wrong(
-    "where nothing changes",
+    "when nothing changes",
     "`mean = ...`, which gives another tensor a name; a parameter is changed by mul_, add_, copy_",
 )
 def nothing_changed(ema: nn.Module, model: nn.Module, step: int, decay: float) -> None:
@@ -84,7 +84,7 @@ def nothing_changed(ema: nn.Module, model: nn.Module, step: int, decay: float) -
         old = d * old + (1 - d) * new  # noqa: PLW2901
 
 
-@wrong("where the buffers are averaged like weights", "the last sentence of the docstring")
+@wrong("when the buffers are averaged like weights", "the last sentence of the docstring")
 def buffers_averaged(ema: nn.Module, model: nn.Module, step: int, decay: float) -> None:
     d = min(decay, (1 + step) / (10 + step))
     new = model.state_dict()

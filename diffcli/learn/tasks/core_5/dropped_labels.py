@@ -16,7 +16,7 @@ def dropped_labels(labels: Tensor, null: int, share: float, generator: Generator
     """Classes of a batch, some of them replaced by "no class", so that one network learns both.
 
     labels:     int64 [B], the class of each item
-    null:       the number that stands for "no class given"
+    null:       the number that stands for "no class given", one above the classes
     share:      the probability with which an item loses its class, each item on its own
     generator:  where all random numbers come from
 
@@ -38,31 +38,36 @@ def questions(ask: Ask) -> Iterator[Seen]:
         yield Seen("the share of 3 among those that were 0, 1, 2", per_class, within=0.04)
         yield Seen("the share of neighbours that both are 3", (lost[1:] * lost[:-1]).mean().item(), within=0.035)
     alone = [int(torch.as_tensor(ask(torch.tensor([4]), 9, 0.5, Seed(seed)))[0] == 9) for seed in range(24)]
-    yield Seen("24 times one label alone, share 0.5: how often it is lost", sum(alone), within=10)
+    yield Seen("label 4 alone, null 9, share 0.5, 24 times: how often it is lost", sum(alone), within=10)
 
 
 WRONG = [
-    Swap("kept-for-lost", "where the share is kept, and the rest is lost", "what has the probability `share`",
+    Swap("kept-for-lost", "when the share is kept, and the rest is lost",
+         "the event of probability `share`: a class is lost",
          "< share", "> share"),
-    Swap("all-or-none", "where the whole batch loses its classes, or none", "how many random numbers there are",
+    Swap("all-or-none", "when the whole batch loses its classes, or none",
+         "the number of random numbers: one for each item",
          "torch.rand(len(labels), generator=generator)", "torch.rand(1, generator=generator).expand(len(labels))"),
-    Swap("class-zero", "where a lost class becomes class 0, which is a class", "`null`",
+    Swap("class-zero", "when a lost class becomes class 0, which is a class", "`null`",
          "lost, null, labels", "lost, 0, labels"),
-    Swap("another-class", "where a lost class becomes a random one", "`null`", "lost, null, labels",
+    Swap("another-class", "when a lost class becomes a random one", "`null`", "lost, null, labels",
          "lost, labels[torch.randperm(len(labels), generator=generator)], labels"),
-    Swap("never", "where no label is ever lost", "the result: some labels are null",
+    Swap("never", "when no label is ever lost", "the result: some labels are null",
          "lost, null, labels", "lost, labels, labels"),
 ]  # fmt: skip
 
 
-@wrong("where the first items of a batch always lose their classes", "which items: each has the same chance")
+@wrong("when the first items of a batch always lose their classes", "the items that are lost: each has the same chance")
 def the_first(labels: Tensor, null: int, share: float, generator: Generator) -> Tensor:
     found = labels.clone()
     found[: round(share * len(labels))] = null
     return found
 
 
-@wrong("where a fixed number of items is lost: of one item alone none ever", "each item on its own, whatever the batch")
+@wrong(
+    "when a fixed number of items is lost, and of one item alone none",
+    "the number that is lost: each item has its own chance",
+)
 def fixed_number(labels: Tensor, null: int, share: float, generator: Generator) -> Tensor:
     found = labels.clone()
     found[torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]] = null

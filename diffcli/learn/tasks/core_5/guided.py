@@ -17,7 +17,7 @@ def guided(
     denoise:  (x [B, D], t [B], labels int64 [B]) -> the noise in x, [B, D]
     x, t:     noisy points and their times
     labels:   the class of each
-    null:     the label that stands for "no class given"
+    null:     the label that stands for "no class given", one above the classes
     scale:    1 is what the network says of the class, 0 what it says without one; between, below and above these the
               result changes evenly with scale
 
@@ -29,6 +29,8 @@ def guided(
 
 def told(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
     """Something that depends on all three, and on each item alone."""
+    if not isinstance(labels, Tensor):
+        raise ValueError(f"labels are {labels}, a tensor [B] is wanted: one for each item")
     if labels.shape != t.shape or len(labels) != len(x):
         raise ValueError(f"labels {list(labels.shape)} and t {list(t.shape)} for x {list(x.shape)}")
     column = labels.double().unsqueeze(1)
@@ -54,17 +56,19 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 LINE = "return without + scale * (denoise(x, t, labels) - without)"
 WRONG = [
-    Swap("scale-of-the-paper", "with the w of Ho & Salimans, for which 0 is no guidance", "what scale 1 has to be",
+    Swap("scale-of-the-paper", "with the w of Ho & Salimans, for which 0 is no guidance",
+         "the result at scale 1: the prediction for the class",
          LINE, "return denoise(x, t, labels) + scale * (denoise(x, t, labels) - without)"),
-    Swap("exchanged", "with both exchanged: away from the class", "which of the two belongs to scale 1",
+    Swap("exchanged", "with both exchanged: away from the class", "the result at scale 1: the prediction for the class",
          LINE, "return (1 - scale) * denoise(x, t, labels) + scale * without"),
-    Swap("only-scaled", "where the prediction for the class is multiplied, no more", "the prediction without a class",
+    Swap("only-scaled", "when the prediction for the class is multiplied, no more", "the prediction without a class",
          LINE, "return scale * denoise(x, t, labels)"),
-    Swap("sum", "with the sum for the difference", "away from `without` means minus",
+    Swap("sum", "with the sum for the difference", "the sign: away from `without` means minus",
          "denoise(x, t, labels) - without", "denoise(x, t, labels) + without"),
-    Swap("class-zero", "where class 0 stands for no class", "`null`",
+    Swap("class-zero", "when class 0 stands for no class", "`null`",
          "torch.full_like(labels, null)", "torch.zeros_like(labels)"),
-    Swap("only-the-difference", "without the prediction that the difference is added to", "what scale 0 has to be",
+    Swap("only-the-difference", "without the prediction that the difference is added to",
+         "the result at scale 0: the prediction without a class",
          "without + scale", "scale"),
 ]  # fmt: skip
 

@@ -35,9 +35,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("from-zero", "where the first step has the rate 0 and does nothing", "the first value of the rise: 1/warmup",
+    Swap("from-zero", "when the first step has the rate 0 and does nothing", "the first value of the rise: 1/warmup",
          "(step + 1) / warmup", "step / warmup"),
-    Swap("never-stops-rising", "where the rise goes on beyond 1", "where it stays",
+    Swap("never-stops-rising", "when the rise goes on beyond 1", "the end of the rise: it stays at 1",
          "min(1, (step + 1) / warmup)", "(step + 1) / warmup"),
     Swap("no-rise", "without the rise", "`warmup`", "rise = min(1, (step + 1) / warmup)", "rise = 1"),
     Swap("no-fall", "without the fall", "`total`", "rise * (1 + math.cos(math.pi * step / total)) / 2", "rise"),
@@ -45,12 +45,22 @@ WRONG = [
          "(1 + math.cos(math.pi * step / total)) / 2", "(1 + math.cos(math.pi * step / total))"),
     Swap("whole-cosine", "with a whole turn, so that the rate rises again", "the angle at the end: π, not 2π",
          "math.pi *", "2 * math.pi *"),
-    Swap("falls-to-zero", "where the fall is at 0 in the last step, which then does nothing",
-         "where the angle is π: at step `total`, after the last", "step / total)", "step / max(1, total - 1))"),
+    Swap("falls-to-zero", "when the fall is at 0 in the last step, which then does nothing",
+         "the step at which the angle is π: `total`, after the last", "step / total)", "step / max(1, total - 1))"),
 ]  # fmt: skip
 
 
-@wrong("where the fall begins after the rise, as in some codes", "the last sentence of the docstring")
+@wrong(
+    "with a first step of rate 0, and a fall that begins after the rise",
+    "the first value of the rise, 1/warmup, and the last sentence of the docstring",
+)
+def from_zero_and_late(step: int, total: int, warmup: int) -> float:
+    if step < warmup:
+        return step / warmup
+    return (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
+
+
+@wrong("when the fall begins after the rise, as in some codes", "the last sentence of the docstring")
 def one_after_the_other(step: int, total: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / warmup

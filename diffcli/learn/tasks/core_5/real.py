@@ -84,7 +84,7 @@ def compute(functions: Mapping[str, Callable[..., Any]], out: Path) -> Iterator[
         loss = list(functions["steps_taken"](network, optimizer, [(x0, alpha, sigma, t, eps)], keys.clip))
         functions["averaged"](ema, network, step, keys.ema)
         if (step + 1) % EVERY == 0:
-            yield f"yours: {step + 1} of {STEPS} steps  loss {float(loss[0]):.4f}"
+            yield f"yours: {step + 1} of {STEPS} steps  loss {float(torch.as_tensor(loss[0]).detach()):.4f}"
     model.network = ema.network
     look = DiffusionPreview(recipe, dataset, places, held).look(model.eval())
     look.picture.save(out / "yours.png")
@@ -100,5 +100,6 @@ def judged(out: Path) -> Outcome:
         f"your training, {STEPS} steps:   validation loss {yours:.4f}",
         f"diffcli train, {STEPS} steps:   validation loss {ours:.4f}, {abs(yours / ours - 1):.1%} apart",
         f"best linear denoiser:        validation loss {linear:.4f}",
+        "in the picture the columns are the classes 0 to 9; specks are what 250 steps of a small network leave",
     )
     return Outcome(abs(yours / ours - 1) < CLOSE, lines, ("yours.png",))

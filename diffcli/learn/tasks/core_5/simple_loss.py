@@ -50,7 +50,8 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("sum", "with the sum for the mean: its gradient grows with the batch", "how many numbers there are",
+    Swap("sum", "with the sum for the mean: its gradient grows with the batch",
+         "the number of terms: a mean does not grow with it",
          "error.square().mean()", "error.square().sum()"),
     Swap("sum-of-an-item", "with the sum over the numbers of an item", "the mean over *all* numbers",
          "error.square().mean()", "error.square().flatten(1).sum(1).mean()"),
@@ -59,21 +60,21 @@ WRONG = [
     Swap("absolute", "with the absolute error", "the square", "error.square().mean()", "error.abs().mean()"),
     Swap("root", "with the root of the mean square", "the root that should not be there", "error.square().mean()",
          "error.square().mean().sqrt()"),
-    Swap("data-for-noise", "with x0 as the target", "what the network estimates",
+    Swap("data-for-noise", "with x0 as the target", "the target: the noise",
          "network(noisy, t) - eps", "network(noisy, t) - x0"),
-    Swap("clean-input", "where the network sees x0, without noise", "what the network sees",
+    Swap("clean-input", "when the network sees x0, without noise", "the input of the network: x_t",
          "network(noisy, t)", "network(x0, t)"),
-    Swap("variance", "with σ² for σ", "alpha and sigma are factors, no variances",
+    Swap("variance", "with σ² for σ", "the docstring: alpha and sigma are factors, no variances",
          "sigma.reshape(column) *", "sigma.reshape(column) ** 2 *"),
-    Swap("exchanged", "with α and σ exchanged", "which of them belongs to the data",
+    Swap("exchanged", "with α and σ exchanged", "the factor of the data: α",
          "alpha.reshape(column) * x0 + sigma.reshape(column) * eps",
          "sigma.reshape(column) * x0 + alpha.reshape(column) * eps"),
-    Swap("untold", "where the network is told time 0 for every item", "its second argument",
+    Swap("untold", "when the network is told time 0 for every item", "its second argument",
          "network(noisy, t)", "network(noisy, 0 * t)"),
 ]  # fmt: skip
 
 
-@wrong("where the mean is squared, not the error", "the order: first square, then mean")
+@wrong("when the mean is squared, not the error", "the order: first square, then mean")
 def square_of_the_mean(network: nn.Module, x0: Tensor, alpha: Tensor, sigma: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     column = (-1, *[1] * (x0.dim() - 1))
     found: Tensor = network(alpha.reshape(column) * x0 + sigma.reshape(column) * eps, t)

@@ -78,25 +78,25 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("gradients-added-up", "where the gradients of all batches so far are added up",
+    Swap("gradients-added-up", "when the gradients of all batches so far are added up",
          "`zero_grad`: backward adds to what is there",
          "optimizer.zero_grad()\n", "batch\n"),
-    Swap("not-clipped", "where long gradients are used as they are: not clipped, or not between backward and step",
+    Swap("not-clipped", "when long gradients are used as they are: not clipped, or not between backward and step",
          "the order: backward, clip, step", "nn.utils.clip_grad_norm_(network.parameters(), longest)", "batch"),
-    Swap("clipped-by-value", "where every number of a gradient is clipped by itself, which turns it",
-         "clip_grad_norm_, not clip_grad_value_", "clip_grad_norm_", "clip_grad_value_"),
-    Swap("clipped-one-by-one", "where the gradient of each weight tensor is clipped by itself",
+    Swap("clipped-by-value", "when every number of a gradient is clipped by itself, which turns it",
+         "the function that clips: clip_grad_norm_, not clip_grad_value_", "clip_grad_norm_", "clip_grad_value_"),
+    Swap("clipped-one-by-one", "when the gradient of each weight tensor is clipped by itself",
          "the length: one, of all gradients together",
          "nn.utils.clip_grad_norm_(network.parameters(), longest)",
          "[nn.utils.clip_grad_norm_([weight], longest) for weight in network.parameters()]"),
     Swap("losses-afterwards", "with the losses after each step", "the last line of the docstring",
          "loss.item()", "simple_loss(network, *batch).item()"),
-    Swap("nothing-moves", "where no weight moves: without a step, or with gradients set to 0 before it",
+    Swap("nothing-moves", "when no weight moves: without a step, or with gradients set to 0 before it",
          "the order: zero_grad, backward, clip, step", "optimizer.step()\n", "batch\n"),
 ]  # fmt: skip
 
 
-@wrong("where short gradients are stretched to `longest`", "the word `where`: only longer ones are scaled")
+@wrong("when short gradients are stretched to `longest`", "the condition: only longer ones are scaled")
 def always_as_long(
     network: nn.Module, optimizer: torch.optim.Optimizer, batches: list[tuple[Tensor, ...]], longest: float
 ) -> list[float]:

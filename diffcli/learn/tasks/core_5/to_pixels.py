@@ -34,7 +34,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("cut-off", "without rounding: to(torch.uint8) cuts off what is behind the point",
+    Swap("cut-off", "without rounding: to(torch.uint8) cuts off what stands after the decimal point",
          "`round`; on average a picture gets half a step darker", ".round()", ""),
     Swap("not-held", "without holding x to [−1, 1]: a byte runs over, and white turns black", "`clamp`",
          "((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)",
@@ -42,16 +42,16 @@ WRONG = [
     Swap("as-it-comes", "with neither rounding nor holding x to [−1, 1]", "`round` and `clamp`: a cast does neither",
          "((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)",
          "((x + 1) * 127.5).to(torch.int64).remainder(256).to(torch.uint8)"),
-    Swap("by-128", "with 128 for 127.5", "what 1 becomes", "* 127.5)", "* 128).clamp(0, 255)"),
-    Swap("by-255", "as if x went from 0 to 1", "what −1 becomes",
+    Swap("by-128", "with 128 for 127.5", "the value that 1 becomes: 255", "* 127.5)", "* 128).clamp(0, 255)"),
+    Swap("by-255", "when x is taken to go from 0 to 1", "the value that −1 becomes: 0",
          "((x.clamp(-1, 1) + 1) * 127.5)", "(x.clamp(0, 1) * 255)"),
-    Swap("rounded-up", "where everything is rounded up", "`ceil` is not `round`", ".round()", ".ceil()"),
+    Swap("rounded-up", "when everything is rounded up", "`ceil` is not `round`", ".round()", ".ceil()"),
 ]  # fmt: skip
 
 
 @wrong(
-    "where the picture is stretched from its least to its greatest value",
-    "what −1 and 1 are, whatever the picture holds",
+    "when the picture is stretched from its least to its greatest value",
+    "the values that −1 and 1 become, whatever the picture holds",
 )
 def stretched(x: Tensor) -> Tensor:
     return ((x - x.min()) / (x.max() - x.min()) * 255).round().to(torch.uint8)

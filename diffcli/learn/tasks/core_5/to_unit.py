@@ -31,10 +31,10 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("zero-to-one", "with values from 0 to 1", "where black goes: to −1, so that the data lie around 0",
+    Swap("zero-to-one", "with values from 0 to 1", "the value of black: −1, so that the data lie around 0",
          "pixels.float() / 127.5 - 1", "pixels.float() / 255"),
     Swap("by-128", "with 128 for 127.5, so that white is not 1", "the middle between 0 and 255", "127.5", "128"),
-    Swap("by-256", "with 256 steps between 0 and 255", "how far 0 and 255 are apart",
+    Swap("by-256", "with 256 steps between 0 and 255", "the distance from 0 to 255: 255 steps",
          "pixels.float() / 127.5 - 1", "(pixels.float() + 0.5) / 128 - 1"),
     Swap("width-four", "with values from −2 to 2", "the length of [−1, 1]", "pixels.float() / 127.5 - 1",
          "(pixels.float() / 127.5 - 1) * 2"),
@@ -43,14 +43,14 @@ WRONG = [
 ]  # fmt: skip
 
 
-@wrong("where a byte runs over: 2 · 128 is 0 again", "the type of 2 * pixels, which is uint8 as long as pixels are")
+@wrong("when a byte runs over: 2 · 128 is 0 again", "the type of 2 * pixels, which is uint8 as long as pixels are")
 def run_over(pixels: Tensor) -> Tensor:
     return (2 * pixels) / 255 - 1
 
 
 @wrong(
-    "where every image is stretched from its darkest to its brightest pixel",
-    "what 0 and 255 are, not the least and the most",
+    "when every image is stretched from its darkest to its brightest pixel",
+    "the ends 0 and 255, not the least and the greatest pixel",
 )
 def stretched(pixels: Tensor) -> Tensor:
     x = pixels.float()

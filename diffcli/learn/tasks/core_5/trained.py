@@ -11,18 +11,23 @@ from diffcli.core.diffusion.exact import Mixture, covariance_spectrum, linear_lo
 from diffcli.core.levels import Level
 from diffcli.learn.answers import Seed
 from diffcli.learn.asking import Ask
-from diffcli.learn.exercise import Seen, Swap, right
+from diffcli.learn.exercise import Seen, right, wrong
 from diffcli.learn.props import Mlp
+from diffcli.learn.tasks.core_5.learning_rate import learning_rate
+from diffcli.learn.tasks.core_5.steps_taken import steps_taken
+from diffcli.learn.tasks.core_5.stratified_times import stratified_times
 
 SECONDS = 60.0
 REPEATS = False
 POINTS, WIDTH = 2000, 24
+WAY = 2 / 5  # of the way from the linear denoiser's error to the exact one's
+PLACES = ("far enough", "below the linear denoiser, not far enough", "above the linear denoiser", "above 1")
 
 
 def trained(network: nn.Module, data: Tensor, generator: Generator) -> None:
     """Train a network to tell the noise in points of the plane. It is changed in place; nothing has to be returned.
 
-    network:    (x [B, 2], t [B]) -> [B, 2], about 750 weights, untrained. It shall give the noise ε in
+    network:    (x [B, 2], t [B]) -> [B, 2], about 750 weights, untrained. It should give the noise ε in
                 x = α x0 + σ ε, for all t between 0 and 1, where α = cos(π t / 2) and σ = sin(π t / 2)
     data:       [N, 2], points x0
     generator:  for all random numbers
@@ -32,18 +37,14 @@ def trained(network: nn.Module, data: Tensor, generator: Generator) -> None:
     points, with t evenly spread. From the best linear denoiser's error to the exact one's it has to go at least two
     fifths of the way, for t below 1/3 and again for t between 1/3 and 2/3.
     """
-    steps = 200
+    steps, size = 200, 256
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
-    for step in range(steps):
-        x0 = data[torch.randint(len(data), (256,), generator=generator)]
-        t = torch.rand(256, generator=generator)
+    for step, t in enumerate(stratified_times(steps, size, generator)):
+        x0 = data[torch.randint(len(data), (size,), generator=generator)]
         eps = torch.randn(x0.shape, generator=generator)
-        alpha, sigma = torch.cos(math.pi * t / 2).unsqueeze(1), torch.sin(math.pi * t / 2).unsqueeze(1)
-        loss = (network(alpha * x0 + sigma * eps, t) - eps).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.param_groups[0]["lr"] = 0.025 * (1 + math.cos(math.pi * step / steps))
-        optimizer.step()
+        alpha, sigma = torch.cos(math.pi * t / 2), torch.sin(math.pi * t / 2)
+        optimizer.param_groups[0]["lr"] = 0.05 * learning_rate(step, steps, 1)
+        steps_taken(network, optimizer, [(x0, alpha, sigma, t, eps)], 1.0)
 
 
 def law() -> Mixture:
@@ -78,25 +79,81 @@ def questions(ask: Ask) -> Iterator[Seen]:
     x, t, eps, linear, best = held()
     with torch.no_grad():
         error = (network(x, t) - eps).square().mean(1).double()
+    rest = []
     for name, part in (("t below 1/3", t < 1 / 3), ("t from 1/3 to 2/3", (t > 1 / 3) & (t < 2 / 3))):
-        way = (linear - error)[part].mean() / (linear - best)[part].mean()
+        yours, upper, lower = (float(loss[part].mean()) for loss in (error, linear, best))
+        wanted = upper - WAY * (upper - lower)
         case = (
-            f"{name}: error {float(error[part].mean()):.3f}, the best linear denoiser's is "
-            f"{float(linear[part].mean()):.3f}, the exact one's {float(best[part].mean()):.3f}. "
-            f"The part of the way that is done, where more than a half is called 0.5"
+            f"{name}: your error is {yours:.3f}; the best linear denoiser's is {upper:.3f}, "
+            f"the exact one's {lower:.3f}. "
+            f"Two fifths of the way from {upper:.3f} down to {lower:.3f} are wanted, that is {wanted:.3f} or less"
         )
-        yield Seen(case, min(0.5, float(way)), within=0.1)
+        reached = zip(PLACES, (wanted, upper, 1.0, math.inf), strict=True)
+        yield Seen(case, next((said for said, most in reached if yours <= most), "no number"))
+        rest.append(Seen(f"{name}: your error, or {wanted:.3f} where it is less", max(yours, wanted), within=0.15))
+    yield from rest
 
 
-WRONG = [
-    Swap("gradients-added-up", "without zero_grad", "what backward does with gradients that are there",
-         "optimizer.zero_grad()\n", "pass\n"),
-    Swap("data-for-noise", "with x0 as the target", "what the network shall give: ε", ", t) - eps)", ", t) - x0)"),
-    Swap("variance", "with σ² for σ", "σ = sin(π t / 2) is a standard deviation",
-         "+ sigma * eps", "+ sigma**2 * eps"),
-    Swap("untold", "where the network is always told time 0", "its second argument in training",
-         "+ sigma * eps, t)", "+ sigma * eps, 0 * t)"),
-]  # fmt: skip
+def plain_loop(
+    network: nn.Module, data: Tensor, generator: Generator, *, steps: int = 200, clear: bool = True, power: int = 1,
+    told: float = 1.0, wants: str = "eps", even: bool = False,
+) -> None:  # fmt: skip
+    """A loop in one piece, with what can be wrong in it."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
+    for step in range(steps):
+        x0 = data[torch.randint(len(data), (256,), generator=generator)]
+        t = torch.rand(256, generator=generator)
+        eps = (torch.rand if even else torch.randn)(x0.shape, generator=generator)
+        alpha, sigma = torch.cos(math.pi * t / 2).unsqueeze(1), torch.sin(math.pi * t / 2).unsqueeze(1)
+        target = {"eps": eps, "x0": x0, "v": alpha * eps - sigma * x0}[wants]
+        loss = (network(alpha * x0 + sigma**power * eps, told * t) - target).square().mean()
+        if clear:
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.param_groups[0]["lr"] = 0.025 * (1 + math.cos(math.pi * step / steps))
+        optimizer.step()
+
+
+@wrong("without zero_grad", "the gradients that are there when backward adds to them")
+def gradients_added_up(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, clear=False)
+
+
+@wrong("with x0 as the target", "the target: the noise ε")
+def data_for_noise(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, wants="x0")
+
+
+@wrong("with v as the target", "the target: the noise ε")
+def velocity_for_noise(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, wants="v")
+
+
+@wrong("with σ² for σ", "the factor of ε: σ = sin(π t / 2) is a standard deviation")
+def variance(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, power=2)
+
+
+@wrong("when the network is always told time 0", "its second argument in training")
+def untold(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, told=0.0)
+
+
+@wrong(
+    "with too few steps, or too small a learning rate", "the number of steps, the rate, and the noise, which is randn"
+)
+def too_little(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, steps=20)
+
+
+@wrong("with uniform noise", "the noise: torch.randn is normal, torch.rand is not")
+def uniform_noise(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, even=True)
+
+
+@right
+def in_one_piece(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator)
 
 
 @right
