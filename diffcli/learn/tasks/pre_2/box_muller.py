@@ -38,10 +38,10 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("no-two", "without the 2 under the root: these numbers are too small by √2", "P(radius > r) = exp(−r²/2)",
          "-2 * torch.log", "-torch.log"),
-    Swap("no-root", "with the squared radius", "what −2 log u is: the square of the radius",
+    Swap("no-root", "with the squared radius", "the meaning of −2 log u: the square of the radius",
          "torch.sqrt(-2 * torch.log(u[:, 0]))", "-2 * torch.log(u[:, 0])"),
-    Swap("half-circle", "with angles over half a circle only", "how large a full turn is", "2 * math.pi", "math.pi"),
-    Swap("swapped", "where the radius is made of the second number and the angle of the first",
+    Swap("half-circle", "with angles over half a circle only", "the size of a full turn", "2 * math.pi", "math.pi"),
+    Swap("swapped", "when the radius is made of the second number and the angle of the first",
          "the order that the docstring gives",
          "radius = torch.sqrt(-2 * torch.log(u[:, 0]))\n    angle = 2 * math.pi * u[:, 1]",
          "radius = torch.sqrt(-2 * torch.log(u[:, 1]))\n    angle = 2 * math.pi * u[:, 0]"),
@@ -50,17 +50,17 @@ WRONG = [
     Swap("sine-first", "with sine and cosine the other way round", "the order that the docstring gives",
          "[radius * torch.cos(angle), radius * torch.sin(angle)]",
          "[radius * torch.sin(angle), radius * torch.cos(angle)]"),
-    Swap("turns", "where the angle is a share of a turn, not in radians", "what torch.cos takes",
+    Swap("turns", "when the angle is a share of a turn, not in radians", "the unit that torch.cos takes: radians",
          "2 * math.pi * u[:, 1]", "u[:, 1]"),
 ]  # fmt: skip
 
 
-@wrong("with 1 − u₁ in the logarithm: right in its law, but other numbers", "what the logarithm is taken of: u₁")
+@wrong("with 1 − u₁ in the logarithm: right in its law, but other numbers", "the number in the logarithm: u₁")
 def one_minus(u: Tensor) -> Tensor:
     return ring(torch.stack([1 - u[:, 0], u[:, 1]], dim=1))
 
 
-@wrong("with log to the base of 10", "which logarithm: the natural one")
+@wrong("with log to the base of 10", "the base of the logarithm: e")
 def base_ten(u: Tensor) -> Tensor:
     return ring(u) / math.sqrt(math.log(10))
 

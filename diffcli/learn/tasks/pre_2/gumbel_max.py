@@ -50,19 +50,23 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 WRONG = [
     Swap("no-noise", "with the likeliest class each time: with no noise, or with the same for all classes of a row",
-         "what u is for",
+         "the use of u: one number for each class",
          "(logits + gumbel)", "logits"),
     Swap("inner-sign", "with the noise turned round",
          "the two minus signs in −log(−log u): a Gumbel number is seldom low",
          "logits + gumbel", "logits - gumbel"),
-    Swap("one-logarithm", "with one logarithm: log u for −log(−log u)", "how many logarithms stand in the equation",
+    Swap("one-logarithm", "with one logarithm: log u for −log(−log u)", "the number of logarithms in the equation: two",
          "-torch.log(-torch.log(u))", "torch.log(u)"),
+    Swap("minus-one-logarithm", "with −log u, an exponential number, for −log(−log u)",
+         "the number of logarithms in the equation: two",
+         "-torch.log(-torch.log(u))", "-torch.log(u)"),
     Swap("one-sign", "with the logarithm of a number below 0, which is nan: class 0 each time", "the sign of log u",
          "-torch.log(-torch.log(u))", "-torch.log(torch.log(u))"),
-    Swap("uniform-noise", "with uniform noise", "which law the noise has to have", "-torch.log(-torch.log(u))", "u"),
-    Swap("probabilities", "where the noise is added to the probabilities, not to their logarithms",
-         "what Gumbel noise is added to: logits", "(logits + gumbel)", "(logits.softmax(1) + gumbel)"),
-    Swap("least", "with the least for the largest", "which end wins", ".argmax(1)", ".argmin(1)"),
+    Swap("uniform-noise", "with uniform noise", "the law of the noise: Gumbel's, by two logarithms",
+         "-torch.log(-torch.log(u))", "u"),
+    Swap("probabilities", "when the noise is added to the probabilities, not to their logarithms",
+         "the numbers that the noise is added to: logits", "(logits + gumbel)", "(logits.softmax(1) + gumbel)"),
+    Swap("least", "with the least for the largest", "the winner: the largest", ".argmax(1)", ".argmin(1)"),
 ]  # fmt: skip
 
 
@@ -74,7 +78,12 @@ def by_summed_shares(logits: Tensor, u: Tensor) -> Tensor:
     return (u[:, :1] > logits.softmax(1).cumsum(1)).sum(1)
 
 
-@wrong("where classes are counted from 1", "from where classes are counted")
+@wrong("if exp of a logit is taken, which is infinite at 300: all clocks ring at 0", "−log of the time, without an exp")
+def race_with_rates(logits: Tensor, u: Tensor) -> Tensor:
+    return (-torch.log(u) / torch.exp(logits)).argmin(1)
+
+
+@wrong("when classes are counted from 1", "the first class: number 0")
 def from_one(logits: Tensor, u: Tensor) -> Tensor:
     return gumbel_max(logits, u) + 1
 

@@ -40,31 +40,46 @@ def questions(ask: Ask) -> Iterator[Seen]:
                ask(torch.tensor([-1.5, 0.3, -2.1, 0.9]), log_q, values))  # fmt: skip
     for constant in (-1000.0, 1000.0):
         log_p = torch.tensor([-1.5, 0.3, -2.1, 0.9], dtype=torch.float64) + constant
-        yield Seen(f"the same with {constant:+g} in every log p", ask(log_p, log_q.double(), values.double()))
+        yield Seen(f"the four log p and log q of before, with {constant:+g} added to every log p",
+                   ask(log_p, log_q.double(), values.double()))  # fmt: skip
+    log_q = torch.tensor([0.0, -400.0, -2000.0], dtype=torch.float64)
+    log_p = log_q + torch.tensor([0.0, 0.7, 1.1], dtype=torch.float64)
+    case = "log q = 0, -400, -2000, and log p = log q + 0, 0.7, 1.1"
+    yield Seen(case, ask(log_p, log_q, torch.tensor([3.0, -1.0, 0.5], dtype=torch.float64)))
     x = 2 * torch.randn(500, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     yield Seen("500 draws of q = N(0, 4) for p = N(1, 1), f(x) = x", ask(-((x - 1) ** 2) / 2, -(x**2) / 8, x))
 
 
 WRONG = [
-    Swap("upside-down", "with weights q / p", "which law the draws came from, and which is wanted",
+    Swap("upside-down", "with weights q / p", "the two laws: the draws come from q, and p is wanted",
          "log_p - log_q", "log_q - log_p"),
     Swap("without-q", "with the weights p, as if the draws had come evenly",
-         "that likely draws of q come often already",
+         "the part of q: where it is large, many draws come already",
          "log_p - log_q", "log_p"),
     Swap("logs-as-weights", "with the log-weights for the weights",
-         "the difference of two logs: its exponential is the ratio",
+         "the difference of two logs: its exponential is the ratio w",
          "torch.softmax(log_p - log_q, dim=0)", "(log_p - log_q) / (log_p - log_q).sum()"),
     Swap("inverse-size", "with Σ w², not one over it", "an effective size: N where all weights are the same",
          "(1 / (shares**2).sum())", "(shares**2).sum()"),
-    Swap("share-of-draws", "with the effective size as a share of N", "in what it is counted: draws",
+    Swap("share-of-draws", "with the effective size as a share of N", "the unit of the effective size: draws, up to N",
          "(1 / (shares**2).sum())", "(1 / (shares**2).sum() / len(shares))"),
-    Swap("divided-twice", "divided by N although shares are divided by their sum already",
-         "sum or mean: shares sum to 1",
+    Swap("divided-twice", "with a division by N although shares are divided by their sum already",
+         "the sum of the shares: it is 1 already",
          "(shares * values).sum()", "(shares * values).mean()"),
-    Swap("plain-mean", "with the plain mean of the draws, which is q's", "where the weights enter",
+    Swap("plain-mean", "with the plain mean of the draws, which is q's", "the weights: each value counts by its own",
          "(shares * values).sum()", "values.mean()"),
     Swap("largest-weight", "with one over the largest share for the effective size", "the sum of squares",
          "(1 / (shares**2).sum())", "(1 / shares.max())"),
+    Swap("logs-divided", "with log p divided by log q", "the logarithm of a ratio: a difference",
+         "log_p - log_q", "log_p / log_q"),
+    Swap("clamped", "when log-weights are cut off at some size to keep exp finite",
+         "the largest log-weight: subtracted from all, it changes no share",
+         "log_p - log_q", "(log_p - log_q).clamp(-80, 80)"),
+    Swap("each-by-its-own", "with the largest log p and the largest log q taken out separately",
+         "log p − log q: take the difference first, then its largest",
+         "torch.softmax(log_p - log_q, dim=0)",
+         "((log_p - log_p.max()).exp() / (log_q - log_q.max()).exp()) / "
+         "((log_p - log_p.max()).exp() / (log_q - log_q.max()).exp()).sum()"),
 ]  # fmt: skip
 
 
@@ -76,9 +91,15 @@ def not_normalised(log_p: Tensor, log_q: Tensor, values: Tensor) -> tuple[float,
     return (weights * values).mean().item(), (weights.sum() ** 2 / (weights**2).sum()).item()
 
 
+@wrong("with the largest weight scaled to 1, and then the mean of w f", "Σ w: it divides, not N")
+def scaled_not_normalised(log_p: Tensor, log_q: Tensor, values: Tensor) -> tuple[float, float]:
+    weights = torch.exp(log_p - log_q - (log_p - log_q).max())
+    return (weights * values).mean().item(), (weights.sum() ** 2 / (weights**2).sum()).item()
+
+
 @wrong(
-    "where exp of a log-weight is 0 or infinite in floating point",
-    "the largest log-weight: taken from all, it changes no share",
+    "when exp of a log-weight is 0 or infinite in floating point",
+    "the largest log-weight: subtracted from all, it changes no share",
 )
 def overflowing(log_p: Tensor, log_q: Tensor, values: Tensor) -> tuple[float, float]:
     weights = torch.exp(log_p - log_q)

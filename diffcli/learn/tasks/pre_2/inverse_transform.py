@@ -44,16 +44,20 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 WRONG = [
     Swap("falling", "with log u for log(1 − u): right in its law for most = ∞, but x falls where u rises",
-         "which end of the law u = 0 is: F(0) = 0", "1 - u * whole", "u * whole"),
-    Swap("not-cut", "where the whole exponential law is drawn, beyond `most` too",
-         "the whole below `most`: it is less than 1, and the density is divided by it", "1 - u * whole", "1 - u"),
-    Swap("rate-multiplied", "multiplied by the rate where it has to be divided by it",
+         "the lower end: F(0) = 0", "1 - u * whole", "u * whole"),
+    Swap("not-cut", "when the whole exponential law is drawn, beyond `most` too",
+         "the share below `most`: it is less than 1, and the density is divided by it", "1 - u * whole", "1 - u"),
+    Swap("u-divided", "with u / whole for u · whole", "F(x) = u: what is divided by whole there is multiplied here",
+         "u * whole", "u / whole"),
+    Swap("x-divided", "with x divided by whole, not u multiplied", "F(x) = u: `whole` divides a share there, no x",
+         "-torch.log(1 - u * whole) / rate", "-torch.log(1 - u) / rate / whole"),
+    Swap("rate-multiplied", "with a multiplication by the rate where it has to divide",
          "the mean of the exponential law: 1 / rate", "/ rate", "* rate"),
     Swap("sign", "with the wrong sign: these numbers are below 0", "the sign of a logarithm of less than 1",
          "return -torch", "return torch"),
-    Swap("rate-outside-whole", "where the part that is cut off does not know the rate", "F(most), with the rate in it",
+    Swap("rate-outside-whole", "when the part that is cut off does not know the rate", "F(most), with the rate in it",
          "math.exp(-rate * most)", "math.exp(-most)"),
-    Swap("cdf", "with the distribution function itself, not its inverse", "which of u and x is given",
+    Swap("cdf", "with the distribution function itself, not its inverse", "the number that is given: u, a share",
          "-torch.log(1 - u * whole) / rate", "(1 - torch.exp(-rate * u)) / whole"),
 ]  # fmt: skip
 
@@ -63,7 +67,9 @@ def from_memory(u: Tensor, rate: float, most: float) -> Tensor:
     return -torch.log(u) / rate
 
 
-@wrong("where draws beyond `most` are moved to it, so that it has a lump of them", "what cutting off does: it rescales")
+@wrong(
+    "when draws beyond `most` are moved to it: a lump at the end", "the effect of cutting off: what is left is rescaled"
+)
 def clamped(u: Tensor, rate: float, most: float) -> Tensor:
     return (-torch.log(1 - u) / rate).clamp(max=most)
 

@@ -44,7 +44,8 @@ def questions(ask: Ask) -> Iterator[Seen]:
     yield Seen(case, ask(weights, means, stds, u, noise))
     weights, means, stds = torch.tensor([1.0, 2.0, 5.0]), torch.tensor([4.0, 0.0, -3.0]), torch.tensor([0.1, 2.0, 0.5])
     u, noise = torch.tensor([0.9, 0.05, 0.2, 0.38, 0.3]), torch.tensor([0.7, -0.2, 1.5, -1.0, 0.4])
-    case = "weights 1, 2, 5, means 4, 0, -3, stds 0.1, 2, 0.5; u = 0.9, 0.05, 0.2, 0.38, 0.3"
+    case = "weights 1, 2, 5, means 4, 0, -3, stds 0.1, 2, 0.5; u = 0.9, 0.05, 0.2, 0.38, 0.3, "
+    case += "noise 0.7, -0.2, 1.5, -1, 0.4"
     yield Seen(case, ask(weights, means, stds, u, noise))
     generator = torch.Generator().manual_seed(2)
     many, eps = torch.rand(4000, generator=generator), torch.randn(4000, generator=generator)
@@ -55,27 +56,32 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 WRONG = [
     Swap("one-too-far", "with the component after the right one",
-         "where the count begins: component 0 is below shares[0]",
+         "the first piece: below shares[0] it is component 0",
          "torch.searchsorted(shares, u)", "(torch.searchsorted(shares, u) + 1).clamp(max=len(means) - 1)"),
-    Swap("weights-not-shares", "where weights are taken for shares although they do not sum to 1",
-         "what the shares are",
+    Swap("weights-not-shares", "when weights are taken for shares although they do not sum to 1",
+         "the sum of the weights",
          "torch.cumsum(weights, 0) / weights.sum()", "torch.cumsum(weights, 0)"),
-    Swap("variance-for-std", "with the square of the standard deviation", "what `stds` are",
+    Swap("variance-for-std", "with the square of the standard deviation", "the kind of `stds`: standard deviations",
          "stds[chosen] *", "stds[chosen] ** 2 *"),
-    Swap("no-spread", "without the spread of the component", "what noise is multiplied by",
+    Swap("root-of-std", "with the root of the standard deviation", "the kind of `stds`: no variances",
+         "stds[chosen] *", "stds[chosen] ** 0.5 *"),
+    Swap("one-too-few", "with the component before the right one, and the last for the first",
+         "the first piece: below shares[0] it is component 0",
+         "torch.searchsorted(shares, u)", "torch.searchsorted(shares, u) - 1"),
+    Swap("no-spread", "without the spread of the component", "the factor of the noise",
          "stds[chosen] * noise", "noise"),
-    Swap("one-for-all", "where all draws take the component of the first", "that each draw chooses for itself",
+    Swap("one-for-all", "when all draws take the component of the first", "the component: each draw has its own",
          "torch.searchsorted(shares, u)", "torch.searchsorted(shares, u[:1]).expand(len(u))"),
     Swap("spread-of-another", "with the mean of the chosen component and the spread of another",
-         "whether both are looked up with the same index", "stds[chosen]", "stds[chosen - 1]"),
-    Swap("even-shares", "where every component is as likely as the others", "what the weights are for",
+         "the index of means and of stds: the same", "stds[chosen]", "stds[chosen - 1]"),
+    Swap("even-shares", "when every component is as likely as the others", "the weights: they say how likely each is",
          "torch.searchsorted(shares, u)", "(u * len(means)).long()"),
 ]  # fmt: skip
 
 
 @wrong(
-    "where the components are averaged: that is a draw of a sum, and it lies between the modes",
-    "that a draw comes from one component, not from all a little",
+    "when the components are averaged: that is a draw of a sum, and it lies between the humps",
+    "the component of a draw: one, not a little of all",
 )
 def averaged(weights: Tensor, means: Tensor, stds: Tensor, u: Tensor, noise: Tensor) -> Tensor:
     shares = weights / weights.sum()
@@ -83,8 +89,8 @@ def averaged(weights: Tensor, means: Tensor, stds: Tensor, u: Tensor, noise: Ten
 
 
 @wrong(
-    "where u is compared with the shares, not with their sums",
-    "where component k ends: at the sum of the shares up to it",
+    "when u is compared with the shares, not with their sums",
+    "the end of component k: the sum of the shares up to it",
 )
 def not_summed(weights: Tensor, means: Tensor, stds: Tensor, u: Tensor, noise: Tensor) -> Tensor:
     shares = weights / weights.sum()

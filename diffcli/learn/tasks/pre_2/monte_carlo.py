@@ -40,22 +40,25 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 WRONG = [
     Swap("spread-for-error", "with the spread of the values, which more draws do not make smaller",
-         "what becomes of the error with four times as many draws",
+         "the error with four times as many draws: it is half as large",
          "(values.std() / math.sqrt(len(values)))", "values.std()"),
-    Swap("divided-by-n", "divided by N, not by √N", "the variance of a mean: Var / N, and its root",
+    Swap("divided-by-n", "with a division by N, not by √N", "the variance of a mean: Var / N, and its root",
          "math.sqrt(len(values))", "len(values)"),
     Swap("variance", "with the variance of the mean, not its root", "the unit of the error: that of the values",
          "(values.std() / math.sqrt(len(values)))", "(values.var() / len(values))"),
-    Swap("divisor-n", "with the divisor N in the spread, where the docstring says N − 1", "`correction` of `torch.std`",
+    Swap("divisor-n", "with the divisor N in the spread, for N − 1", "`correction` of `torch.std`",
          "values.std()", "values.std(correction=0)"),
-    Swap("of-the-sum", "with the standard error of the sum", "whether √N multiplies or divides",
+    Swap("of-the-sum", "with the standard error of the sum", "the place of √N: it divides",
          "values.std() / math", "values.std() * math"),
-    Swap("median", "with the median for the mean", "which middle is asked for",
+    Swap("median", "with the median for the mean", "the middle that is asked for: the mean",
          "values.mean()", "values.quantile(0.5)"),
 ]  # fmt: skip
 
 
-@wrong("where the squares were not centred, so that a large mean looks like a large spread", "from where values spread")
+@wrong(
+    "when the squares are not centred, so that a large mean looks like a large spread",
+    "the centre of the spread: the mean",
+)
 def not_centred(values: Tensor) -> tuple[float, float]:
     return values.mean().item(), math.sqrt((values**2).sum().item() / (len(values) - 1) / len(values))
 

@@ -39,8 +39,8 @@ def compute(functions: Mapping[str, Callable[..., Any]], out: Path) -> Iterator[
     rows, figure = {}, Figure(figsize=(12.0, 6.5), layout="constrained")
     for (name, (law, method)), ax in zip(LAWS.items(), figure.subplots(2, 3).flatten(), strict=True):
         yield f"{COUNT} draws by your {name}, and by the package's {method}"
-        theirs = joined(list(METHODS[method].draw(law, COUNT, keyed(SEED, f"draw {method}"))))
-        batch = theirs if name == "importance" else drawn(functions[name], law)
+        theirs = joined(list(METHODS[method].draw(law, COUNT, keyed(SEED, f"draw {name}"))))
+        batch = theirs if name == "importance" else drawn(functions[name], law, name)
         yours, ours = worth(batch, law, chained=False), worth(theirs, law, chained=False)
         rows[name] = summary(functions, batch, law) | {
             "truth": law.moments().mean.item(), "should": [math.exp(-law.proposal().log_bound), ours.effective],
@@ -48,14 +48,16 @@ def compute(functions: Mapping[str, Callable[..., Any]], out: Path) -> Iterator[
             "ours": [ours.mean.value.item(), ours.mean.error.item()],
         }  # fmt: skip
         result(ax, law, MethodSample(method, law, METHODS[method], batch, yours))
+        if name == "gumbel_max":
+            ax.set_xlabel("class")
         ax.set_title(f"your {name}, p = {yours.p_value:.2g}")
     (out / "draws.json").write_text(json.dumps(rows), "utf-8")
     write_figure(figure, out / "draws.png")
 
 
-def drawn(function: Callable[..., Any], law: Law) -> Batch:
+def drawn(function: Callable[..., Any], law: Law, name: str) -> Batch:
     """Draws of a law by the learner's function for it."""
-    generator, share = keyed(SEED, "learn draws"), 1.0
+    generator, share = keyed(SEED, f"learn {name}"), 1.0
     u = uniforms(COUNT, 4, generator)
     first = u[:, 0].clone()
     if isinstance(law, Beta):

@@ -11,9 +11,9 @@ from torch import Generator, Tensor
 from diffcli.learn.answers import Seed
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
-from diffcli.learn.props import Polynomial
 
 COUNT, SIGMAS = 2000, 4.5
+FEW = ((1, 1), (1, 2), (1, 3), (5, 4), (500, 5))  # draws and seeds with which accepted proposals are counted
 
 Density = Callable[[Tensor], Tensor]
 
@@ -28,8 +28,8 @@ def rejection(
     count:     how many draws are wanted
     generator: of all random numbers, as in torch.rand(M, generator=generator)
 
-    Returns (draws [count], share): independent draws, and the share of all proposals so far that were accepted.
-    Accepted ones that are more than wanted count for the share.
+    Returns (draws [count], share): independent draws, and accepted / proposed over all rounds. Each x for which
+    `density` was asked is a proposal, and accepted ones beyond `count` are accepted too.
     """
     rounds: list[Tensor] = []
     accepted = 0
@@ -48,16 +48,52 @@ def truth(density: Density, bound: float, count: int, generator: Generator) -> t
     places = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     above = torch.searchsorted(below, places)
     part = (places - below[above - 1]) / (below[above] - below[above - 1])
-    return (grid[above - 1] + part / 20_000)[torch.randperm(count, generator=generator)], (steps[-1] / bound).item()
+    draws = grid[above - 1] + part / 20_000
+    orders = [draws[torch.randperm(count, generator=generator)] for _ in range(100 if count > 5 else 1)]
+    return min(orders, key=lambda order: abs(neighbours(order))), (steps[-1] / bound).item()
 
 
-HUMPED = Polynomial(0.0, 1.0, -4.0, 6.0, -4.0, 1.0)  # x (1 - x)⁴: the beta law with 2 and 5; at most 0.082
-RISING = Polynomial(1.0, 2.0)  # at most 3, with the integral 2
+def humped(x: Tensor) -> Tensor:
+    """The beta law with 2 and 5, times 1/30; at most 0.082."""
+    return x * (1 - x) ** 4
+
+
+def rising(x: Tensor) -> Tensor:
+    """At most 3, with the integral 2."""
+    return 1 + 2 * x
+
 
 LAWS = (  # density, bound, name, standard deviation, where to cut, the share below, share of proposals
-    (HUMPED, 0.1, "x (1 − x)⁴, bound 0.1", 0.160, 0.2, 0.345, 1 / 3),
-    (RISING, 3.0, "1 + 2 x, bound 3", 0.276, 0.6, 0.48, 2 / 3),
+    (humped, 0.1, "x (1 − x)⁴, bound 0.1", 0.160, 0.2, 0.345, 1 / 3),
+    (rising, 3.0, "1 + 2 x, bound 3", 0.276, 0.6, 0.48, 2 / 3),
 )
+
+
+def neighbours(draws: Tensor) -> float:
+    """The correlation of a draw with the next."""
+    return torch.corrcoef(torch.stack([draws[:-1], draws[1:]]))[0, 1].item() if len(draws) > 2 else 0.0
+
+
+def counted(ask: Ask) -> Seen:
+    """The share beside what was accepted: with a density that is 0 or its bound, places tell. The first that is off."""
+    asked: list[Tensor] = []
+
+    def step(x: Tensor) -> Tensor:
+        asked.append(x.reshape(-1))
+        return 2.0 * (x < 0.2)
+
+    for count, seed in FEW:
+        asked.clear()
+        share = float(ask(step, 2.0, count, Seed(seed))[1])
+        x = torch.cat([torch.empty(0), *asked])
+        accepted = int((x < 0.2).sum())
+        right = abs(share - accepted / max(1, len(x))) < 1e-3
+        if not right:
+            break
+    case = f"density 2 for x < 0.2 and 0 elsewhere, bound 2, {count} wanted: {len(x)} proposals, of which {accepted} "
+    return Seen(
+        f"{case}are below the curve, and your share is {share:.4g}", "accepted / proposed" if right else "other"
+    )
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
@@ -65,47 +101,59 @@ def questions(ask: Ask) -> Iterator[Seen]:
     for density, bound, name, std, cut, below, share in LAWS:
         found, kept = ask(density, bound, COUNT, Seed(3))
         draws = torch.as_tensor(found).double()
-        yield Seen(f"{name}: how many draws come back of {COUNT} that were wanted", draws.numel())
-        yield Seen(f"{name}: their mean", draws.mean().item(), within=SIGMAS * std / root)
+        number = draws.numel()
+        amount = "as many" if number == COUNT else "fewer" if number < COUNT else "more"
+        yield Seen(f"{name}: {COUNT} draws are wanted, {number} come back", amount)
+        yield Seen(f"{name}: their mean", round(draws.mean().item(), 4), within=SIGMAS * std / root)
         chance = SIGMAS * (below * (1 - below)) ** 0.5 / root
         yield Seen(f"{name}: the share of them below {cut}", (draws < cut).double().mean().item(), within=chance)
         chance = SIGMAS * (share * (1 - share) * share / COUNT) ** 0.5  # of COUNT / share proposals
         yield Seen(f"{name}: the share of proposals that were accepted", kept, within=chance)
-        pairs = torch.stack([draws[:-1], draws[1:]])
-        yield Seen(f"{name}: correlation of a draw with the next", torch.corrcoef(pairs)[0, 1].item(), within=0.12)
-        yield Seen(f"{name}: how many of the draws are different", len(draws.unique()), within=8.0)
+        yield Seen(f"{name}: correlation of a draw with the next", round(neighbours(draws), 2) + 0.0, within=0.12)
+        different = len(draws.unique())
+        often = "once" if number - different <= 8 else "several times"  # float32 has few numbers
+        yield Seen(f"{name}: {different} of {number} draws are different; how often each is used", often)
+    yield counted(ask)
 
 
 WRONG = [
     Swap("refused-kept", "with the proposals that should have been refused",
-         "which side of the curve is kept: below it",
+         "the side of the curve that is kept: below it",
          "u * bound < density(x)", "u * bound > density(x)"),
     Swap("no-bound", "without the bound: a proposal is kept with probability density / bound",
-         "how high points are thrown",
+         "the heights of the points: up to the bound",
          "u * bound < density(x)", "u < density(x)"),
-    Swap("no-chance", "where a proposal is kept whenever the density is above half of the bound", "what u is for",
+    Swap("no-chance", "when a proposal is kept wherever the density is above half of the bound",
+         "the purpose of u: a height of its own for each place",
          "u * bound < density(x)", "density(x) > bound / 2"),
-    Swap("one-number", "where place and height are the same random number", "that the two are independent",
+    Swap("one-number", "when place and height are the same random number",
+         "the two kinds of random numbers: independent of each other",
          "u = torch.rand(count, generator=generator)", "u = x"),
-    Swap("one-height", "with one height for all proposals of a round", "that each proposal is thrown by itself",
+    Swap("one-height", "with one height for all proposals of a round", "the number of heights: one for each proposal",
          "u = torch.rand(count, generator=generator)", "u = torch.rand(1, generator=generator)"),
-    Swap("cut-before-counting", "where those thrown away at the end count as refused",
-         "what is counted as accepted: all that were", "accepted / (len(rounds) * count)", "1 / len(rounds)"),
-    Swap("cost-for-share", "with proposals for each draw, one over the share", "which of the two is divided by which",
+    Swap("cut-before-counting", "when accepted ones beyond `count` are counted as refused",
+         "the number that were accepted, before any are cut off",
+         "accepted / (len(rounds) * count)", "1 / len(rounds)"),
+    Swap("cost-for-share", "with proposals for each draw, one over the share",
+         "the order of the fraction: accepted over proposed",
          "accepted / (len(rounds) * count)", "len(rounds) * count / accepted"),
-    Swap("one-round", "after one round, with fewer draws than were wanted", "what happens while draws are missing",
+    Swap("one-round", "with one round only, and so with fewer draws than were wanted",
+         "the rounds: they go on while draws are missing",
          "while accepted < count:", "for _ in range(1):"),
+    Swap("last-share", "with the share of the last round alone, or when rounds that are too small are thrown away",
+         "the rounds before the last: what they proposed and accepted counts too",
+         "accepted / (len(rounds) * count)", "len(rounds[-1]) / count"),
+    Swap("too-many", "with all that were accepted, more than were wanted", "the number that is wanted: `count`",
+         "torch.cat(rounds)[:count]", "torch.cat(rounds)"),
+    Swap("sorted", "with the draws in the order of their size", "the order of the draws: that in which they came",
+         "torch.cat(rounds)[:count]", "torch.cat(rounds)[:count].sort().values"),
+    Swap("replaced", "when draws are picked from the accepted ones with replacement, or given again to fill up",
+         "the use of an accepted point: once",
+         "torch.cat(rounds)[:count]", "torch.cat(rounds)[torch.randint(accepted, (count,), generator=generator)]"),
 ]  # fmt: skip
 
 
-@wrong("where draws are given again until there are enough", "that draws are independent: each is used once")
-def repeated(density: Density, bound: float, count: int, generator: Generator) -> tuple[Tensor, float]:
-    x, u = torch.rand(count, generator=generator), torch.rand(count, generator=generator)
-    kept = x[u * bound < density(x)]
-    return kept.repeat(count // len(kept) + 1)[:count], len(kept) / count
-
-
-@wrong("with all proposals, as if the density were even", "what is accepted, and with which probability")
+@wrong("with all proposals, as if the density were even", "the condition for a point to be kept")
 def everything(density: Density, bound: float, count: int, generator: Generator) -> tuple[Tensor, float]:
     return torch.rand(count, generator=generator), 1.0
 
@@ -142,9 +190,10 @@ def place_after_place(density: Density, bound: float, count: int, generator: Gen
     draws, waiting = torch.zeros(count), torch.ones(count, dtype=torch.bool)
     proposed = 0
     while waiting.any():
-        x = torch.rand(count, generator=generator)
-        good = waiting & (torch.rand(count, generator=generator) <= density(x) / bound)
-        proposed += int(waiting.sum())
-        draws = torch.where(good, x, draws)
-        waiting = waiting & ~good
+        places = waiting.nonzero().flatten()
+        x = torch.rand(len(places), generator=generator)
+        good = torch.rand(len(places), generator=generator) <= density(x) / bound
+        proposed += len(places)
+        draws[places[good]] = x[good]
+        waiting[places[good]] = False
     return draws, torch.tensor(count / proposed)
