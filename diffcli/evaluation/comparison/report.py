@@ -90,8 +90,8 @@ def document(study: Comparison, found: ComparisonFound) -> dict[str, Any]:
             "features": found.encoder.name, "digest": found.encoder.digest, "accuracy": found.encoder.accuracy,
             "preprocessing": found.encoder.preprocessing, "data": against.name, "split": against.split,
             "real": len(against.real), "generated": study.jobs[0].count, "weights": study.options[0].weights,
-            "seed": study.options[0].seed, "truth": "-".join(map(str, TRUTH)) if study.wanted.truth and study.has_truth else None,
-            "bits": 8,
+            "seed": study.options[0].seed, "bits": 8,
+            "truth": "-".join(map(str, TRUTH)) if study.wanted.truth and study.has_truth else None,
         },
     }  # fmt: skip
 
