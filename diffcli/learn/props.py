@@ -86,3 +86,15 @@ class Polynomial(nn.Module):
         for coefficient in reversed(self.coefficients[:-1]):
             found = found * x + coefficient
         return found
+
+
+class Powers(nn.Module):
+    """x in [0, 1], of any shape, or a number -> like x, x^a (1 - x)^b: a beta law but for its constant."""
+
+    def __init__(self, a: float, b: float) -> None:
+        super().__init__()
+        self.a, self.b = a, b
+
+    def forward(self, x: Tensor | float) -> Tensor:
+        x = torch.as_tensor(x)
+        return x**self.a * (1 - x) ** self.b

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from diffcli.learn.answers import Seed
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import Polynomial, Powers
 
 COUNT, SIGMAS = 2000, 4.5
 FEW = ((1, 1), (1, 2), (1, 3), (5, 4), (500, 5))  # draws and seeds with which accepted proposals are counted
@@ -53,19 +54,12 @@ def truth(density: Density, bound: float, count: int, generator: Generator) -> t
     return min(orders, key=lambda order: abs(neighbours(order))), (steps[-1] / bound).item()
 
 
-def humped(x: Tensor) -> Tensor:
-    """The beta law with 2 and 5, times 1/30; at most 0.082."""
-    return x * (1 - x) ** 4
-
-
-def rising(x: Tensor) -> Tensor:
-    """At most 3, with the integral 2."""
-    return 1 + 2 * x
-
+HUMPED = Powers(1, 4)  # the beta law with 2 and 5, times 1/30; at most 0.082
+RISING = Polynomial(1.0, 2.0)  # at most 3, with the integral 2
 
 LAWS = (  # density, bound, name, standard deviation, where to cut, the share below, share of proposals
-    (humped, 0.1, "x (1 − x)⁴, bound 0.1", 0.160, 0.2, 0.345, 1 / 3),
-    (rising, 3.0, "1 + 2 x, bound 3", 0.276, 0.6, 0.48, 2 / 3),
+    (HUMPED, 0.1, "x (1 − x)⁴, bound 0.1", 0.160, 0.2, 0.345, 1 / 3),
+    (RISING, 3.0, "1 + 2 x, bound 3", 0.276, 0.6, 0.48, 2 / 3),
 )
 
 
@@ -92,7 +86,7 @@ def counted(ask: Ask) -> Seen:
             break
     case = f"density 2 for x < 0.2 and 0 elsewhere, bound 2, {count} wanted: {len(x)} proposals, of which {accepted} "
     return Seen(
-        f"{case}are below the curve, and your share is {share:.4g}", "accepted / proposed" if right else "other"
+        f"{case}are below the curve, and your share is {share:.4g}", "accepted / proposed" if right else "another"
     )
 
 
