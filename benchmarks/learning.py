@@ -9,7 +9,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from measuring import Goal, goal_lines, note, number, put
+from measuring import Goal, note, number, put
+from racing.report import goal_lines
 
 from diffcli.learn.catalogue import Exercise, exercises_of
 from diffcli.learn.checking import Checker

@@ -54,7 +54,7 @@ class Mlp(nn.Module):
         return found.reshape(x.shape) if self.outputs is None else found
 
 
-class Denoiser(Mlp):
+class SmallDenoiser(Mlp):
     """(y [B, ...], sigma [B] or a number) -> like y: the same network, told the noise."""
 
     def forward(self, y: Tensor, sigma: Tensor | float) -> Tensor:

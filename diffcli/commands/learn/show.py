@@ -13,7 +13,7 @@ def show(
     ] = "",
     as_json: options.Json = False,
 ) -> None:
-    """The text of a task, and what each exercise asks for; or what one exercise does."""
+    """The text of a task or an exercise: what it is about, and what is asked for."""
     from diffcli.console.show import Show, markdown
     from diffcli.learn.pages import page, section
     from diffcli.learn.session import task_named

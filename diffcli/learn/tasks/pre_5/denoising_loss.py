@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from diffcli.core.processes.corruption import per_image
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right
-from diffcli.learn.props import Denoiser
+from diffcli.learn.props import SmallDenoiser
 
 
 def denoising_loss(denoiser: nn.Module, x: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
     for shape in ((2, 2), (4, 1, 2, 4), (3, 5)):
         x, noise = 2 * torch.rand(shape, generator=generator) - 1, torch.randn(shape, generator=generator)
         sigma = torch.linspace(0.2, 1.7, shape[0])
-        model = Denoiser(x[0].numel(), seed=len(shape))
+        model = SmallDenoiser(x[0].numel(), seed=len(shape))
         yield Seen(f"x of shape {list(shape)}, sigma {sigma.tolist()}", ask(model, x, sigma, noise))
     told = "the gradients of the sum of the results by the weights of the denoiser (three items of five values)"
     yield Seen(told, ask(model, x, sigma, noise, want="gradients"))
