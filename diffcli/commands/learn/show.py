@@ -13,7 +13,7 @@ def show(
     ] = "",
     as_json: options.Json = False,
 ) -> None:
-    """The text of a task or an exercise: what it is about, and what is asked for."""
+    """The text of a task, or what one exercise asks for."""
     from diffcli.console.show import Show, markdown
     from diffcli.learn.pages import page, section
     from diffcli.learn.session import task_named
