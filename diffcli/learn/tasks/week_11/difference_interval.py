@@ -17,7 +17,7 @@ def difference_interval(a: Tensor, b: Tensor, places: Tensor) -> Tensor:
     from the 2.5 % to the 97.5 % quantile of the differences of the draws, between two of them along a straight line,
     as torch.quantile and numpy.quantile do unless told otherwise.
 
-    a, b:   [N], a score of each item under two models
+    a, b:   [N], a score of each item under two models, float32 or float64
     places: [R, N], R draws: whole numbers from 0 to N − 1, some of them several times
 
     Returns [2]: the lower end, the upper end.
@@ -46,7 +46,13 @@ def truth(a: Tensor, b: Tensor, places: Tensor) -> Tensor:
 
 
 WRONG = [
-    Swap("other-sign", "for mean(b) − mean(a)", "which of the two is taken away", "(a - b)[places]", "(b - a)[places]"),
+    Swap(
+        "other-sign",
+        "with mean(b) − mean(a) for mean(a) − mean(b)",
+        "which of the two is taken away",
+        "(a - b)[places]",
+        "(b - a)[places]",
+    ),
     Swap(
         "ninety-percent",
         "with 5 % left out at either end: an interval of 90 %",
@@ -70,7 +76,7 @@ WRONG = [
     ),
     Swap(
         "nothing-drawn",
-        "of the items themselves, of which none was drawn again",
+        "with the items themselves, of which none was drawn again",
         "the spread of means, which is much less than that of items",
         "drawn = (a - b)[places].mean(1)",
         "drawn = a - b",
@@ -79,12 +85,21 @@ WRONG = [
 
 
 @wrong(
-    "where a and b are drawn independently, so that what they have in common counts as chance",
+    "when a and b are drawn independently, so that what they have in common counts as chance",
     "`from both together`: the same places for a and b",
 )
 def unpaired(a: Tensor, b: Tensor, places: Tensor) -> Tensor:
     drawn = a[places].mean(1) - b[places.flip(0)].mean(1)
     return torch.quantile(drawn, torch.tensor([0.025, 0.975], dtype=drawn.dtype))
+
+
+@wrong(
+    "with an interval for a less an interval for b, each end by itself",
+    "the order: first the difference of each draw, then the quantiles of these differences",
+)
+def end_by_end(a: Tensor, b: Tensor, places: Tensor) -> Tensor:
+    ends = torch.tensor([0.025, 0.975], dtype=a.dtype)
+    return torch.quantile(a[places].mean(1), ends) - torch.quantile(b[places].mean(1), ends)
 
 
 @wrong("with mean ± 1.96 standard deviations of the draws", "the quantiles: the draws need not be normal")

@@ -93,6 +93,15 @@ def of_the_roots(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -
 
 
 @wrong(
+    "with eigenvalues by `eigh`, which takes A B for symmetric and reads one half of it",
+    "A B, which is not symmetric even though A and B are: `eigvals` is for any matrix",
+)
+def as_if_symmetric(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> Tensor:
+    roots = torch.linalg.eigvalsh(cov_a @ cov_b).clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * roots
+
+
+@wrong(
     "with the variances alone, as if no two features had anything in common",
     "what is off the diagonal of the covariances",
 )

@@ -14,7 +14,7 @@ SIDES = ("base", "changed")
 def own_change() -> dict[str, str]:
     """A modification of your own, with at least two seeds without it and the same seeds with it, all evaluated alike.
 
-    One key of the recipe differs (with --impl: what it adds). Name the runs without it base-SEED and those with it
+    One key of the recipe differs, or what `--impl FILE` adds. Name the runs without it base-SEED and those with it
     changed-SEED.
 
     Returns {"base-0": folder, "base-1": folder, "changed-0": folder, "changed-1": folder}, beside this file.

@@ -62,7 +62,7 @@ WRONG = [
     Swap(
         "divisor-less-one",
         "with N − 1 for N in the variance, as torch has it unless told",
-        "`correction=0`",
+        "the divisor: the number of deviations, not one less",
         "correction=0",
         "correction=1",
     ),
@@ -75,7 +75,7 @@ WRONG = [
     ),
     Swap(
         "multiplied",
-        "where the standard deviation multiplies, as on the way back",
+        "when the standard deviation multiplies, as on the way back",
         "what a wide channel needs: to be made narrower",
         "(latents - mean) / std",
         "(latents - mean) * std",

@@ -14,8 +14,8 @@ def shifted_time(t: Tensor, numbers: float, base: float) -> Tensor:
     """The time at which items of more numbers are as noisy to the eye as items of `base` numbers are at time t.
 
     The schedule is the flow's, α = 1 − t and σ = t. The mean of k numbers that show the same has 1/k of the variance
-    of their noise. So an item of numbers/base times as many numbers shows as much at an SNR, (α/σ)², that is
-    numbers/base times smaller.
+    of their noise. So an item of k = numbers/base times as many numbers shows as much at an SNR, (α/σ)², that is k
+    times smaller: t′ is the time at which the SNR is 1/k of that at t.
 
     t:       [B], times in [0, 1]; 1 is pure noise
     numbers: how many numbers an item has

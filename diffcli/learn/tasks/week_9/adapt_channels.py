@@ -56,7 +56,7 @@ def truth(enter: Tensor, leave: Tensor, bias: Tensor, channels: int) -> list[Ten
 WRONG = [
     Swap(
         "repeated-only",
-        "where the first weights are repeated and not divided, so that a grey image counts as often as it has channels",
+        "when the first weights are repeated and not divided, so that a grey image counts as often as it has channels",
         "the sum of the new weights: that of the old ones",
         "repeat(1, channels, 1, 1) / channels",
         "repeat(1, channels, 1, 1)",
@@ -69,6 +69,13 @@ WRONG = [
         "enter.mean(1, keepdim=True)",
     ),
     Swap(
+        "mean-repeated",
+        "with the mean of the old weights in each new channel of the first convolution",
+        "the sum of the new weights over their channels: that of the old ones, whatever their numbers",
+        "enter.sum(1, keepdim=True).repeat(1, channels, 1, 1) / channels",
+        "enter.mean(1, keepdim=True).repeat(1, channels, 1, 1)",
+    ),
+    Swap(
         "sum-of-the-last",
         "with the sum of the old outputs for their mean",
         "what comes out: one channel is as bright as the others were on average",
@@ -77,14 +84,14 @@ WRONG = [
     ),
     Swap(
         "divided-at-the-end-too",
-        "where the last weights are divided by the new channels, too",
+        "when the last weights are divided by the new channels, too",
         "what each new channel shall give: the mean of the old ones",
         "repeat(channels, 1, 1, 1)",
         "repeat(channels, 1, 1, 1) / channels",
     ),
     Swap(
         "bias-divided",
-        "where the bias is divided by the new channels",
+        "when the bias is divided by the new channels",
         "the bias of each channel: the mean of the old ones",
         "bias.mean().repeat(channels)",
         "bias.mean().repeat(channels) / channels",
@@ -99,7 +106,7 @@ WRONG = [
 ]
 
 
-@wrong("where one new channel has the weights and the others 0", "`every new channel gets the same weight`")
+@wrong("when one new channel has the weights and the others 0", "`every new channel gets the same weight`")
 def padded(enter: Tensor, leave: Tensor, bias: Tensor, channels: int) -> list[Tensor]:
     first, last, shift = adapt_channels(enter, leave, bias, channels)
     only = torch.zeros_like(first)

@@ -58,17 +58,24 @@ def truth(x: Tensor, hint: Tensor, parts: nn.ModuleDict) -> Tensor:
 WRONG = [
     Swap(
         "block-told-too",
-        "where the frozen block is given the hint as well",
+        "when the frozen block is given the hint as well",
         "what the frozen block sees: x alone",
         'parts["block"](x)',
         'parts["block"](x + parts["enter"](hint))',
     ),
     Swap(
         "copy-sees-the-hint-only",
-        "where the copy is not given x",
+        "when the copy is not given x",
         "what the copy sees: x and the hint",
         "x + parts",
         "parts",
+    ),
+    Swap(
+        "x-through-enter",
+        "when x goes through `enter` together with the hint",
+        "what `enter` is given: the hint alone; x is added behind it",
+        'x + parts["enter"](hint)',
+        'parts["enter"](x + hint)',
     ),
     Swap(
         "no-enter", "without the first convolution", "how the hint comes in: by `enter`", 'parts["enter"](hint)', "hint"
@@ -96,7 +103,7 @@ WRONG = [
     ),
     Swap(
         "multiplied",
-        "where the two are multiplied",
+        "when the two are multiplied",
         "the sum: 0 has to change nothing",
         'parts["block"](x) + parts',
         'parts["block"](x) * parts',

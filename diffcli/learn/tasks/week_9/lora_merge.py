@@ -60,14 +60,14 @@ WRONG = [
     Swap("no-base", "without the weight that is adapted", "what is merged: both", "return weight + ", "return "),
     Swap(
         "whole-scaled",
-        "where the strength multiplies the whole weight",
+        "when the strength multiplies the whole weight",
         "the brackets: only the addition is scaled",
         "weight + strength / len(down) * added",
         "strength / len(down) * (weight + added)",
     ),
     Swap(
         "taken-away",
-        "where the addition is taken away, which is what undoes a merge",
+        "when the addition is taken away, which is what undoes a merge",
         "the sign",
         "weight + strength",
         "weight - strength",

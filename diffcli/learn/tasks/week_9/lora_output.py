@@ -46,7 +46,7 @@ WRONG = [
     Swap(
         "not-divided-by-the-rank",
         "with strength for strength/r",
-        "the factor: so that another rank needs no other learning rate",
+        "the factor, strength/r: dividing by r is what lets another rank keep the learning rate",
         "strength / len(down)",
         "strength",
     ),
@@ -60,7 +60,7 @@ WRONG = [
     Swap("no-base", "without the layer that is adapted", "the first term", "x @ weight.T + ", ""),
     Swap(
         "whole-scaled",
-        "where the strength multiplies the whole layer",
+        "when the strength multiplies the whole layer",
         "the brackets: only the addition is scaled",
         "x @ weight.T + strength / len(down) * (x @ down.T @ up.T)",
         "strength / len(down) * (x @ weight.T + x @ down.T @ up.T)",
@@ -76,7 +76,7 @@ WRONG = [
 
 
 @wrong(
-    "where no gradient reaches `up`, which is 0 now and then stays so",
+    "when no gradient reaches `up`, which is 0 now and then stays so",
     "`detach`, `no_grad` and `item`, all of which cut the graph",
 )
 def up_detached(x: Tensor, weight: Tensor, down: Tensor, up: Tensor, strength: float) -> Tensor:

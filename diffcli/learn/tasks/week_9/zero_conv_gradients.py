@@ -66,7 +66,7 @@ WRONG = [
     ),
     Swap(
         "given-passes-through",
-        "where what comes from behind passes on, as on a skip",
+        "when what comes from behind passes on, as on a skip",
         "what y changes by if x changes: W",
         'by_given = torch.einsum("oi,bohw->bihw", weight, upstream)',
         "by_given = upstream[:, : weight.shape[1]]",
@@ -88,6 +88,25 @@ WRONG = [
 def not_transposed(weight: Tensor, given: Tensor, upstream: Tensor) -> list[Tensor]:
     turned = weight.T if weight.shape[0] == weight.shape[1] else weight
     return zero_conv_gradients(turned, given, upstream)
+
+
+@wrong(
+    "with means over the images for sums, in the gradients by W and b",
+    "the loss, which is one number for the whole batch: every image adds its part",
+)
+def means_over_the_batch(weight: Tensor, given: Tensor, upstream: Tensor) -> list[Tensor]:
+    by_weight, by_bias, by_given = zero_conv_gradients(weight, given, upstream)
+    return [by_weight / len(given), by_bias / len(given), by_given]
+
+
+@wrong(
+    "with means over images and pixels for sums, in the gradients by W and b",
+    "how often W and b are used: at every pixel of every image, and each use adds its part",
+)
+def means_over_all(weight: Tensor, given: Tensor, upstream: Tensor) -> list[Tensor]:
+    by_weight, by_bias, by_given = zero_conv_gradients(weight, given, upstream)
+    uses = upstream[:, 0].numel()
+    return [by_weight / uses, by_bias / uses, by_given]
 
 
 @wrong("with the gradient by W transposed", "its shape, [O, I]: the first index is that of y")
