@@ -11,6 +11,7 @@ FEWEST = 3  # numbers of steps
 def few_steps() -> dict[str, str]:
     """A run with a comparison of ddim and ddpm, each with three numbers of steps or more: how few are enough?
 
+    diffcli train --minutes 5 --seed 0 --out runs/mine
     diffcli compare runs/mine --samplers ddim,ddpm --steps 5,10,50 --count 500
 
     Returns {"run": folder}, beside this file.
