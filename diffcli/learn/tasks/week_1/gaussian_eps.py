@@ -54,6 +54,20 @@ WRONG = [
         "abar * variance**0.5",
     ),
     Swap(
+        "variance-squared",
+        "with the square of the variance",
+        "what `variance` is: the variance, not the standard deviation",
+        "abar * variance",
+        "abar * variance**2",
+    ),
+    Swap(
+        "mean-not-scaled",
+        "with the mean of the data for that of x_t",
+        "the mean of x_t: by what the data are multiplied",
+        "abar**0.5 * mean",
+        "mean",
+    ),
+    Swap(
         "point-data",
         "if the data were the point `mean` and had no spread of their own",
         "the variance of x_t",

@@ -89,21 +89,21 @@ WRONG = [
     ),
     Swap(
         "factor-not-squared",
-        "where a variance is multiplied by a factor that is not squared",
+        "with a variance that is multiplied by the factor itself, not by its square",
         "the variance of a x + b",
         "shrink**2",
         "shrink",
     ),
     Swap(
         "started-at-the-data",
-        "for a walk that begins with the variance of the data",
+        "with a walk that begins at the variance of the data",
         "the law of x_T, from which sampling starts",
         "torch.ones_like(abars[0])\n",
         "torch.full_like(abars[0], variance)\n",
     ),
     Swap(
         "noise-by-std",
-        "where the standard deviation of the noise is added to a variance",
+        "with the standard deviation of the noise added to a variance",
         "the unit of β: it is a variance",
         "(added if t > 0 else 0)",
         "(added**0.5 if t > 0 else 0)",
@@ -117,7 +117,7 @@ WRONG = [
     ),
     Swap(
         "other-way-round",
-        "for a walk from the first entry of the table to the last",
+        "with a walk from the first entry of the table to the last",
         "the order of sampling: T first, 1 last",
         "reversed(range(len(betas)))",
         "range(len(betas))",
@@ -128,6 +128,28 @@ WRONG = [
 @wrong("if the mean of the data is left out of the prediction", "what E[ε | x] is where x is the mean of x_t: 0")
 def no_mean(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
     return walk_moments(betas, 0.0, variance, large)
+
+
+@wrong(
+    "with a walk that begins at the true law of x_T", "the law from which sampling starts: N(0, 1) for all data"
+)
+def from_the_noised_data(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
+    final = float(torch.prod(1 - betas))
+    from_zero, from_one = (follow(betas, mean, variance, start) for start in (0.0, 1.0))
+    gain = from_one - from_zero
+    spread = gain**2 * (final * variance + 1 - final)
+    centre = from_zero + gain * final**0.5 * mean
+    return torch.stack([centre, spread + walk_moments(betas, mean, variance, large)[1] - gain**2])
+
+
+def follow(betas: Tensor, mean: float, variance: float, start: float) -> Tensor:
+    """Where the walk without noise takes a point."""
+    abars = torch.cumprod(1 - betas, 0)
+    x = torch.tensor(start, dtype=torch.float64)
+    for beta, abar in zip(betas.flip(0), abars.flip(0), strict=True):
+        pull = beta / (abar * variance + 1 - abar)
+        x = (x - pull * (x - abar.sqrt() * mean)) / (1 - beta).sqrt()
+    return x
 
 
 @right

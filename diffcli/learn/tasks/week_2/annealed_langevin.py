@@ -102,7 +102,7 @@ WRONG = [
     ),
     Swap(
         "down-the-score",
-        "for a walk down the density",
+        "with a walk down the density",
         "the sign of the score: it points to where there is more",
         "x + step / 2",
         "x - step / 2",
@@ -110,7 +110,7 @@ WRONG = [
 ]
 
 
-@wrong("for a walk that begins at the lowest level", "the order of `sigmas`: noise falls along the walk")
+@wrong("with a walk that begins at the lowest level", "the order of `sigmas`: noise falls along the walk")
 def rising(
     score: Callable[[Tensor, float], Tensor], x: Tensor, sigmas: list[float], smallest: float, noise: Tensor
 ) -> Tensor:

@@ -83,7 +83,7 @@ WRONG = [
 ]
 
 
-@wrong("where gradients do not reach the field", "`detach`, `no_grad` and `item`, all of which cut the graph")
+@wrong("if gradients do not reach the field", "`detach`, `no_grad` and `item`, all of which cut the graph")
 def detached(field: nn.Module, x0: Tensor, noise: Tensor, sigma: float) -> Tensor:
     return denoising_score_loss(field, x0, noise, sigma).detach() + 0 * field(x0).sum(1)
 

@@ -81,7 +81,7 @@ WRONG = [
     ),
     Swap(
         "no-second-derivative",
-        "where the trace is a constant for the gradients of the weights",
+        "if the trace is a constant for the gradients of the weights",
         "`create_graph`: a derivative that is to be differentiated again",
         "create_graph=True)[0]",
         "retain_graph=True)[0]",

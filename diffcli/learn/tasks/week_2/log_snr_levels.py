@@ -17,7 +17,7 @@ def log_snr_levels(t: Tensor, most: float, least: float) -> Tensor:
     most:  the log-SNR at t = 0, in nats (a natural logarithm)
     least: the log-SNR at t = 1, below `most`
 
-    Returns [2, B]: α, then σ; of torch, so that derivatives by t pass through.
+    Returns one tensor [2, B]: α, then σ. Use functions of torch, so that derivatives by t pass through.
     """
     log_snr = most + t * (least - most)
     return torch.stack([log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()])
@@ -27,7 +27,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
     t = torch.tensor([0.0, 0.2, 0.5, 0.9, 1.0], dtype=torch.float64)
     for most, least in ((6.0, -4.0), (13.3, -6.0), (2.0, 1.0)):
         yield Seen(f"t = {t.tolist()}, log-SNR from {most:g} to {least:g}", ask(t, most, least))
-    alpha, sigma = torch.as_tensor(ask(t, 8.0, -5.0)).double()
+    alpha, sigma = (torch.as_tensor(row).double() for row in ask(t, 8.0, -5.0))
     back = 2 * (alpha.log() - sigma.log())
     yield Seen("log(α²/σ²) of the answer, log-SNR from 8 to -5, which should be 8 − 13 t", back, within=1e-2)
     asked = "the derivatives of α + σ by t, log-SNR from 6 to -4"
@@ -84,7 +84,7 @@ WRONG = [
 ]
 
 
-@wrong("where log σ² and not the log-SNR runs along a line", "what falls evenly: the ratio, not the noise alone")
+@wrong("if log σ² and not the log-SNR runs along a line", "what falls evenly: the ratio, not the noise alone")
 def even_noise(t: Tensor, most: float, least: float) -> Tensor:
     first, last = (torch.tensor(-value, dtype=t.dtype).sigmoid().log() for value in (most, least))
     variance = (first + t * (last - first)).exp()

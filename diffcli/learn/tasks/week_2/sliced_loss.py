@@ -85,7 +85,7 @@ WRONG = [
     ),
     Swap(
         "no-second-derivative",
-        "where the first term is a constant for the gradients of the weights",
+        "if the first term is a constant for the gradients of the weights",
         "`create_graph`: a derivative that is to be differentiated again",
         "create_graph=True)[0]",
         "retain_graph=True)[0]",
