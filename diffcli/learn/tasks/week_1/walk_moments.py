@@ -130,9 +130,7 @@ def no_mean(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
     return walk_moments(betas, 0.0, variance, large)
 
 
-@wrong(
-    "with a walk that begins at the true law of x_T", "the law from which sampling starts: N(0, 1) for all data"
-)
+@wrong("with a walk that begins at the true law of x_T", "the law from which sampling starts: N(0, 1) for all data")
 def from_the_noised_data(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
     final = float(torch.prod(1 - betas))
     from_zero, from_one = (follow(betas, mean, variance, start) for start in (0.0, 1.0))
