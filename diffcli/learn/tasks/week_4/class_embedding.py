@@ -42,8 +42,8 @@ def truth(label: Tensor, lost: Tensor, table: Tensor) -> Tensor:
 WRONG = [
     Swap(
         "null-is-class-zero",
-        "where an image without a class is told that it is of class 0",
-        "the row of the null token: one above the classes",
+        "if an image without a class is told that it is of class 0",
+        "the row of the null token: the last, after those of the classes",
         "len(table) - 1, label",
         "0, label",
     ),
@@ -56,7 +56,7 @@ WRONG = [
     ),
     Swap(
         "not-dropped",
-        "where no class is ever taken away",
+        "if no class is ever taken away",
         "the second argument",
         "torch.where(lost, len(table) - 1, label)",
         "label",
@@ -64,7 +64,7 @@ WRONG = [
     Swap("labels-from-one", "with labels that count from 1", "the first row: it is class 0", "label)]", "label + 1)]"),
     Swap(
         "all-or-none",
-        "where one lost class takes away all of the batch",
+        "if one lost class takes away those of the whole batch",
         "`lost`, which is of each image by itself",
         "torch.where(lost,",
         "torch.where(lost.any(),",
@@ -81,7 +81,7 @@ def zeros(label: Tensor, lost: Tensor, table: Tensor) -> Tensor:
 
 
 @wrong(
-    "where the null token is added to the class instead of taking its place",
+    "if the null token is added to the class instead of taking its place",
     "what stays of the class of an image that has lost it: nothing",
 )
 def added(label: Tensor, lost: Tensor, table: Tensor) -> Tensor:

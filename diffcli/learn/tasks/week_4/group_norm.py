@@ -74,14 +74,14 @@ WRONG = [
     ),
     Swap(
         "not-centred",
-        "where the mean is not taken away",
+        "if the mean is not taken away",
         "the first of the two things that a norm does",
         "(centred / (",
         "(grouped / (",
     ),
     Swap(
         "bias-first",
-        "where the bias is added before the weight multiplies",
+        "if the bias is added before the weight multiplies",
         "the order: divide, multiply, add",
         "unit * weight.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)",
         "(unit + bias.reshape(-1, 1, 1)) * weight.reshape(-1, 1, 1)",
@@ -91,7 +91,8 @@ WRONG = [
 
 
 @wrong(
-    "by the statistics of the whole batch, so that an image depends on its neighbours", "dimension 0: images are apart"
+    "by the statistics of the whole batch, so that an image depends on the others",
+    "dimension 0: images are apart",
 )
 def over_the_batch(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     parts = x.unflatten(1, (groups, -1))
@@ -100,7 +101,7 @@ def over_the_batch(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: fl
     return unit.flatten(1, 2) * weight.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)
 
 
-@wrong("with every G-th channel in a group", "which channels are in the first group: the first ones")
+@wrong("with every G-th channel in the same group", "which channels are in the first group: the first C/G")
 def interleaved(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     places = torch.arange(x.shape[1]).reshape(-1, groups).T.flatten()
     back = places.argsort()

@@ -14,8 +14,8 @@ def level_parameters(channels_in: int, channels: int, blocks: int, condition: in
 
     The first block takes `channels_in` channels, the others `channels`; all give `channels`. A block with c channels in
     and d out has: a norm of c channels, a convolution of 3 × 3 from c to d, a linear layer from `condition` numbers to
-    2 d, a norm of d channels, a convolution of 3 × 3 from d to d and, where c and d differ, a convolution of 1 × 1 from
-    c to d. Convolutions and linear layers have biases, a norm has a weight and a bias for each channel.
+    2 d, a norm of d channels, a convolution of 3 × 3 from d to d and, only if c and d differ, a convolution of 1 × 1
+    from c to d. Convolutions and linear layers have biases, a norm has a weight and a bias for each channel.
 
     Returns a whole number.
     """
@@ -67,7 +67,7 @@ WRONG = [
     ),
     Swap(
         "every-block-the-first",
-        "where every block takes `channels_in`",
+        "if every block takes `channels_in`",
         "what the second block is given",
         "c = d\n",
         "c = channels_in\n",

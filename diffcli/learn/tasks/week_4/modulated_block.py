@@ -17,8 +17,8 @@ Module = TypeVar("Module", bound=nn.Module)
 def modulated_block(x: Tensor, condition: Tensor, parts: nn.ModuleDict) -> Tensor:
     """Two convolutions around a skip; between them the condition scales and shifts the channels.
 
-    First branch: norm1, SiLU, conv1; then norm2, of which channel c is multiplied by 1 + scale[c] and shift[c] is
-    added; then SiLU, conv2. The result is the branch plus skip(x).
+    The branch is norm1, SiLU, conv1, norm2; then channel c is multiplied by 1 + scale[c], and shift[c] is added; then
+    SiLU, conv2. The result is the branch plus skip(x).
 
     x:         [B, C_in, H, W]
     condition: [B, E]; modulate(condition) is [B, 2 C]: the first C numbers are the scales, the last C the shifts
@@ -93,7 +93,7 @@ WRONG = [
     ),
     Swap(
         "skip-behind-the-norm",
-        "where the skip begins behind the norm, so that the block cannot be the identity",
+        "if the skip begins behind the norm, so that the block cannot be the identity",
         "what the skip takes: x as it came",
         'parts["skip"](x)',
         'parts["skip"](parts["norm1"](x))',
@@ -114,7 +114,7 @@ WRONG = [
     ),
     Swap(
         "modulated-before-the-norm",
-        "where the condition comes before norm2, which takes most of it away again",
+        "if the condition comes before norm2, which takes most of it away again",
         "what is scaled and shifted: the result of norm2",
         'parts["norm2"](h) * (1 + scale) + shift',
         'parts["norm2"](h * (1 + scale) + shift)',

@@ -93,7 +93,7 @@ WRONG = [
     ),
     Swap(
         "down-the-score",
-        "for a step down the density",
+        "with a step down the density",
         "the sign of the score: it points to where there is more",
         "x + step",
         "x - step",

@@ -16,9 +16,9 @@ def divergence(velocity: nn.Module, x: Tensor, t: float, probes: Tensor) -> Tens
     velocity: (x [B, D], t) -> v [B, D]; the vector at a point depends on that point alone
     x:        [B, D]
     t:        the time, a number in [0, 1]
-    probes:   [K, B, D], K probes for each point, as they are: of any length
+    probes:   [K, B, D], K probes for each point, to be used as they are, whatever their length
 
-    Returns [B]. Each probe may cost one derivative, whatever D is.
+    Returns [B]. One derivative for each probe is enough, whatever D is.
     """
     x = x.detach().requires_grad_(True)
     v = velocity(x, t)
@@ -80,7 +80,7 @@ WRONG = [
     ),
     Swap(
         "sum-over-the-batch",
-        "where every point gets the sum of all",
+        "if every point gets the sum of all",
         "the dimension that is summed over",
         "(pulled * e).sum(1)",
         "(pulled * e).sum()",

@@ -98,7 +98,7 @@ def truth(x: Tensor, velocity: Along, divergence: Along, steps: int) -> Tensor:
 WRONG = [
     Swap(
         "minus-the-integral",
-        "where the integral of the divergence is taken away",
+        "if the integral of the divergence is taken away",
         "whose density is asked for: that at t = 0, before the flow has spread it",
         "/ 2 + total",
         "/ 2 - total",
@@ -109,6 +109,13 @@ WRONG = [
         "what a flow that draws together does to a density",
         "/ 2 + total",
         "/ 2",
+    ),
+    Swap(
+        "density-for-its-log",
+        "with the density for its logarithm",
+        "the unit: log p is asked for, in nats",
+        "-(x**2) / 2 - math.log(2 * math.pi) / 2 + total",
+        "(-(x**2) / 2 - math.log(2 * math.pi) / 2 + total).exp()",
     ),
     Swap(
         "no-constant",
@@ -139,13 +146,40 @@ def at_the_start(x: Tensor, velocity: Along, divergence: Along, steps: int) -> T
     return found + end**2 / 2 - x**2 / 2
 
 
-@wrong("where the divergence is always that of the place where the flow began", "the integral: it is along the way")
+@wrong("if the divergence is always that of the place where the flow began", "the integral: it is taken along the way")
 def stays(x: Tensor, velocity: Along, divergence: Along, steps: int) -> Tensor:
     first, total = x, torch.zeros_like(x)
     for i in range(steps):
         total = total + divergence(first, i / steps) / steps
         x = x + velocity(x, i / steps) / steps
     return -(x**2) / 2 - math.log(2 * math.pi) / 2 + total
+
+
+@wrong(
+    "if the integral of the divergence is taken away, in steps of Euler",
+    "whose density is asked for: that at t = 0, before the flow has spread it",
+)
+def minus_by_euler(x: Tensor, velocity: Along, divergence: Along, steps: int) -> Tensor:
+    end, total = euler(x, velocity, divergence, steps)
+    return -(end**2) / 2 - math.log(2 * math.pi) / 2 - total
+
+
+@wrong(
+    "with a sum of Euler's steps that dt does not multiply",
+    "the integral: each step counts as long as it is",
+)
+def sum_by_euler(x: Tensor, velocity: Along, divergence: Along, steps: int) -> Tensor:
+    end, total = euler(x, velocity, divergence, steps)
+    return -(end**2) / 2 - math.log(2 * math.pi) / 2 + steps * total
+
+
+def euler(x: Tensor, velocity: Along, divergence: Along, steps: int) -> tuple[Tensor, Tensor]:
+    """Where the flow ends, and the integral of the divergence along it, by Euler's method."""
+    total = torch.zeros_like(x)
+    for i in range(steps):
+        total = total + divergence(x, i / steps) / steps
+        x = x + velocity(x, i / steps) / steps
+    return x, total
 
 
 @right

@@ -62,7 +62,7 @@ WRONG = [
 ]
 
 
-@wrong("for the flow backwards, from noise to data", "the sign of dt: the velocity is that of growing time")
+@wrong("with the flow backwards, from noise to data", "the sign of dt: the velocity is that of growing time")
 def backwards(x: Tensor, eps: Tensor, sigma: float, f: float, g2: float) -> Tensor:
     return -(f * x + g2 / (2 * sigma) * eps)
 

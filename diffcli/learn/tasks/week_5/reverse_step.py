@@ -16,7 +16,7 @@ def reverse_step(x: Tensor, score: Tensor, f: float, g2: float, dt: float, noise
     score: [B, D], ∇ log p_t(x)
     f:     the factor of x in the drift of the forward SDE at time t
     g2:    g² there, above 0
-    dt:    the length of the step, above 0
+    dt:    the length of the step, above 0: time changes by −dt
     noise: [B, D], standard normal
 
     Returns [B, D], at time t − dt.
@@ -72,12 +72,12 @@ WRONG = [
     ),
     Swap(
         "drift-forwards",
-        "where the drift f x goes forwards while the score goes back",
+        "if the drift f x goes forwards while the score goes back",
         "the sign of dt: both are in the bracket",
         "(f * x - g2 * score) * dt",
         "(-f * x - g2 * score) * dt",
     ),
-    Swap("forward-step", "for a step forwards, from data to noise", "the sign of dt", "x - (f * x", "x + (f * x"),
+    Swap("forward-step", "with a step forwards, from data to noise", "the sign of dt", "x - (f * x", "x + (f * x"),
     Swap(
         "g-for-its-square",
         "with g for g² before the score",

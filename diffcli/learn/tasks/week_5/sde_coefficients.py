@@ -56,6 +56,20 @@ WRONG = [
         "sigma * sigma_rate",
     ),
     Swap(
+        "square-of-the-rate",
+        "with σ′² for (σ²)′, which is 2 σ σ′",
+        "what is squared first: σ, and then comes the derivative",
+        "2 * sigma * sigma_rate",
+        "sigma_rate**2",
+    ),
+    Swap(
+        "variance-for-std",
+        "if sigma is taken for a variance",
+        "what sigma is: a standard deviation, and the formula has its square",
+        "2 * sigma * sigma_rate - 2 * f * sigma**2",
+        "sigma_rate - 2 * f * sigma",
+    ),
+    Swap(
         "drift-once",
         "with f σ² for 2 f σ²",
         "what the drift alone does to a variance: x and x are both multiplied",
