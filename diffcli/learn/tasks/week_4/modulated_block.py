@@ -113,6 +113,20 @@ WRONG = [
         "(h)",
     ),
     Swap(
+        "first-activation-late",
+        "with the first activation behind conv1",
+        "the order in the branch: norm, activation, convolution",
+        'parts["conv1"](F.silu(parts["norm1"](x)))',
+        'F.silu(parts["conv1"](parts["norm1"](x)))',
+    ),
+    Swap(
+        "activated-condition",
+        "with SiLU of the condition, which comes as modulate wants it",
+        "what modulate takes: the condition as it is",
+        'parts["modulate"](condition)',
+        'parts["modulate"](F.silu(condition))',
+    ),
+    Swap(
         "modulated-before-the-norm",
         "if the condition comes before norm2, which takes most of it away again",
         "what is scaled and shifted: the result of norm2",

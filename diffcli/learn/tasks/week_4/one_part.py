@@ -22,7 +22,7 @@ def one_part() -> dict[str, str]:
 
 def examined(found: dict[str, Path]) -> Fault | None:
     if len(found) != 2:
-        return Fault("other-number", f"it names {len(found)} runs, two are wanted")
+        return Fault("other-number", f"it names {len(found)} run{'s' * (len(found) != 1)}, two are wanted")
     return one_key_differs(found, KEYS) or evaluated(found)
 
 
