@@ -55,7 +55,7 @@ def runs_there(found: Mapping[str, Path]) -> Fault | None:
     """Each is a run that has ended as it should, and no two are the same one."""
     for name, path in found.items():
         if not path.is_dir():
-            return Fault("missing", f"{name}: there is no folder {path}")
+            return Fault("missing", f"{name}: there is no folder {path.name}: diffcli train --out makes it")
         if not (path / "run.json").is_file():
             return Fault("not-a-run", f"{name}: {path} is no run: name the folder that `diffcli train --out` was given")
         state = summary(path).state
