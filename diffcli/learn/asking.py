@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
@@ -89,7 +89,6 @@ class Learner:
     def __init__(self) -> None:
         key = secrets.token_bytes(32)
         self._listener = Listener(authkey=key)
-        self._home = tempfile.TemporaryDirectory(prefix="diffcli-learn-")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "diffcli.learn.child", str(self._listener.address)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -100,7 +99,6 @@ class Learner:
             self._process.stdin.write(key.hex().encode() + b"\n")
             self._process.stdin.flush()
         self._connection: Connection | None = None
-        self._loaded = False
         self.printed = ""
 
     @property
@@ -112,7 +110,7 @@ class Learner:
 
         allowed:  modules of the package that it may import
         """
-        self._said(("load", str(path.resolve()), allowed), [], limit)
+        self._said(("load", str(path.resolve()), allowed, limit), [], limit)
 
     def ask(self, name: str, *, seed: int = 0, limit: float = 10.0) -> Ask:
         """The function of this name in the file; each call may take `limit` seconds."""
@@ -132,7 +130,6 @@ class Learner:
         if self._connection is not None:
             self._connection.close()
         self._listener.close()
-        self._home.cleanup()
 
     def _said(self, message: tuple[Any, ...], functions: list[Callable[..., Any]], limit: float) -> Any:
         connection = self._connected()
@@ -163,12 +160,13 @@ class Learner:
     def _connected(self) -> Connection:
         """The connection; waits for the process to begin. Raises EnvironmentProblem where it does not."""
         if self._connection is None:
-            with _limited(self._listener, START):
-                try:
-                    self._connection = self._listener.accept()
-                except OSError:
+            began = time.monotonic()
+            while self._connection is None:
+                if not self.alive or time.monotonic() - began > START:
                     self.close()
-                    raise EnvironmentProblem("no process for exercises could be started", "try again") from None
+                    raise EnvironmentProblem("no process for exercises could be started", "try again")
+                with contextlib.suppress(TimeoutError):
+                    self._connection = _accepted(self._listener)
         return self._connection
 
 
@@ -186,12 +184,12 @@ def _send(connection: Connection, message: Any) -> None:
     connection.send_bytes(buffer.getvalue())
 
 
-@contextlib.contextmanager
-def _limited(listener: Listener, seconds: float) -> Any:
-    socket = getattr(getattr(listener, "_listener", None), "_socket", None)  # none on Windows
+def _accepted(listener: Listener) -> Connection:
+    """The next connection; raises TimeoutError after a second, where there are sockets, so not on Windows."""
+    socket = getattr(getattr(listener, "_listener", None), "_socket", None)
     if socket is not None:
-        socket.settimeout(seconds)
-    yield
+        socket.settimeout(1.0)
+    return listener.accept()
 
 
 def _path() -> str:

@@ -11,7 +11,6 @@ from typing import Any
 from diffcli.errors import UsageProblem, one_of
 
 BUILT_IN = Path(__file__).parent / "tasks"
-TRACKS = ("path", "plan")
 KINDS = ("function", "real", "experiment")
 
 
@@ -20,14 +19,14 @@ class Exercise:
     """One thing to write.
 
     function:    what is to be written, in the file of its task
-    kind:        function, or experiment: entries that name runs, graded by what these have left behind
+    kind:        function; experiment, which names runs and is graded by what these have left behind; or real, what
+                 `learn run` does, with nothing to write
     difficulty:  1 (a line that stands in the text) to 5 (an evening)
     minutes:     that it takes
     objective:   what to write and why, in a sentence or two
     equation, source, data, reads, used, learned:  as texts show them; `used` are places in the package, FILE:NAME
     hints:       three, each saying more
     was:         earlier names, so that nothing that was passed is lost
-    training:    whether checking it trains something, so that it takes seconds
     """
 
     task: str
@@ -45,7 +44,6 @@ class Exercise:
     used: tuple[str, ...] = ()
     was: tuple[str, ...] = ()
     kind: str = "function"
-    training: bool = False
     folder: Path = Path()
 
     @property
@@ -95,13 +93,18 @@ class CourseTask:
     @property
     def time(self) -> str:
         """As people say it: 1 h 40 min."""
-        hours, minutes = divmod(self.minutes, 60)
-        return " ".join([*([f"{hours} h"] if hours else []), *([f"{minutes} min"] if minutes or not hours else [])])
+        return time_of(self.minutes)
 
     @property
     def text(self) -> str:
         """What is read before the exercises, Markdown."""
         return (self.folder / "text.md").read_text("utf-8")
+
+
+def time_of(minutes: int) -> str:
+    """100 -> 1 h 40 min."""
+    hours, rest = divmod(minutes, 60)
+    return " ".join([*([f"{hours} h"] if hours else []), *([f"{rest} min"] if rest or not hours else [])])
 
 
 def all_tasks(folders: Iterable[Path] = ()) -> dict[str, CourseTask]:

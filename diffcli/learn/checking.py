@@ -1,6 +1,6 @@
 """Checking what a learner wrote: each file in a process of its own, and a new one where that was ended."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from diffcli.learn.asking import Ask, Learner
 from diffcli.learn.catalogue import Exercise
 from diffcli.learn.exercise import material
 from diffcli.learn.experiments import examiner
-from diffcli.learn.grading import BLANK, ERROR, FAILED, PASSED, Mark, grade, troubled
+from diffcli.learn.grading import Mark, grade, troubled
+from diffcli.learn.progress import BLANK, ERROR, FAILED, PASSED
 
 PRINTED = 10  # lines of what was printed that are shown
 
@@ -37,7 +38,7 @@ class Checker:
         assert learner is not None
         return learner
 
-    def marks(self, path: Path, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Mark]]:
+    def marks(self, path: Path, exercises: Iterable[Exercise]) -> Generator[tuple[Exercise, Mark]]:
         """Each exercise of a file with what its grader says."""
         learner: Learner | None = None
         broken: Mark | None = None
@@ -47,7 +48,7 @@ class Checker:
                     learner = self.taken()
                     broken = _loaded(learner, path, exercise)
                 learner.printed = ""
-                mark = broken or _verdict(learner, exercise, path.parent)
+                mark = broken or _marked(learner, exercise, path.parent)
                 yield exercise, _with_prints(mark, learner)
         finally:
             if learner is not None:
@@ -58,7 +59,7 @@ def _allowed(exercise: Exercise) -> tuple[str, ...]:
     return material(exercise.file, exercise.function).allowed if exercise.kind == "function" else ()
 
 
-def _verdict(learner: Learner, exercise: Exercise, folder: Path) -> Mark:
+def _marked(learner: Learner, exercise: Exercise, folder: Path) -> Mark:
     if exercise.kind == "experiment":
         return experiment(exercise, learner.ask(exercise.function), folder)
     made = material(exercise.file, exercise.function)
@@ -92,10 +93,10 @@ def _loaded(learner: Learner, path: Path, exercise: Exercise) -> Mark | None:
     return None
 
 
-def _with_prints(mark: Mark, learner: Learner | None) -> Mark:
+def _with_prints(mark: Mark, learner: Learner) -> Mark:
     """What the code printed first, where it did not pass: people look for mistakes that way."""
-    lines = learner.printed.strip().split("\n")[-PRINTED:] if learner is not None and learner.printed.strip() else []
-    if not lines or mark.state in ("passed", BLANK):
+    lines = learner.printed.strip().split("\n")[-PRINTED:] if learner.printed.strip() else []
+    if not lines or mark.state in (PASSED, BLANK):
         return mark
     return mark._replace(message="\n".join([mark.message, "printed:", *(f"  {line}" for line in lines)]))
 

@@ -44,9 +44,10 @@ def main(address: str) -> None:
         with _heard() as printed:
             try:
                 if what == "load":
-                    path, more = rest
+                    path, more, limit = rest
                     allowed |= set(more)
-                    learner = _loaded(Path(path))
+                    with _watched(connection, path, limit):
+                        learner = _loaded(Path(path))
                     found: Any = None
                 else:
                     found = _called(connection, learner, *rest)
@@ -70,14 +71,9 @@ def _called(
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
-    watch = threading.Timer(limit, _late, (connection, str(learner.__file__) if learner else ""))
-    watch.daemon = True
-    watch.start()
-    try:
-        there = [_there(connection, value) for value in arguments]
-        return answer(function, tuple(there), {key: _there(connection, value) for key, value in named.items()}, want)
-    finally:
-        watch.cancel()
+    there = tuple(_there(connection, value) for value in arguments)
+    with _watched(connection, str(getattr(learner, "__file__", "")), limit):
+        return answer(function, there, {key: _there(connection, value) for key, value in named.items()}, want)
 
 
 def _there(connection: Connection, value: Any) -> Any:
@@ -139,11 +135,25 @@ def _line(frames: "traceback.StackSummary", file: str) -> tuple[int, str]:
     return (own[-1].lineno or 0, (own[-1].line or "").strip()) if own else (0, "")
 
 
+@contextlib.contextmanager
+def _watched(connection: Connection, file: str, limit: float) -> Iterator[None]:
+    """What takes longer than this many seconds in here is told, and ends the process."""
+    watch = threading.Timer(limit, _late, (connection, file))
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
 def _late(connection: Connection, file: str) -> None:
-    """Tell where the learner's code is after too long; whoever asked then ends this process."""
+    """Tell where the learner's code is; then end, as whoever asked may be gone."""
     frames = sys._current_frames().get(threading.main_thread().ident or 0)
     line, text = _line(traceback.extract_stack(frames), file) if frames else (0, "")
-    _send(connection, "done", _told(Trouble("late", "has not returned", line, text)) | {"printed": ""})
+    with contextlib.suppress(OSError):
+        _send(connection, "done", _told(Trouble("late", "has not returned", line, text)) | {"printed": ""})
+    os._exit(1)
 
 
 def _told(trouble: Trouble) -> dict[str, Any]:

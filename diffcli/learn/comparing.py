@@ -43,7 +43,7 @@ def difference(found: Seen, wanted: Seen) -> str | None:
     scale = max((_largest(want.value) for _, want in pairs), default=0.0)
     for got, want in pairs:
         allowed = CLOSE * scale + EXACT if within is None else within
-        if said := _off(got.value, want.value, allowed, want.place, statistical=within is not None):
+        if said := _off(got.value, want.value, allowed, want.place, stated=within is not None):
             return said
     return None
 
@@ -149,7 +149,7 @@ def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
     return None
 
 
-def _off(found: Any, wanted: Any, allowed: float, place: str, *, statistical: bool) -> str | None:
+def _off(found: Any, wanted: Any, allowed: float, place: str, *, stated: bool) -> str | None:
     if isinstance(wanted, str) or wanted is None:
         return None if found == wanted else f"{_the(place)} is {found!r}, right is {wanted!r}"
     got, want = (torch.as_tensor(value).to(torch.float64) for value in (found, wanted))
@@ -164,11 +164,11 @@ def _off(found: Any, wanted: Any, allowed: float, place: str, *, statistical: bo
     a, b = (float(value[tuple(first)]) for value in (got, want))
     others = int(bad.sum()) - 1
     count = f", and {others} more of {bad.numel()} {'is' if others == 1 else 'are'} off" if others else ""
-    chance = f" (may be off by {allowed:.2g})" if statistical else ""
+    room = f" (may be off by {allowed:.2g})" if stated else ""
     if not place and not index:
-        return f"gives {a:.6g}, right is {b:.6g}{chance}"
+        return f"gives {a:.6g}, right is {b:.6g}{room}"
     where = f"{_the(place)} " if place else ""
-    return f"{where}{index}is {a:.6g}, right is {b:.6g}{chance}{count}"
+    return f"{where}{index}is {a:.6g}, right is {b:.6g}{room}{count}"
 
 
 def _the(place: str) -> str:

@@ -8,10 +8,10 @@ from diffcli.learn.answers import Trouble
 from diffcli.learn.asking import Ask, local
 from diffcli.learn.comparing import agree, difference, pattern, told
 from diffcli.learn.exercise import Material, Seen, Wrong
+from diffcli.learn.progress import BLANK, ERROR, FAILED, PASSED
 
 FIRST, SECOND = 1, 2  # seeds of the global generators, from which nobody should draw
 TWO_ANSWERS = "two-answers"  # the mistake of one that draws numbers of its own, or keeps some
-BLANK, FAILED, ERROR, PASSED = "blank", "failed", "error", "passed"
 
 
 class Mark(NamedTuple):

@@ -1,13 +1,14 @@
 """The page of a week: what passed, what was tried, which runs were made; and room for what was thought."""
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from diffcli.learn.catalogue import exercises_of
-from diffcli.learn.progress import FAILED, PASSED, SKIPPED, LearnerProgress, LogEntry, week
+from diffcli.learn.catalogue import exercises_of, time_of
+from diffcli.learn.progress import FAILED, PASSED, SKIPPED, UNSKIPPED, LearnerProgress, LogEntry, week
 from diffcli.learn.workspace import Workspace
 from diffcli.runs.listing import Summary, summary
 from diffcli.system.text import duration
@@ -24,8 +25,8 @@ MOST_SAID = 100  # characters of a message in a table
 PASSED_OVER = {".git", "__pycache__", "node_modules", ".venv"}
 
 
-def page(workspace: Workspace, number: int, written: str = "") -> str:
-    """Markdown; `written` is the page as it is now, whose own part is kept."""
+def page(workspace: Workspace, number: int, place: Path, written: str = "") -> str:
+    """Markdown for a file in the folder `place`; `written` is the page as it is now, whose own part is kept."""
     progress = workspace.progress
     start, end = week(progress, number)
     lines = [
@@ -37,7 +38,7 @@ def page(workspace: Workspace, number: int, written: str = "") -> str:
         "",
         *_exercises(workspace, progress, start, end),
     ]
-    lines += [*_runs(workspace.folder, start, end), END]
+    lines += [*_runs(workspace.folder, place, start, end), END]
     own = written.split(END, 1)[1] if END in written else "\n\n" + "\n".join(_prompts())
     return "\n".join(lines) + own.rstrip() + "\n"
 
@@ -53,14 +54,14 @@ def _exercises(workspace: Workspace, progress: LearnerProgress, start: datetime,
     minutes = {one.id: one.minutes for one in exercises_of(workspace.tasks)}
     passed = list({event.exercise: event for event in reversed(events) if event.what == PASSED}.values())[::-1]
     total = sum(minutes.get(event.exercise, 0) for event in passed)
-    yield f"## Passed: {len(passed)} exercises, meant to take {duration(60 * total)}"
+    yield f"## Passed: {len(passed)} exercises, meant to take {time_of(total)}"
     yield ""
     yield from ([_passed(event, progress) for event in passed] or ["Nothing yet."])
     left_out = dict.fromkeys(event.exercise for event in events if event.what == SKIPPED)
     skipped = [name for name in left_out if progress.standings[name].state == SKIPPED]
     if skipped:
         yield from ("", f"Skipped: {', '.join(skipped)}")
-    tried = [event for event in events if event.what != PASSED and SKIPPED not in event.what]
+    tried = [event for event in events if event.what not in (PASSED, SKIPPED, UNSKIPPED)]
     if tried:
         yield from ("", "## Tried", "", "| when | exercise | what | mistake |", "|---|---|---|---|")
         yield from (_tried(event) for event in tried)
@@ -81,7 +82,7 @@ def _tried(event: LogEntry) -> str:
     return f"| {event.when[:16].replace('T', ' ')} | {event.exercise} | {what} | {event.mistake} |"
 
 
-def _runs(folder: Path, start: datetime, end: datetime) -> Iterator[str]:
+def _runs(folder: Path, place: Path, start: datetime, end: datetime) -> Iterator[str]:
     found = [run for run in _summaries(folder) if start.timestamp() <= run.modified < end.timestamp()]
     if found:
         yield from (
@@ -97,21 +98,16 @@ def _runs(folder: Path, start: datetime, end: datetime) -> Iterator[str]:
         yield from ("## Pictures", "")
         for picture in pictures[:MOST_PICTURES]:
             name = picture.relative_to(folder)
-            yield from (f"![{name}]({quote(str(Path('..') / name))})", "")
+            yield from (f"![{name}]({quote(os.path.relpath(picture, place))})", "")
         if len(pictures) > MOST_PICTURES:
             yield from (f"And {len(pictures) - MOST_PICTURES} more in outputs/.", "")
 
 
 def _summaries(folder: Path) -> Iterator[Summary]:
-    for path in _below(folder, "run.json"):
-        yield summary(path.parent)
-
-
-def _below(folder: Path, name: str) -> Iterator[Path]:
-    """Files of a name below a folder, but for places that are nobody's work."""
-    for path in sorted(folder.rglob(name)):
+    """Every run below a folder, but for places that are nobody's work."""
+    for path in sorted(folder.rglob("run.json")):
         if not PASSED_OVER & set(path.relative_to(folder).parts):
-            yield path
+            yield summary(path.parent)
 
 
 def _row(run: Summary, folder: Path) -> str:

@@ -59,15 +59,9 @@ def _text_of(notebook: Path) -> str:
         read = nbformat.read(notebook, as_version=4)
     except Exception as error:
         raise DataProblem(f"{notebook.name} is no notebook: {error}", "move it away: it is written again") from None
-    read.metadata.pop("jupytext", None)
-    text: str = jupytext.writes(_without_kernel(read), fmt=FORM)
+    read.metadata.clear()  # what a Jupyter server adds would be a header of the Python file
+    text: str = jupytext.writes(read, fmt=FORM)
     return text
-
-
-def _without_kernel(notebook: Any) -> Any:
-    """Without what a Jupyter server adds, which would be a header of the Python file."""
-    notebook.metadata.clear()
-    return notebook
 
 
 def _notebook(text: str, there: Path) -> str:

@@ -10,19 +10,25 @@ def page(task: CourseTask) -> str:
     weeks = f", week{'s' if len(task.weeks) > 1 else ''} {' and '.join(map(str, task.weeks))}" if task.weeks else ""
     facts = f"*{task.name}, {where}{weeks}, {len(task.exercises)} exercises, about {task.time}. {task.summary}*"
     parts = [f"# {task.title}", facts, task.text.strip()]
-    parts += [section(exercise, i) for i, exercise in enumerate(task.exercises, 1)]
+    parts += [section(task, exercise, i) for i, exercise in enumerate(task.exercises, 1)]
     return "\n\n".join(parts) + "\n"
 
 
-def section(exercise: Exercise, number: int) -> str:
+def section(task: CourseTask, exercise: Exercise, number: int) -> str:
     """What an exercise asks for; `number` is its place in the task, from 1."""
     head = f"## {number}. {exercise.name}"
     facts = f"*Difficulty {exercise.difficulty} of 5, about {exercise.minutes} minutes; data: {exercise.data}.*"
     parts = [head, facts, exercise.objective, f"```\n{exercise.equation.strip()}\n```", f"Source: {exercise.source}."]
     if exercise.reads:
-        parts.append("Read: " + ", ".join(f"`{place}`" for place in exercise.reads) + ".")
+        parts.append(f"Read: {', '.join(map(_read, exercise.reads))}.")
     if exercise.kind == "real":
-        return "\n\n".join([*parts, f"```\ndiffcli learn run {exercise.task}\n```"])
+        return "\n\n".join([*parts, *filter(None, [task.goes_on]), f"```\ndiffcli learn run {exercise.task}\n```"])
     parts.append(f"```python\n{blank(exercise)}\n```")
     parts.append(f"```\ndiffcli learn check {exercise.id}\n```")
     return "\n\n".join(parts)
+
+
+def _read(place: str) -> str:
+    """A page or a command as code, and what to look for behind it: `docs/data.md` (Bits)."""
+    name, bracket, note = place.partition(" (")
+    return f"`{name}`{bracket}{note}"

@@ -20,13 +20,14 @@ VERSION = 1  # of the form of the file
 WAIT = 10.0  # seconds for another terminal
 BLANK, FAILED, ERROR, PASSED, SKIPPED = "blank", "failed", "error", "passed", "skipped"
 CHECKED = (FAILED, ERROR, PASSED)
+UNSKIPPED = "no longer skipped"
 
 
 @dataclass(frozen=True)
 class Standing:
     """Where somebody stands with an exercise.
 
-    attempts:  checks with something new to look at
+    attempts:  checks with something new to look at, until it had passed
     hints:     that were read
     gave_up:   whether the solution was read before it had passed
     """
@@ -87,16 +88,10 @@ def now() -> str:
 
 
 def checked(
-    progress: LearnerProgress,
-    exercise: Exercise,
-    state: str,
-    mistake: str | None,
-    message: str,
-    *,
-    when: str | None = None,
+    progress: LearnerProgress, exercise: Exercise, state: str, mistake: str | None, message: str
 ) -> LearnerProgress:
     """With the result of a check; one that says what the last one said is no new attempt, nor is one after passing."""
-    before, when = progress.of(exercise), when or now()
+    before, when = progress.of(exercise), now()
     checks = (event for event in reversed(progress.log) if event.exercise == exercise.id and event.what in CHECKED)
     last = next(checks, None)
     same = last is not None and (last.what, last.message) == (state, message if state != PASSED else "")

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Inside, weights are drawn from this seed; the global generator is left as it was."""
-    kept = torch.random.get_rng_state()
-    torch.manual_seed(seed)
-    yield
-    torch.random.set_rng_state(kept)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def parted(found: Any, *names: str) -> list[Any]:

@@ -6,11 +6,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from diffcli.errors import Problem, UsageProblem
 from diffcli.learn.catalogue import CourseTask, Exercise
+from diffcli.learn.exercise import module_of
 from diffcli.learn.workspace import Workspace
 from diffcli.system.files import write_atomically
 from diffcli.system.shell import command_line
@@ -89,7 +89,10 @@ def functions(workspace: Workspace, task: CourseTask) -> Mapping[str, Callable[.
     path = workspace.path(task.name)
     sys.path.insert(0, str(workspace.folder))
     try:
-        module = _module(task.module, path)
+        spec = importlib.util.spec_from_file_location(task.module, path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     except Exception as error:
         problem = f"{path.name} cannot be run: {type(error).__name__}: {error}"
         raise UsageProblem(problem, f"diffcli learn check {task.name} says where") from None
@@ -105,20 +108,11 @@ def _ran(words: list[str], folder: Path) -> Iterator[str]:
                 yield line.rstrip("\n")
     if process.returncode == 130:
         raise KeyboardInterrupt
-    if process.returncode not in (0, 1):  # 1 is a mark, of `verify` say, which is judged afterwards
+    if process.returncode not in (0, 1):  # 1 is a verdict, of `verify` say, which is judged afterwards
         raise CommandProblem(
             f"exit code {process.returncode} of diffcli {command_line(words)}", "the lines above say why"
         )
 
 
 def _real(task: CourseTask) -> Any:
-    return _module(f"diffcli.learn.real_{task.module}", task.folder / "real.py")
-
-
-def _module(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return module_of(task.folder / "real.py")

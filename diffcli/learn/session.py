@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from diffcli.errors import UsageProblem, one_of
 from diffcli.learn.catalogue import CourseTask, Exercise, all_tasks, chosen
 from diffcli.learn.grading import Mark
-from diffcli.learn.progress import BLANK, FAILED, PASSED, SKIPPED, LearnerProgress, LogEntry, checked, now
-from diffcli.learn.workspace import Workspace, content, next_exercise, opened
+from diffcli.learn.progress import BLANK, FAILED, PASSED, SKIPPED, UNSKIPPED, LearnerProgress, LogEntry, checked, now
+from diffcli.learn.workspace import Workspace, content, found, next_exercise
 
 if TYPE_CHECKING:
     from diffcli.learn.checking import Checker
     from diffcli.learn.running import Outcome
-
-HINTS = 3
 
 
 def check_all(workspace: Workspace, exercises: Iterable[Exercise]) -> Iterator[tuple[Exercise, Mark]]:
@@ -35,15 +33,15 @@ def check_file(
     path, some = workspace.path(task), list(exercises)
     step(workspace, task)
     content(path)
-    written = checker.marks(path, [exercise for exercise in some if exercise.kind != "real"])
-    for exercise in some:
-        if exercise.kind == "real":
-            yield exercise, _of_last_run(workspace, exercise)
-            continue
-        _, mark = next(written)
-        state, mistake, message = mark.state, mark.mistake, mark.message
-        workspace.changed(partial(checked, exercise=exercise, state=state, mistake=mistake, message=message))
-        yield exercise, mark
+    with closing(checker.marks(path, [exercise for exercise in some if exercise.kind != "real"])) as written:
+        for exercise in some:
+            if exercise.kind == "real":
+                yield exercise, _of_last_run(workspace, exercise)
+                continue
+            _, mark = next(written)
+            state, mistake, message = mark.state, mark.mistake, mark.message
+            workspace.changed(partial(checked, exercise=exercise, state=state, mistake=mistake, message=message))
+            yield exercise, mark
 
 
 def step(workspace: Workspace, task: str) -> str:
@@ -55,9 +53,9 @@ def step(workspace: Workspace, task: str) -> str:
     return in_step(workspace, task)
 
 
-def noted_real(workspace: Workspace, exercise: Exercise, found: "Outcome") -> None:
+def noted_real(workspace: Workspace, exercise: Exercise, outcome: "Outcome") -> None:
     """Note how a run for real went."""
-    state, message = (PASSED, "") if found.passed else (FAILED, "; ".join(found.lines))
+    state, message = (PASSED, "") if outcome.passed else (FAILED, "; ".join(outcome.lines))
     workspace.changed(lambda old: checked(old, exercise, state, None, message))
 
 
@@ -75,20 +73,17 @@ def single(workspace: Workspace, word: str) -> Exercise:
         if here is None:
             raise UsageProblem("everything has passed", "name an exercise: diffcli learn status lists them")
         return here
-    found = chosen(workspace.tasks, word)
-    if len(found) != 1:
-        raise UsageProblem(f"{word} is a task", f"name one of {', '.join(one.id for one in found)}")
-    return found[0]
+    named = chosen(workspace.tasks, word)
+    if len(named) != 1:
+        raise UsageProblem(f"{word} is a task", f"name one of {', '.join(one.id for one in named)}")
+    return named[0]
 
 
 def task_named(word: str) -> CourseTask:
     """A task by its name or an exercise of it, in the workspace or without one; the next one if it is empty."""
-    try:
-        workspace = opened()
-        tasks = workspace.tasks
-        here = next_exercise(workspace, workspace.progress)
-    except UsageProblem:
-        tasks, here = all_tasks(), None
+    workspace = found()
+    tasks = workspace.tasks if workspace else all_tasks()
+    here = next_exercise(workspace, workspace.progress) if workspace else None
     if not word:
         return tasks[here.task] if here else next(iter(tasks.values()))
     if word in tasks or "." not in word:
@@ -101,7 +96,7 @@ def hinted(workspace: Workspace, word: str) -> tuple[Exercise, int]:
     one = single(workspace, word)
     if workspace.progress.passed(one):
         return one, 0
-    number = min(workspace.progress.of(one).hints + 1, HINTS)
+    number = min(workspace.progress.of(one).hints + 1, len(one.hints))
     workspace.changed(
         lambda old: old.noted(one, LogEntry(now(), one.id, f"hint {number}"), replace(old.of(one), hints=number))
     )
@@ -123,7 +118,7 @@ def skipped(workspace: Workspace, some: Sequence[Exercise]) -> bool:
 
     def change(old: LearnerProgress) -> LearnerProgress:
         for one in open_ones:
-            entry = LogEntry(now(), one.id, "skipped" if skips else "no longer skipped")
+            entry = LogEntry(now(), one.id, SKIPPED if skips else UNSKIPPED)
             old = old.noted(one, entry, replace(old.of(one), state=SKIPPED if skips else BLANK))
         return old
 

@@ -39,23 +39,27 @@ class Workspace:
         return new
 
 
-def opened(start: Path | None = None) -> Workspace:
-    """The workspace of this folder or of one above it; else the only one among the folders in it.
+def found() -> Workspace | None:
+    """The workspace of this folder or of one above it, else the only one among the folders in it; None without one.
 
-    Raises UsageProblem where there is none, or more than one.
+    Raises UsageProblem where there are several.
     """
-    here = (start or Path.cwd()).absolute()
-    found = [folder for folder in (here, *here.parents) if (folder / progresses.NAME).is_file()][:1]
-    found = found or sorted(path.parent for path in here.glob(f"*/{progresses.NAME}"))
-    if not found:
-        raise UsageProblem(
-            f"no workspace here, in {here}", "diffcli learn init makes one; or go to the folder of yours"
-        )
-    if len(found) > 1:
-        names = ", ".join(argument(path.name) for path in found)
-        raise UsageProblem(f"several workspaces here: {names}", f"cd {argument(found[0].name)}, or another of them")
-    folder = found[0]
-    return Workspace(folder, all_tasks(folder / name for name in progresses.read(folder).tasks))
+    here = Path.cwd()
+    folders = [folder for folder in (here, *here.parents) if (folder / progresses.NAME).is_file()][:1]
+    folders = folders or sorted(path.parent for path in here.glob(f"*/{progresses.NAME}"))
+    if len(folders) > 1:
+        names = ", ".join(argument(path.name) for path in folders)
+        raise UsageProblem(f"several workspaces here: {names}", f"cd {argument(folders[0].name)}, or another of them")
+    return next((Workspace(one, all_tasks(one / name for name in progresses.read(one).tasks)) for one in folders), None)
+
+
+def opened() -> Workspace:
+    """The workspace that is worked in. Raises UsageProblem where there is none, or more than one."""
+    workspace = found()
+    if workspace is None:
+        hint = "diffcli learn init makes one; or go to the folder of yours"
+        raise UsageProblem(f"no workspace here, in {Path.cwd()}", hint)
+    return workspace
 
 
 def begun(folder: Path, more: Iterable[Path] = (), *, notebooks: bool = False) -> tuple[Workspace, list[str]]:

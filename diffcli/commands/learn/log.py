@@ -27,7 +27,7 @@ def log(
     number = week or week_of(workspace.progress, now())
     path = out or workspace.folder / "log" / f"week-{number:02d}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = page(workspace, number, content(path) if path.exists() else "")
+    text = page(workspace, number, path.parent.absolute(), content(path) if path.exists() else "")
     write_atomically(path, text.encode())
     Show(as_json=as_json).result(
         {"week": number, "page": str(path), "text": text}, [*markdown(text), "", f"page: {path}"]

@@ -18,17 +18,13 @@ MARKS = {"passed": "■", "skipped": "-", "failed": "□", "error": "□", "blan
 def overview(*, as_json: bool = False) -> None:
     """The map with progress, and the next step; without a workspace what there is to learn, and how to begin."""
     from diffcli.console.show import Show
-    from diffcli.errors import UsageProblem
     from diffcli.learn.catalogue import all_tasks
     from diffcli.learn.progress import LearnerProgress
-    from diffcli.learn.workspace import next_exercise, opened
+    from diffcli.learn.workspace import found, next_exercise
 
     show = Show(as_json=as_json)
-    try:
-        workspace = opened()
-    except UsageProblem as problem:
-        if "several" in problem.message:
-            raise
+    workspace = found()
+    if workspace is None:
         tasks = all_tasks()
         next_step = "next: diffcli learn init, which writes a folder to work in"
         show.result(document(tasks, LearnerProgress()), [*map_of(tasks, LearnerProgress()), "", next_step])
@@ -62,7 +58,7 @@ def status(
 ) -> None:
     """How far you are, in numbers."""
     from diffcli.console.show import Show
-    from diffcli.learn.catalogue import exercises_of
+    from diffcli.learn.catalogue import exercises_of, time_of
     from diffcli.learn.workspace import opened
 
     workspace = opened()
@@ -71,7 +67,7 @@ def status(
     done = sum(progress.passed(one) for one in every)
     lines = map_of(workspace.tasks, progress)
     left = sum(one.minutes for one in every if not progress.passed(one))
-    lines += ["", f"{done} of {len(every)} passed, about {left / 60:.0f} h left"]
+    lines += ["", f"{done} of {len(every)} passed, about {time_of(left)} left"]
     if badge:
         from diffcli.learn.badge import svg
         from diffcli.system.files import write_atomically

@@ -20,5 +20,5 @@ def show(
 
     task = task_named(name)
     found = [(i, one) for i, one in enumerate(task.exercises, 1) if "." in name and name in one.ids]
-    text = "\n\n".join(section(one, i) for i, one in found) or page(task)
+    text = "\n\n".join(section(task, one, i) for i, one in found) or page(task)
     Show(as_json=as_json).result({"task": task.name, "text": text}, markdown(text))
