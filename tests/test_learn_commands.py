@@ -107,6 +107,11 @@ def test_runs_of_the_week_and_their_pictures_are_in_the_log(inside: Cli, average
     picture = re.search(r"!\[.*\]\((.*)\)", text)
     assert picture
     assert (averages / "log" / picture[1]).is_file()
+    elsewhere = averages.parent / "pages" / "mine.md"
+    inside("learn", "log", "--out", elsewhere)
+    again = re.search(r"!\[.*\]\((.*)\)", elsewhere.read_text("utf-8"))
+    assert again
+    assert (elsewhere.parent / again[1]).is_file()
 
 
 def test_a_solution_is_shown_after_passing_or_on_giving_up(inside: Cli, averages: Path) -> None:

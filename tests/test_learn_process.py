@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from diffcli.errors import EnvironmentProblem
+from diffcli.learn import asking
 from diffcli.learn.answers import Seed, Trouble
 from diffcli.learn.asking import Learner
 from diffcli.learn.catalogue import Exercise, chosen, tasks_of
@@ -165,6 +167,34 @@ def test_an_endless_loop_is_ended_and_its_line_told(ask: Callable[..., Any]) -> 
     assert caught.value.kind == "late"
     assert "0.5 seconds" in caught.value.message
     assert caught.value.line in (11, 12)
+
+
+def test_a_file_that_never_ends_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("x = 1\nwhile True:\n    x += 1\n", "utf-8")
+    learner = Learner()
+    with pytest.raises(Trouble) as caught:
+        learner.load(path, limit=0.5)
+    assert caught.value.kind == "late"
+    assert caught.value.line in (2, 3)
+    learner.close()
+
+
+def test_a_loop_ends_although_nobody_waits_for_it_any_more(file: Path) -> None:
+    learner = Learner()
+    learner.load(file)
+    connection, process = learner._connection, learner._process
+    assert connection is not None
+    asking._send(connection, ("call", "forever", (X,), {}, "value", 1, 0.5))
+    connection.close()  # as when whoever asked was killed
+    assert process.wait(timeout=20) != 0
+    learner.close()
+
+
+def test_a_process_that_cannot_begin_is_told_at_once(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    monkeypatch.setattr(asking.sys, "executable", "/bin/false")
+    with pytest.raises(EnvironmentProblem, match="no process for exercises"):
+        Learner().load(file)
 
 
 def test_what_is_returned_is_plain(ask: Callable[..., Any]) -> None:

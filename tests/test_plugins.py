@@ -210,3 +210,15 @@ def test_installed_packages_add_by_their_entry_points(monkeypatch: pytest.Monkey
         assert notes == ["the plug-in bad cannot be loaded: ZeroDivisionError: division by zero"]
     finally:
         plugins.REGISTRIES["weighting"].pop("installed", None)
+
+
+def test_a_file_may_import_what_lies_beside_it(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart" / "shared_by_plugins.py").write_text("EXPONENT = 2.0\n", "utf-8")
+    text = (
+        "from shared_by_plugins import EXPONENT\nfrom diffcli import plugins\n\n\n"
+        "@plugins.weighting('from-beside')\ndef weight(log_snr, rate):\n    return log_snr.exp() ** EXPONENT\n"
+    )
+    (tmp_path / "apart" / "mine.py").write_text(text, "utf-8")
+    result = cli("visualize", "weights", "--impl", "apart/mine.py", "--out", "w")
+    assert result.code == 0, result.err
