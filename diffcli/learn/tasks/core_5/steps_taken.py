@@ -68,7 +68,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
         return 2 * x0, torch.cos(t * torch.pi / 2), torch.sin(t * torch.pi / 2), t, eps
 
     for shape, rate, momentum, longest in (((3, 2), 0.5, 0.0, 100.0), ((2, 1, 2, 2), 0.3, 0.9, 0.4)):
-        network = Mlp(torch.Size(shape[1:]).numel(), width=6, seed=longest > 1)
+        network = Mlp(torch.Size(shape[1:]).numel(), width=6, seed=int(longest > 1))
         optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=momentum)
         given = network, optimizer, [batch(*shape) for _ in range(3)], longest
         case = f"3 batches {list(shape)}, gradients up to {longest:g}, SGD with rate {rate:g}, momentum {momentum:g}"
