@@ -109,7 +109,7 @@ def with_workspace(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     file = folder / "work" / "averages.py"
     (done,) = (one for one in tasks["averages"].exercises if one.name == "standard-error")
     file.write_text(replaced(file.read_text(), done, solution(done)))
-    opened(folder).changed(lambda old: checked(old, done, "passed", None, ""))
+    opened().changed(lambda old: checked(old, done, "passed", None, ""))
 
 
 @pytest.fixture(scope="session")
