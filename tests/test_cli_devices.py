@@ -31,7 +31,8 @@ from diffcli.ranks.launch import Place
 from diffcli.ranks.pieces import Do, Shareable
 from diffcli.ranks.sharing import Crew, Shared
 from diffcli.sampling.from_images import varied
-from diffcli.sampling.prepare import Prepared, SamplingOptions, Variation, prepare
+from diffcli.sampling.options import SamplingOptions, Variation
+from diffcli.sampling.prepare import Prepared, prepare
 from diffcli.sampling.sharing import DrawnPart, JobElsewhere, SharedDrawing, elsewhere, parts_of
 
 recalled = keeping.recalled

@@ -19,7 +19,8 @@ from diffcli.core.levels import CLEAN
 from diffcli.evaluation.grids import costs, search, study
 from diffcli.sampling import gridfile
 from diffcli.sampling.models import load_model
-from diffcli.sampling.prepare import SamplingOptions, prepare
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import prepare
 
 USAGE, CHECKPOINT, BUSY = 2, 4, 6
 FEW = ("--teacher", 9, "--steps", "2,3", "--count", 4)

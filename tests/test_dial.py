@@ -221,7 +221,7 @@ def test_with_steps_nothing_is_timed_and_nothing_chosen() -> None:
     assert found.recipe == override(DEFAULT, {"steps": 10, "dial": ()})
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("default", "colour")])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("default", "colour", "latent")])
 def test_other_recipes_are_as_they_are_written(name: str) -> None:
     found, asked = turned(RECIPES[name])
     assert (found, asked) == (Dialled(RECIPES[name]), [])

@@ -14,7 +14,8 @@ from torch import Tensor
 from diffcli.core.diffusion.job import Job, last
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.sampling import from_images
-from diffcli.sampling.prepare import SamplingOptions, prepare
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import prepare
 
 ROUNDING = 2e-3  # of float32 in networks and matrices, which sum in another order for another batch
 

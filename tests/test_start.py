@@ -10,7 +10,8 @@ from conftest import Cli, refuses, trained_here
 from diffcli.core.diffusion.job import start_noise
 from diffcli.data.loading import load_dataset
 from diffcli.errors import UsageProblem
-from diffcli.sampling.prepare import SamplingOptions, prepare
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import prepare
 from diffcli.sampling.start import LinearStart
 
 USAGE = 2

@@ -68,7 +68,7 @@ def compare(
     from diffcli.console.results import lesson
     from diffcli.evaluation.comparison import ddim_table, report, study
     from diffcli.evaluation.comparison.settings import Asked, settings, specs_of
-    from diffcli.sampling.prepare import SamplingOptions
+    from diffcli.sampling.options import SamplingOptions
     from diffcli.specs import numbers
 
     plugins.load(impl or ())

@@ -67,7 +67,7 @@ def evaluate(
     from diffcli.console.results import lesson
     from diffcli.evaluation.quality import report, study
     from diffcli.evaluation.quality.judged import is_given
-    from diffcli.sampling.prepare import SamplingOptions
+    from diffcli.sampling.options import SamplingOptions
 
     plugins.load(impl or ())
     if is_given(target):

@@ -122,7 +122,8 @@ def sample(
     from diffcli.sampling.auto import automatic
     from diffcli.sampling.draw import settings
     from diffcli.sampling.from_images import varied
-    from diffcli.sampling.prepare import SamplingOptions, Variation, check_ranges, prepare
+    from diffcli.sampling.options import SamplingOptions, Variation, check_ranges
+    from diffcli.sampling.prepare import prepare
     from diffcli.system.files import check_new
 
     plugins.load(impl or ())

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from diffcli.console.show import Show
     from diffcli.ranks.sharing import Crew
     from diffcli.sampling.draw import Samples
-    from diffcli.sampling.prepare import Prepared, SamplingOptions
+    from diffcli.sampling.options import SamplingOptions
+    from diffcli.sampling.prepare import Prepared
 
 FRAMES = 40  # of the animation
 SLOW = 20.0  # seconds from which on a faster way is suggested

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
-    from diffcli.sampling.prepare import SamplingOptions
+    from diffcli.sampling.options import SamplingOptions
 
 
 def run(

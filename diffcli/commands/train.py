@@ -1,6 +1,7 @@
 """diffcli train"""
 
 from diffcli.commands.training import train_command
+from diffcli.commands.training_changes import dataset_of
 from diffcli.training.recipes.diffusion import RECIPES, suited
 
 train = train_command(
@@ -9,6 +10,7 @@ train = train_command(
     RECIPES,
     {
         "dataset": "A name (diffcli data lists them) or a folder of images.",
+        "latent": "A run of vae train --latent: learn its latents.",
         "minutes": "Time budget; the run ends with it.",
         "steps": "Optimiser steps, instead of --minutes.",
         "schedule": "Noise schedule, e.g. linear.",
@@ -18,5 +20,5 @@ train = train_command(
         "lr": "Learning rate of AdamW.",
         "seed": "Of all randomness.",
     },
-    suited,
+    lambda changes: suited(dataset_of(changes), changes.get("latent")),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from diffcli.commands import training_report
-from diffcli.commands.training_changes import changes_of, dataset_of, is_long
+from diffcli.commands.training_changes import changes_of, dataset_of, family_wanted, is_long
 from diffcli.console import options
 from diffcli.errors import UsageProblem
 from diffcli.ranks.count import gathered, processes
@@ -37,6 +37,7 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
     "as_json": options.Json,
     "quiet": options.Quiet,
 }
+Suited = Callable[[dict[str, Any]], Training]
 EARLY = "diffcli.runs.together"  # what followers import while rank 0 does
 DEFAULTS = {
     "device": "auto",
@@ -53,19 +54,23 @@ def train_command(
     summary: str,
     known: Mapping[str, Training],
     flags: Mapping[str, str],
-    suited: Callable[[Any], Training] | None = None,
+    suited: Suited | None = None,
+    also: tuple[str, ...] = (),
 ) -> Callable[..., None]:
     """The command that trains models of a family.
 
     summary:  for its help
-    known:    recipes by name; `default` where none is asked for, unless `suited` (data set -> recipe) says another
+    known:    recipes by name; `default` where none is asked for, unless `suited` (set keys -> recipe) says so
     flags:    keys of the recipe that have options of their own, with what they are
+    also:     other families that some of these recipes are of
     """
     usual = known["default"]
 
     def train(**given: Any) -> None:
         keys = {name: given.pop(name) for name in flags}
-        _train(family, keys, suited or (lambda _: usual), known, **given)
+        named, run = given["recipe"], given["resume"]
+        wanted = family if not also else family_wanted((family, *also), named, run, known)
+        _train(wanted, keys, suited or (lambda _: usual), known, **given)
 
     start = f"Where to start from: {', '.join(known)}.  [{'what suits the data' if suited else 'default'}]"
     recipe = Annotated[Optional[str], typer.Option(metavar="NAME|FILE.toml", help=start)]
@@ -89,14 +94,14 @@ def _flag(usual: Training, key: str, text: str) -> Any:
 
 
 def _train(
-    family: str, keys: dict[str, Any], suited: Callable[[Any], Training], known: Mapping[str, Training],
+    family: str, keys: dict[str, Any], suited: Suited, known: Mapping[str, Training],
     *, recipe: str | None, settings: list[str] | None, resume: str | None, device: str, devices: str,
     skip_broken: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Train a model of the family, with as many processes as are worth it: these are started before all else."""
     began = time.monotonic()
     changes = changes_of(keys, settings or []) | ({"skip_broken": True} if skip_broken else {})
-    usual = known.get(recipe, known["default"]) if recipe else suited(dataset_of(changes))
+    usual = known.get(recipe, known["default"]) if recipe else suited(changes)
     before = ranks_of(resume) if resume else 0
     long = is_long(usual, (recipes.length_of(recipe) if recipe else {}) | changes)
     count, choose = processes(devices, device, worth=bool(before) or long, before=before)
@@ -107,7 +112,7 @@ def _train(
 
 
 def _lead(
-    family: str, changes: dict[str, Any], suited: Callable[[Any], Training], team: "Team | None", choose: bool,
+    family: str, changes: dict[str, Any], suited: Suited, team: "Team | None", choose: bool,
     began: float, others: Callable[[], float | None], *, recipe: str | None, impl: list[Path] | None,
     resume: str | None, dry_run: bool, data: Path | None, device: str, out: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
@@ -116,6 +121,7 @@ def _lead(
     from diffcli.console.interrupts import Interrupts
     from diffcli.console.show import Show
     from diffcli.runs.assignment import Assignment, opened
+    from diffcli.runs.codecs import data_of
     from diffcli.runs.session import Setting
     from diffcli.runs.together import begun_before, check_count, sharing
     from diffcli.system import device as devices
@@ -132,9 +138,11 @@ def _lead(
         resume, changes = again, {}
     if resume is None:
         known = FAMILIES[family].recipes
-        start = recipes.load_recipe(recipe, known) if recipe else suited(dataset_of(changes))
+        start = recipes.load_recipe(recipe, known) if recipe else suited(changes)
         named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
         start = recipes.override(start, changes | named)
+        if start.encoded_by and not dataset_of(changes) and not recipe:
+            start = recipes.override(start, {"data": data_of(start.encoded_by)})
     assignment = Assignment(family, Setting(where, data, out, began, team.count if team else 1), start, resume, changes)
     with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
         announced = training_report.announced(session, seconds_per_step, others)

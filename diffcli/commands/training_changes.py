@@ -1,8 +1,11 @@
 """What the options of a `train` change in its recipe."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from diffcli.errors import UsageProblem
+from diffcli.errors import Problem, UsageProblem
+from diffcli.runs.listing import ROOT, family_name
 from diffcli.system.text import flag
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
@@ -13,6 +16,24 @@ LONG = 1000  # steps
 def dataset_of(changes: dict[str, Any]) -> Any:
     """The data set that the options name, if they do."""
     return changes.get("dataset") or changes.get("data.name", "")
+
+
+def family_wanted(
+    families: Sequence[str], recipe: str | None, resume: str | None, known: Mapping[str, Training]
+) -> str:
+    """Which of the families that a command trains is meant: that of the run or the recipe, else the first."""
+    if resume is not None:
+        found = {family_name(folder) for folder in (Path(resume), ROOT / resume)} & set(families)
+        return next((family for family in families[1:] if family in found), families[0])
+    if recipe is not None and recipe.endswith(".toml"):
+        for family in families[1:]:
+            usual = next(one for one in known.values() if one.family == family)
+            try:
+                recipes.load_recipe(recipe, {"default": usual})
+            except Problem:
+                continue
+            return family
+    return known[recipe].family if recipe is not None and recipe in known else families[0]
 
 
 def is_long(usual: Training, changes: dict[str, Any]) -> bool:

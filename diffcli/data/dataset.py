@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from diffcli.core.diffusion.latent import Codec
 from diffcli.core.randomness import keyed
 from diffcli.data.kinds import CLASS, Items
 
@@ -49,6 +50,7 @@ class Dataset:
     labels:       int64 [N], or None
     fingerprint:  a digest of all that is in it
     notes:        what was done to the images, for the user to know
+    codec:        of latents what turns them into images; their storage holds mean and std of each, [N, 2 c, h, w]
     """
 
     name: str
@@ -57,6 +59,7 @@ class Dataset:
     labels: Tensor | None
     fingerprint: str
     notes: tuple[str, ...] = ()
+    codec: Codec | None = None
 
     def __len__(self) -> int:
         return len(self.storage)
@@ -129,8 +132,10 @@ def apportioned(count: int, sizes: Sequence[int]) -> list[int]:
 
 
 def to_unit(pixels: Tensor) -> Tensor:
-    """uint8 0 ... 255 -> float32 in [-1, 1]; what is no uint8 stays as it is."""
-    return pixels.float() / 127.5 - 1 if pixels.dtype == torch.uint8 else pixels
+    """uint8 0 ... 255 -> float32 in [-1, 1]; of what is no uint8 the values stay as they are."""
+    if pixels.dtype == torch.uint8:
+        return pixels.float() / 127.5 - 1
+    return pixels.float() if pixels.dtype == torch.float16 else pixels
 
 
 def to_pixels(images: Tensor) -> Tensor:

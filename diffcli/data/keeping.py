@@ -113,20 +113,37 @@ def _keep(key: str, found: Decoded, sources: Sequence[ImageSource]) -> None:
         "skipped": found.skipped,
         "pages": rows,
     }
+    if not isinstance(found.storage, Tensor) or keep_array(key, found.storage):
+        _remember(folder() / f"{key}.json", json.dumps(document).encode())
+        _bound()
+
+
+def keep_array(key: str, values: Tensor) -> bool:
+    """Write a tensor to the cache under a name, if there is room; whether it lies there now."""
     part = folder() / f".{key}.{os.getpid()}.npy"
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        if isinstance(found.storage, Tensor):
-            if shutil.disk_usage(folder()).free < ROOM * found.storage.nbytes:
-                return
-            np.save(part, found.storage.numpy())
-            part.replace(folder() / f"{key}.npy")
-        write_atomically(folder() / f"{key}.json", json.dumps(document).encode())
-    except (OSError, EnvironmentProblem):
+        if shutil.disk_usage(folder()).free < ROOM * values.nbytes:
+            return False
+        np.save(part, values.numpy())
+        part.replace(folder() / f"{key}.npy")
+    except OSError:
         with contextlib.suppress(OSError):
             part.unlink()
-        return
+        return False
     _bound()
+    return True
+
+
+def kept_array(key: str) -> Tensor | None:
+    """The tensor that was kept under a name, read as it is used; None where there is none that can be read."""
+    path = folder() / f"{key}.npy"
+    try:
+        values = np.load(path, mmap_mode="c")
+        path.touch()
+        return torch.from_numpy(values)
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _recalled(key: str, sources: Sequence[ImageSource]) -> Decoded | None:
@@ -139,14 +156,12 @@ def _recalled(key: str, sources: Sequence[ImageSource]) -> Decoded | None:
         )
         channels, height, width = document["shape"]
         shape, spans = (channels, height, width), Spans.parsed(document["spans"] or "")
-        path = folder() / f"{key}.npy"
         storage: Tensor | Pages = Pages(pages, shape, spans, is_fast(pages))
         if document["held"]:
-            pixels = np.load(path, mmap_mode="c")
-            if pixels.shape != (len(pages), *shape):
+            pixels = kept_array(key)
+            if pixels is None or pixels.shape != (len(pages), *shape):
                 return None
-            storage = torch.from_numpy(pixels)
-            path.touch()
+            storage = pixels
         return Decoded(storage, pages, shape, spans, tuple(document["notes"]), document["skipped"])
     except (OSError, ValueError, TypeError, LookupError):
         return None

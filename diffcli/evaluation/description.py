@@ -62,7 +62,7 @@ def of_model(target: str | None, data: Path | None) -> tuple[dict[str, Any], tup
         return document, model.notes
     recipe = model.trained.recipe
     own = {**document, "guidance": recipe.sampling.guidance}
-    return _trained(model.trained) | _network(recipe, model.trained.model, model.items) | own, model.notes
+    return _trained(model.trained) | _network(recipe, model.trained.model, model.walked) | own, model.notes
 
 
 def _items(items: Items) -> dict[str, Any]:
@@ -92,6 +92,7 @@ def _trained(trained: Trained) -> dict[str, Any]:
         "evaluation": evaluation(trained.run) if trained.run else None,
         "file_bytes": trained.path.stat().st_size,
         "exported": about.get("exported"),
+        "latents_of": about.get("codec"),
         "made_by": made_by(about.get("made") or facts_of(trained.run)),
         "recipe": recipes.to_dict(recipe),
         "next": recipe.next_command(argument(trained.target), classes=bool(trained.items.classes)),

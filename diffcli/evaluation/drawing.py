@@ -98,6 +98,6 @@ def _part(prepared: Prepared, batches: list[range], number: int) -> Iterator[tup
     for part in prepared.job.draw_batch(batches[number]):
         if part.step < steps - 1:
             yield (part.step + 1) / steps, None
-    x = part.x.cpu()
+    x = prepared.finished(part.x)
     lost = int((~x.flatten(1).isfinite().all(1)).sum())
     yield 1.0, PixelPart(to_pixels(x.nan_to_num()), lost, part.evaluations)

@@ -106,6 +106,12 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
     """
     if conditional and not model.items.classes:
         raise UsageProblem("this model knows no classes", "leave --conditional out")
+    if model.codec is not None:
+        raise UsageProblem(
+            f"{model.name} models latents: what it says of their density is none of pixels, as many images share one "
+            "latent and the decoder gives no probabilities",
+            "diffcli evaluate judges its samples; vlb and likelihood are for models of pixels",
+        )
     kind = model.items.kind
     if model.exact:
         x0, more = (model.exact.draw(n, keyed(seed, f"judged {i}")) for i, n in enumerate((count, known)))

@@ -15,10 +15,12 @@ def inversion_figure(
 ) -> Figure:
     """An image, its noise, and what came back for each number of steps; the error over these if that is a curve.
 
-    image, latent, back:  [1, C, H, W] each
-    errors:               steps and squared error of each in `back`
+    image, back:  [1, C, H, W] each
+    latent:       [1, c, h, w]; of other channels than 1 or 3 the first, or the first three as colours
+    errors:       steps and squared error of each in `back`
     """
-    images = [image[0], latent[0] / latent.abs().max(), *(picture[0] for picture in back)]
+    channels = 1 if latent.shape[1] < 3 else 3
+    images = [image[0], latent[0, :channels] / latent.abs().max(), *(picture[0] for picture in back)]
     curved = sum(error > 0 for _, error in errors) > 1  # none can be shown at 0 of a logarithmic axis
     figure = Figure(figsize=(max(6.0, 1.2 * len(images)), 5.0 if curved else 2.6), layout="constrained")
     top: FigureBase = figure

@@ -12,6 +12,7 @@ from diffcli import plugins
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.runs import folder as runs
 from diffcli.runs import loading
+from diffcli.runs.codecs import codec_in
 from diffcli.runs.listing import family_name
 from diffcli.runs.session import Session, Setting
 from diffcli.system.files import check_free
@@ -74,7 +75,9 @@ def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "S
     if refused := sorted(set(wanted.changes) - {"steps", "minutes", "shard", "dataset"}):
         raise UsageProblem(f"a resume cannot change {', '.join(refused)}", "start a new run for that")
     torch.set_num_threads(stored.about["threads"])
-    session = Session(override(stored.recipe, wanted.changes), wanted.setting, held, stored.about.get("holdout", ""))
+    codec = codec_in(stored, wanted.setting.device)
+    recipe = override(stored.recipe, wanted.changes)
+    session = Session(recipe, wanted.setting, held, stored.about.get("holdout", ""), codec)
     here = {plugin.digest for plugin in plugins.loaded()}
     if changed := [d["file"] for d in stored.about.get("impl", ()) if d["digest"] not in here]:
         copy = folder / "impl" / changed[0]

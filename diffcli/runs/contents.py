@@ -54,6 +54,7 @@ def about(session: "Session") -> dict[str, Any]:
         "micro_batch": session.trainer.micro,
         "seconds": session.clock.used,
         "validation_loss": session.look.validation_loss if session.look else None,
+        **({"codec": session.codec.about} if session.codec else {}),
         **session.preview.about(),
     }
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.errors import UsageProblem
+from diffcli.runs.codecs import Carried, codec_of_run, in_latents
 from diffcli.training.families import family_of
 from diffcli.training.recipes import Training
 
@@ -22,6 +24,7 @@ class Loaded(NamedTuple):
     recipe:   with the data's name and the way of reading them that loads them again from anywhere
     places:   of the items to train on, and `held` those of the items held out
     seconds:  that reading took
+    carried:  the codec whose latents the data are, where they are
     """
 
     dataset: Dataset
@@ -29,20 +32,27 @@ class Loaded(NamedTuple):
     places: Tensor
     held: Tensor
     seconds: float
+    carried: Carried | None = None
 
 
-def loaded(recipe: Training, data: Path | None, holdout: str) -> Loaded:
+def loaded(
+    recipe: Training, data: Path | None, holdout: str, device: torch.device, before: Carried | None = None
+) -> Loaded:
     """The data of a recipe; raises UsageProblem for an augmentation that they do not take, and what loading raises.
 
     holdout:  how items are held out: `BY_CLASS`, or "" as runs from before that did
+    before:   the codec that a run goes on with, or begins with; None is that of the run which the recipe names
     """
     began = time.monotonic()
     found = datasets.load_dataset(recipe.data.name, data=data, reading=recipe.data.reading)
-    dataset = family_of(recipe).view(recipe, found)
+    dataset, carried, latent = family_of(recipe).view(recipe, found), before, recipe.encoded_by
     name, reading = datasets.lasting(recipe.data.name, recipe.data.reading, found)
     keys = replace(recipe.data, name=name, size=reading.size, range=reading.range)
+    if latent:
+        carried = before or codec_of_run(latent, dataset, device)
+        dataset = in_latents(dataset, carried)
     kind = dataset.items.kind
     if keys.augment and not kind.mirrors:
         raise UsageProblem(f"{name} holds {kind.name}, not images", "leave augment out")
     places, held = dataset.holdout(kind.held, by_class=holdout == BY_CLASS)
-    return Loaded(dataset, replace(recipe, data=keys), places, held, time.monotonic() - began)
+    return Loaded(dataset, replace(recipe, data=keys), places, held, time.monotonic() - began, carried)

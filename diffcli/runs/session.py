@@ -19,6 +19,7 @@ from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import contents
 from diffcli.runs import folder as runs
+from diffcli.runs.codecs import Carried
 from diffcli.runs.data import BY_CLASS, loaded
 from diffcli.runs.dialling import dialled
 from diffcli.runs.fitting import fit_by, seconds_per_step
@@ -78,11 +79,16 @@ class Session:
 
     ranks_before = 0
 
-    def __init__(self, recipe: Training, place: Setting, held: contextlib.ExitStack, holdout: str = BY_CLASS) -> None:
+    def __init__(
+        self, recipe: Training, place: Setting, held: contextlib.ExitStack, holdout: str = BY_CLASS,
+        codec: Carried | None = None,
+    ) -> None:  # fmt: skip
         recipe.check_core()
         self.device, self.used, self.group = place.device, 0.0, ALONE
         self._out, self._held, self.holdout = place.out, held, holdout
-        self.dataset, recipe, self.places, self.held, reading = loaded(recipe, place.data, holdout)
+        self.dataset, recipe, self.places, self.held, reading, self.codec = loaded(
+            recipe, place.data, holdout, place.device, codec
+        )
         self.began = place.began + reading  # the minutes are for training
         self.kind, self.family = self.dataset.items.kind, family_of(recipe)
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
@@ -213,7 +219,8 @@ class Session:
                     trainer.plan = clock.revise(progress.step, trainer.plan)
                     if progress.step >= trainer.plan.total or (looks(clock.saves) and not progress.stopping):
                         look = self._look(folder, tensors)
-                    saved = runs.save(folder, trainer, tensors, contents.about(self))
+                    beside = self.codec.tensors if self.codec else {}
+                    saved = runs.save(folder, trainer, tensors | beside, contents.about(self))
                     clock.saved(progress.step, looked=look is not None)
                 self._agree()
             if leads and (progress.step % LOG_EVERY == 0 or look):

@@ -10,7 +10,7 @@ from diffcli.runs.loading import find, read
 from diffcli.runs.records import comparison
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.gridfile import SUFFIX
-from diffcli.sampling.prepare import SamplingOptions
+from diffcli.sampling.options import SamplingOptions
 from diffcli.system.files import is_file
 from diffcli.system.shell import argument
 from diffcli.system.text import flag

@@ -10,7 +10,8 @@ from diffcli.core.levels import Level
 from diffcli.core.ode import TooSmallSteps
 from diffcli.errors import DivergedProblem
 from diffcli.ranks.sharing import Crew
-from diffcli.sampling.prepare import Prepared, SamplingOptions
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import Prepared
 from diffcli.sampling.sharing import DrawnPart, JobElsewhere, SharedDrawing, parts_of
 
 LOOSEN = "raise rtol and atol, or take another --sampler"
@@ -20,15 +21,17 @@ LOOSEN = "raise rtol and atol, or take another --sampler"
 class Samples(NamedTuple):
     """What was drawn.
 
-    x:            [count, ...] on the CPU
+    x:            [count, ...] on the CPU, images where the walks are over latents
     frames:       all items after each of the steps that are shown, and the levels there
     evaluations:  of the network, mean over the items; whole unless the walk is adaptive
+    walked:       the latents [count, c, h, w], where the walks are over such
     """
 
     x: Tensor
     frames: list[Tensor]
     levels: list[Level]
     evaluations: float
+    walked: Tensor | None = None
 
 
 class Advance(NamedTuple):
@@ -67,7 +70,10 @@ def drawn(prepared: Prepared, batch: int, shown: Collection[int] = (), crew: Cre
     frames = [torch.cat(frame) for frame in zip(*(part.frames for part in parts), strict=True)]
     levels = [job.levels[i + 1] for i in shown]
     each = evaluations / count if evaluations % count else evaluations // count
-    yield Advance(job.steps * count, Samples(x, frames, levels, each))
+    walked = (
+        None if prepared.model.codec is None else torch.cat([w for part in parts if (w := part.walked) is not None])
+    )
+    yield Advance(job.steps * count, Samples(x, frames, levels, each, walked))
 
 
 def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -> dict[str, Any]:

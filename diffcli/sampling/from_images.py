@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_max_pool2d
 
 from diffcli.core.diffusion.editing import inpainting, slerp
 from diffcli.core.diffusion.job import start_noise
@@ -15,7 +16,8 @@ from diffcli.data.dataset import to_unit
 from diffcli.data.images import header, read_image, read_mask
 from diffcli.data.kinds import Items
 from diffcli.errors import DataProblem, UsageProblem
-from diffcli.sampling.prepare import Prepared, Variation
+from diffcli.sampling.options import Variation
+from diffcli.sampling.prepare import Kept, Prepared
 
 
 def varied(prepared: Prepared, variation: Variation) -> Prepared:
@@ -48,6 +50,7 @@ def from_image(prepared: Prepared, path: Path, strength: float) -> Prepared:
     """The walks begun at an image with noise on it: the last share `strength` of their steps (Meng et al. 2022)."""
     job = prepared.job
     image = picture(path, prepared.model.items)
+    latent = prepared.model.encoded(image.to(job.device)).cpu()
     taken = round(strength * job.steps)
     if taken == 0:
         raise UsageProblem(f"--strength {strength:g} of {job.steps} steps is no step", "raise --strength or --steps")
@@ -55,7 +58,7 @@ def from_image(prepared: Prepared, path: Path, strength: float) -> Prepared:
     level = job.levels[first]
 
     def begin(items: Sequence[int]) -> Tensor:
-        return level.noised(image, image_noise(job.seed, "start", items, job.shape)).float()
+        return level.noised(latent, image_noise(job.seed, "start", items, job.shape)).float()
 
     begun = replace(job, levels=job.levels[first:], begin=begin)
     return replace(prepared, job=begun, times=prepared.times[first:], source=image)
@@ -76,9 +79,15 @@ def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> P
     layer, note = mask(mask_path, items)
     where = layer.to(job.device)
     kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
-    walker = inpainting(job.sampler, known, where, resample=resample)
+    model = prepared.model
+    inside, places, stays = known, where, None
+    if model.codec is not None:  # a place of the latents is painted where any of its pixels is
+        inside, places = model.encoded(known), adaptive_max_pool2d(where, model.walked.shape[1:])
+        stays = Kept(known.cpu(), layer)
+    walker = inpainting(job.sampler, inside, places, resample=resample)
     notes = (*prepared.notes, note) if note else prepared.notes
-    return replace(prepared, job=replace(job, sampler=walker), source=torch.cat([known, kept]).cpu(), notes=notes)
+    source = torch.cat([known, kept]).cpu()
+    return replace(prepared, job=replace(job, sampler=walker), source=source, notes=notes, kept=stays)
 
 
 def interpolate(prepared: Prepared) -> Prepared:

@@ -10,7 +10,8 @@ from diffcli.core.diffusion import grids
 from diffcli.core.diffusion.editing import invert
 from diffcli.core.diffusion.job import last
 from diffcli.errors import UsageProblem
-from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import Prepared, prepare
 
 LADDER = (10, 20, 50, 100, 200, 500, 1000)  # Song et al. 2021 (DDIM), table 2
 
@@ -18,8 +19,10 @@ LADDER = (10, 20, 50, 100, 200, 500, 1000)  # Song et al. 2021 (DDIM), table 2
 class RoundTrip(NamedTuple):
     """There and back in so many steps each way.
 
-    latent, back:  the noise and the images again, [N, C, H, W]
-    error:         mean squared error per value, in units where black is 0 and white is 1
+    latent:  the noise, as the walk sees it, [N, ...]
+    back:    the images again, [N, C, H, W]
+    error:   mean squared error per value, in units where black is 0 and white is 1; of a model of latents against what
+             its autoencoder makes of the images, whose own error is no error of the walk
     """
 
     steps: int
@@ -47,11 +50,11 @@ def numbers_of_steps(prepared: Prepared, steps: int | None) -> list[int]:
 def round_trips(prepared: Prepared, images: Tensor, ladder: list[int]) -> Iterator[RoundTrip]:
     """Images [N, C, H, W] there and back for each number of steps; conditions of the job are those of the images."""
     job, model = prepared.job, prepared.model
-    x0 = images.to(job.device)
-    denoise = job.steered(job.network)
+    x0 = model.encoded(images.to(job.device))
+    denoise, aim = job.steered(job.network), model.finished(x0)
     told = {name: values.to(job.device) for name, values in job.conditions.items()}
     for steps in ladder:
         levels = grids.levels(model.schedule, steps, prepared.grid)
         latent = last(invert(denoise, x0, levels, **told))
-        back = last(job.sampler(denoise, latent, levels, **told))
-        yield RoundTrip(steps, latent.cpu(), back.cpu(), ((back - x0) / 2).square().mean().item())
+        back = model.finished(last(job.sampler(denoise, latent, levels, **told)))
+        yield RoundTrip(steps, latent.cpu(), back.cpu(), ((back - aim) / 2).square().mean().item())

@@ -6,14 +6,17 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from diffcli import specs
 from diffcli.core.diffusion.denoiser import Denoise, check_pair
 from diffcli.core.diffusion.exact import Exact
+from diffcli.core.diffusion.latent import Codec
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, Health
+from diffcli.runs.codecs import codec_in
 from diffcli.runs.loading import Trained, load_trained
 from diffcli.sampling import exact_models
 
@@ -28,6 +31,7 @@ class Model:
     items:    what it makes, with the classes that it was ever told
     exact:    the law, where it is known
     trained:  the checkpoint, where there is one
+    codec:    of a model of latents what turns them into images; its walks are over latents
     """
 
     name: str
@@ -37,6 +41,25 @@ class Model:
     items: Items
     exact: Exact | None = None
     trained: Trained | None = None
+    codec: Codec | None = None
+
+    @property
+    def walked(self) -> Items:
+        """What its walks are over: what it makes, or the latents of that."""
+        return self.trained.items if self.codec and self.trained else self.items
+
+    def encoded(self, images: Tensor) -> Tensor:
+        """Images [B, C, H, W] as the walks see them: the means of their latents, or what they are."""
+        return images if self.codec is None else self.codec.encode(images).mean
+
+    def finished(self, x: Tensor) -> Tensor:
+        """What a walk came to, as images: latents are decoded, what is not finite stays so."""
+        if self.codec is None:
+            return x
+        lost = ~x.flatten(1).isfinite().all(1)
+        images = self.codec.decode(x.nan_to_num())
+        images[lost] = torch.nan
+        return images
 
     @property
     def target(self) -> str:
@@ -51,6 +74,8 @@ class Model:
         found = hashlib.sha256()
         for name, value in sorted(self.trained.model.state_dict().items()):
             found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        if self.codec is not None:
+            found.update(self.trained.stored.about["codec"]["digest"].encode())
         return found.hexdigest()
 
     @property
@@ -61,7 +86,7 @@ class Model:
     @property
     def clip(self) -> bool:
         """Whether clean estimates are held to the range of images, unless told."""
-        return self.trained is not None and self.items.kind.bounded
+        return self.trained is not None and self.walked.kind.bounded
 
     @property
     def learned(self) -> bool:
@@ -109,7 +134,9 @@ def load_model(
         check_pair(noise, trained.recipe.objective.predict)
     except ValueError as error:
         raise UsageProblem(f"{name} does not suit this model: {error}", "use another --schedule") from None
-    items = trained.items
+    carried = codec_in(trained.stored, device)
+    items = trained.items if carried is None else carried.items
     if not trained.recipe.conditional or CLASS not in getattr(trained.model.network, "nulls", {}):  # never told
         items = Items(items.kind, items.shape)
-    return Model(str(trained.path), trained.model, noise, name, items, trained=trained)
+    codec = None if carried is None else carried.codec
+    return Model(str(trained.path), trained.model, noise, name, items, trained=trained, codec=codec)

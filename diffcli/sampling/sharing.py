@@ -17,7 +17,8 @@ from diffcli.ranks.pieces import Do
 from diffcli.ranks.sharing import own_device
 from diffcli.sampling.from_images import varied
 from diffcli.sampling.models import Model, load_model
-from diffcli.sampling.prepare import Prepared, SamplingOptions, Variation, prepare
+from diffcli.sampling.options import SamplingOptions, Variation
+from diffcli.sampling.prepare import Prepared, prepare
 from diffcli.system import device as devices
 
 SOME = 2  # models that a process keeps
@@ -91,14 +92,16 @@ class JobElsewhere:
 class DrawnPart(NamedTuple):
     """Some items of a job, drawn together.
 
-    x:            [B, ...] on the CPU
+    x:            [B, ...] on the CPU, as images where the walks are over latents
     frames:       the same after each of the steps that are shown
     evaluations:  of the network, of single items
+    walked:       the latents, where x is not what the walks are over
     """
 
     x: Tensor
     frames: list[Tensor]
     evaluations: int
+    walked: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,11 @@ def _drawn_part(
     steps, frames = prepared.job.steps, list[Tensor]()
     for part in prepared.job.draw_batch(batches[number]):
         if part.step in shown:
-            frames.append(part.x.cpu())
+            frames.append(prepared.finished(part.x))
         if part.step < steps - 1:
             yield (part.step + 1) / steps, None
-    yield 1.0, DrawnPart(part.x.cpu(), frames, part.evaluations)
+    walked = part.x.cpu() if prepared.model.codec else None
+    yield 1.0, DrawnPart(prepared.finished(part.x), frames, part.evaluations, walked)
 
 
 @functools.lru_cache(maxsize=SOME)

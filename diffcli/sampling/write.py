@@ -61,4 +61,7 @@ def write(
     if output.array:
         written.append(output.array)
         save_array(output.array, samples.x)
+        if samples.walked is not None:
+            written.append(output.array.with_suffix(f".latents{output.array.suffix}"))
+            save_array(written[-1], samples.walked)
     return written, singles

@@ -15,12 +15,13 @@ from diffcli.core.diffusion import bound
 from diffcli.core.diffusion.denoiser import LOG_SNR_LIMIT
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import Conditions, dropped
+from diffcli.core.diffusion.latent import drawn_latents
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.core.diffusion.times import LossHistory, stratified
 from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
 from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.levels import Level
-from diffcli.data.kinds import Items
+from diffcli.data.kinds import LATENTS, Items
 from diffcli.training.recipes.diffusion import Recipe
 from diffcli.training.trainer import Losses, Objective
 
@@ -41,6 +42,8 @@ def objective(recipe: Recipe, items: Items) -> Objective:
         t, density = stratified(len(x0), source), None
         if history:
             t, density = history.draw(sent(t.to(history.losses.dtype), device))
+        if items.kind is LATENTS:
+            x0 = drawn_latents(x0, drawn_normal(source, "latent", (len(x0), *items.shape)))
         eps = drawn_normal(source, "noise", x0.shape)
         told = dropped(conditions, getattr(denoiser.network, "nulls", {}), recipe.objective.drop, source)
         told = {name: sent(value, device) for name, value in told.items()}

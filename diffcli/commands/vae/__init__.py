@@ -9,7 +9,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-app.command()(train.train)
+app.command(cls=train.WithBareLatent)(train.train)
 app.command()(evaluate.evaluate)
 app.command()(sample.sample)
 app.command()(reconstruct.reconstruct)

@@ -32,7 +32,7 @@ def reverse(
     from diffcli import plugins
     from diffcli.console.show import Show
     from diffcli.lessons.diffusion.reverse import reverse_process, write_pictures
-    from diffcli.sampling.prepare import SamplingOptions
+    from diffcli.sampling.options import SamplingOptions
     from diffcli.system.files import fresh_place
     from diffcli.system.shell import argument
 

@@ -117,9 +117,24 @@ def mlp(shape: Sequence[int], latent: int, numbers: int, *, width: int, depth: i
 
 def conv(shape: Sequence[int], latent: int, numbers: int, *, widths: Sequence[int], blocks: int) -> Pair:
     """Convolutions over pixels folded 2x2, halved between the widths; `blocks` residual blocks at each, both ways."""
+    small = [math.ceil(side / 2 ** len(widths)) for side in shape[1:]]
+    last = widths[-1]
+    numbers_inside = last * math.prod(small)
+    down, up = pyramid(shape, numbers, widths=widths, blocks=blocks)
+    down += [ChannelNorm(last), nn.SiLU(), nn.Flatten(), nn.Linear(numbers_inside, 2 * latent)]
+    up = [nn.Linear(latent, numbers_inside), nn.Unflatten(1, (last, *small)), *up]
+    return nn.Sequential(*down), nn.Sequential(*up)
+
+
+def pyramid(
+    shape: Sequence[int], numbers: int, *, widths: Sequence[int], blocks: int
+) -> tuple[list[nn.Module], list[nn.Module]]:
+    """The layers from images to features [B, widths[-1], H / f, W / f] with f = 2 ** len(widths), and those back.
+
+    shape:    of an image; sides that f does not divide are padded inside and cropped in the end
+    numbers:  per pixel that come back
+    """
     channels, *sides = shape
-    multiple = 2 ** len(widths)
-    small = [math.ceil(side / multiple) for side in sides]
 
     def stage(width: int) -> list[nn.Module]:
         def layer() -> nn.Conv2d:
@@ -127,17 +142,17 @@ def conv(shape: Sequence[int], latent: int, numbers: int, *, widths: Sequence[in
 
         return [Residual(ChannelNorm(width), layer(), layer()) for _ in range(blocks)]
 
-    down: list[nn.Module] = [Padded(multiple), nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, widths[0], 3, padding=1)]
+    down: list[nn.Module] = [
+        Padded(2 ** len(widths)), nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, widths[0], 3, padding=1)
+    ]  # fmt: skip
     up: list[nn.Module] = []
     for narrow, wide in pairwise(widths):
         down += [*stage(narrow), nn.Conv2d(narrow, wide, 3, stride=2, padding=1)]
         up = [nn.Upsample(scale_factor=2), nn.Conv2d(wide, narrow, 3, padding=1), *stage(narrow), *up]
-    last = widths[-1]
-    numbers_inside = last * math.prod(small)
-    down += [*stage(last), ChannelNorm(last), nn.SiLU(), nn.Flatten(), nn.Linear(numbers_inside, 2 * latent)]
-    up = [nn.Linear(latent, numbers_inside), nn.Unflatten(1, (last, *small)), *stage(last), *up]
+    down += stage(widths[-1])
+    up = [*stage(widths[-1]), *up]
     up += [ChannelNorm(widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 4 * numbers * channels, 3, padding=1)]
-    return nn.Sequential(*down), nn.Sequential(*up, nn.PixelShuffle(2), Cropped(sides))
+    return down, [*up, nn.PixelShuffle(2), Cropped(sides)]
 
 
 class Padded(nn.Module):

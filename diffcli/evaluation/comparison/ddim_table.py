@@ -18,7 +18,7 @@ from diffcli.pictures.comparison import table_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.ranks.sharing import Crew
 from diffcli.sampling.inversion import prepared_for_inversion, round_trips
-from diffcli.sampling.prepare import SamplingOptions
+from diffcli.sampling.options import SamplingOptions
 from diffcli.system.shell import argument
 
 TABLES = ("ddim",)

@@ -18,7 +18,8 @@ from diffcli.evaluation.features import keeping
 from diffcli.evaluation.features.encoders import Encoder
 from diffcli.evaluation.features.extraction import extracted
 from diffcli.ranks.sharing import Crew
-from diffcli.sampling.prepare import Prepared, SamplingOptions
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import Prepared
 
 VERSION = 2  # 1 was drawn from other noise
 LOOKED_AT = 64  # images that are kept themselves

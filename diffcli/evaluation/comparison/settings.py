@@ -9,7 +9,7 @@ from diffcli import specs
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.errors import UsageProblem
 from diffcli.sampling.gridfile import SUFFIX
-from diffcli.sampling.prepare import SamplingOptions
+from diffcli.sampling.options import SamplingOptions
 
 MOST_SETTINGS = 500
 

@@ -27,7 +27,8 @@ from diffcli.metrics.resampling import PairedDifferences, frechet_differences
 from diffcli.ranks.sharing import Crew
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.models import Model
-from diffcli.sampling.prepare import Prepared, SamplingOptions
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import Prepared
 from diffcli.system import device as devices
 from diffcli.system.text import duration
 

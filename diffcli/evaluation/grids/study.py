@@ -19,7 +19,8 @@ from diffcli.evaluation.features.encoders import encoder
 from diffcli.evaluation.grids import costs
 from diffcli.evaluation.grids.search import Choice, by_rollout, by_table, usual_walks
 from diffcli.sampling.models import Model, load_model
-from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import Prepared, prepare
 from diffcli.system import device as devices
 from diffcli.system.text import duration
 
@@ -196,7 +197,7 @@ def _encode(model: Model, wanted: GridOptions, where: torch.device, show: Show) 
         raise UsageProblem("--cost features needs the data that a run was trained on", "use --cost jump")
     data, name = model.trained.recipe.data, wanted.features or "judge"
     found = encoder(name, data.name, wanted.data, where, show, reading=data.reading)
-    return lambda x: found.encode(x.float().cpu())
+    return lambda x: found.encode(model.finished(x.float()).cpu())
 
 
 def _estimates(job: Prepared, wanted: GridOptions, encode: Encode | None) -> list[str]:

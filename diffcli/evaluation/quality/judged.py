@@ -25,7 +25,8 @@ from diffcli.ranks.sharing import Crew
 from diffcli.runs.listing import ROOT
 from diffcli.sampling.exact_models import PREFIX
 from diffcli.sampling.models import Model, load_model
-from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import Prepared, prepare
 from diffcli.system import device as devices
 from diffcli.system.files import expanded, is_dir
 from diffcli.system.text import duration

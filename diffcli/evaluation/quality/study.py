@@ -25,7 +25,8 @@ from diffcli.metrics.likelihood_divergence import feature_likelihood_divergence
 from diffcli.metrics.memorisation import Audit, FeatureNearness, audit, nearest_in_features
 from diffcli.ranks.sharing import Crew
 from diffcli.sampling.exact_models import PREFIX
-from diffcli.sampling.prepare import Prepared, SamplingOptions
+from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.prepare import Prepared
 from diffcli.system import device as devices
 from diffcli.system.text import duration
 

@@ -13,8 +13,9 @@ from diffcli.lessons.diffusion.pictures import reverse_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.pictures.grid import grid, save_gif, save_png
 from diffcli.pictures.points import extent, moving, row
+from diffcli.sampling.options import SamplingOptions
 from diffcli.sampling.planes import PlanarData
-from diffcli.sampling.prepare import Prepared, SamplingOptions, prepare
+from diffcli.sampling.prepare import Prepared, prepare
 
 FRAMES = 40  # of the animation, at most
 MOST_IMAGES = 10
@@ -69,7 +70,8 @@ def write_pictures(process: ReverseProcess, figure: Path, animation: Path) -> No
         save_png(figure, row(strip, title=title, side=2.4))
         save_gif(animation, list(moving(process.plane.panels([points[i] for i in frames]), limit=extent(strip))))
         return
-    seen = [(level, _at_unit_length(level, step)) for level, step in walk]
+    finished = process.prepared.model.finished
+    seen = [(level, Step(*map(finished, _at_unit_length(level, step)))) for level, step in walk]
     title = f"{process.title}: above x_t, below the clean estimate made one step before"
     write_figure(reverse_figure([seen[i] for i in shown], title), figure)
     pairs = [torch.stack(list(seen[i][1]), 1).flatten(0, 1) for i in frames]

@@ -9,10 +9,12 @@ from diffcli.core.diffusion.exact_pixels import PixelHistogram
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import clipped
 from diffcli.core.diffusion.job import Job
+from diffcli.core.diffusion.latent import drawn_latents
 from diffcli.core.diffusion.samplers import ddim
 from diffcli.core.models import MODELS
+from diffcli.core.randomness import image_noise
 from diffcli.data.dataset import Dataset
-from diffcli.data.kinds import Items
+from diffcli.data.kinds import IMAGES, Items
 from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, line
 from diffcli.pictures.samples import preview
@@ -22,6 +24,7 @@ from diffcli.training.recipes.diffusion import RECIPES, Recipe
 from diffcli.training.validation import Validation
 
 STEPS = 20
+DECODED = 500  # latents that become images, to be compared with
 COVARIANCE_IMAGES = 10_000
 COVARIANCE_IMAGES_LARGE = 2_000  # of more than 2,000 numbers each: the work grows with the cube of the smaller count
 
@@ -58,11 +61,13 @@ class DiffusionPreview:
 
     def __init__(self, recipe: Recipe, dataset: Dataset, places: Tensor, held: Tensor) -> None:
         self.schedule, self.seed = specs.schedule(recipe.schedule), recipe.seed
-        self.items, self.health = dataset.items, HEALTH[dataset.items.kind.name]
+        self.items, self.codec = dataset.items, dataset.codec
+        self.health = HEALTH[IMAGES.name if self.codec else dataset.items.kind.name]
         numbers, kind = dataset.items.numbers, dataset.items.kind
-        known, _ = dataset.take(places[: COVARIANCE_IMAGES if numbers <= 2000 else COVARIANCE_IMAGES_LARGE])
-        self.known, self.data = known, self.health.of(known)
-        x0, conditions = dataset.take(held)
+        known, _ = drawn_items(dataset, places[: COVARIANCE_IMAGES if numbers <= 2000 else COVARIANCE_IMAGES_LARGE])
+        self.known = self._pictured(known[:DECODED]) if self.codec else known
+        self.data = self.health.of(self.known)
+        x0, conditions = drawn_items(dataset, held)
         told = recipe.conditional  # else the network has never seen a class
         self.validation = Validation.fixed(x0, conditions if told else {}, self.schedule, recipe.seed)
         self.linear_loss = self.validation.linear_loss(covariance_spectrum(known), recipe.objective.predict)
@@ -76,19 +81,35 @@ class DiffusionPreview:
         denoise = clipped(denoiser) if self.items.kind.bounded else denoiser
         walk = levels(self.schedule, steps)
         job = Job(denoise, walk, ddim, self.items.shape, self.seed, self.conditions, device)
-        samples = job.drawn(self.count, self.count)
+        samples = self._pictured(job.drawn(self.count, self.count))
         health, loss = self.health.of(samples), self.validation.loss(denoiser)
         return Look(
             loss,
             self.linear_loss,
             f"validation loss {loss:.4f}, best linear denoiser {self.linear_loss:.4f}",
             f"validation loss {loss:.4f} (best linear denoiser {self.linear_loss:.4f}); {line(health, self.data)}",
-            preview(self.items.kind.name, samples, self.known),  # beside data where that helps the eye
+            preview(
+                IMAGES.name if self.codec else self.items.kind.name, samples, self.known
+            ),  # beside data where that helps the eye
             {"samples": health._asdict(), "data": self.data._asdict()},
         )
 
+    def _pictured(self, items: Tensor) -> Tensor:
+        """Items as they are looked at: latents as images."""
+        if self.codec is None:
+            return items
+        return self.codec.decode(items.to(self.codec.get_buffer("std").device)).cpu()
+
     def about(self) -> dict[str, object]:
         return {"health": list(self.data), "linear_denoiser_loss": self.linear_loss}
+
+
+def drawn_items(dataset: Dataset, places: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Items at these places as a model sees them, [B, ...], and their conditions; latents are drawn, always alike."""
+    x0, conditions = dataset.take(places)
+    if dataset.codec is not None:
+        x0 = drawn_latents(x0, image_noise(0, "latent", places.tolist(), dataset.shape))
+    return x0, conditions
 
 
 DIFFUSION = Family(

@@ -65,9 +65,7 @@ class Training(Keys):
     micro_batch: int = key(0, "of them computed at once on a device; 0 is all that fit", least=0, most=65536)
     precision: str = key("auto", "bf16, fp32, or auto: bf16 where the processor has it")
     compile: bool = key(False, "compile the network by torch.compile, for GPUs: minutes on a CPU, which gains nothing")
-    shard: bool = key(
-        False, "divide weights, average and moments over the processes: FSDP2, where one device is too small"
-    )
+    shard: bool = key(False, "divide weights, average and moments over the processes: for what one device cannot hold")
     checkpoint_every: int = key(0, "steps between checkpoints; 0 means about 30 seconds", least=0)
     seed: int = key(0, "of all randomness", least=0, most=2**63 - 1)
     impl: tuple[str, ...] = key((), "files of plug-ins, in Python")
@@ -87,6 +85,11 @@ class Training(Keys):
     def settled(self, keys: Collection[str]) -> Self:
         """The recipe whose keys at these addresses, or whose choices, somebody has set: they are no longer open."""
         return self
+
+    @property
+    def encoded_by(self) -> str:
+        """The run whose latents are trained on; "" where it is the data themselves."""
+        return ""
 
     def next_command(self, run: str, *, classes: bool = False) -> str:
         """The next useful command after training. classes: whether the data have any"""

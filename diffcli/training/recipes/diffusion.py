@@ -73,6 +73,7 @@ class Recipe(Training):
     family: ClassVar[str] = "diffusion"
     command: ClassVar[str] = "diffcli"
 
+    latent: str = key("", "a run of vae train --latent, whose latents are learned; empty is pixels")
     schedule: str = key("cosine", "noise schedule, with its parameters: linear,steps=250")
     network: Any = choice(NETWORKS, UNetKeys(), "what is trained")
     objective: Any = choice(OBJECTIVES, SimpleKeys(), "what is minimised")
@@ -117,6 +118,8 @@ class Recipe(Training):
             raise UsageProblem(
                 f"a chain of {objective.chain} steps does not fit {self.schedule}", f"use --set chain={law.length}"
             )
+        if objective.prior == "pixels" and self.latent:
+            raise UsageProblem("the prior pixels is of images, not of latents", "use --set prior=none")
         if objective.prior == "pixels" and self.data.name in TITLES:
             raise UsageProblem("the prior pixels is of images", "use --set prior=none")
         try:
@@ -133,6 +136,11 @@ class Recipe(Training):
         return f"diffcli sample {run} --ddim" + (" --class all" if classes and self.conditional else "")
 
     @property
+    def encoded_by(self) -> str:
+        """The run whose latents are learned; "" for pixels and points."""
+        return self.latent
+
+    @property
     def conditional(self) -> bool:
         """Whether the network is ever told a condition."""
         return self.objective.drop < 1
@@ -141,8 +149,10 @@ class Recipe(Training):
 COLOUR = "cifar10", "cifar100", "svhn"  # sets of small photographs
 
 
-def suited(dataset: object) -> Recipe:
-    """The recipe for a data set, where none was asked for."""
+def suited(dataset: object, latent: object = "") -> Recipe:
+    """The recipe for a data set, or for latents, where none was asked for."""
+    if latent:
+        return RECIPES["latent"]
     if dataset in list(TITLES):
         return RECIPES["points"]
     return RECIPES["colour" if str(dataset).lower().removeprefix("torchvision:") in COLOUR else "default"]
@@ -160,6 +170,10 @@ RECIPES: dict[str, Recipe] = {
         minutes=60.0, data=DataKeys("cifar10", augment="flip"), batch=64,
         network=UNetKeys(widths=(48, 96, 144), blocks=2, attention=(1,), dropout=0.1),
         optimizer=MuonKeys(ema=0.999, warmup=200), sampling=SamplingKeys(guidance=1.5),
+        dial=("batch", "optimizer.warmup", "optimizer.ema"),
+    ),
+    "latent": Recipe(
+        network=UNetKeys(widths=(64, 128), fold=1), optimizer=MuonKeys(ema=0.995),
         dial=("batch", "optimizer.warmup", "optimizer.ema"),
     ),
     "points": Recipe(
