@@ -17,7 +17,7 @@ def timesteps(total: int, steps: int, spacing: str) -> list[int]:
 
     Entries are counted from 1, the least noisy, to T = total. What is no whole number is rounded to the nearest.
         "trailing": T, T − T/S, T − 2 T/S, ..., T/S: equal steps back from the noisiest
-        "leading":  multiples of the whole number T // S, and 1: 1 + (S − 1) (T // S), ..., 1 + T // S, 1
+        "leading":  S entries from 1 up, in strides of the whole number T // S: 1 + (S − 1) (T // S), ..., 1 + T // S, 1
         "linspace": from T to 1 in S entries that are evenly spaced, both ends among them
 
     total: T, the entries of the table
@@ -82,6 +82,38 @@ def from_zero_cut_off(total: int, steps: int, spacing: str) -> list[int]:
 def leading_from_zero_cut_off(total: int, steps: int, spacing: str) -> list[int]:
     shift = 1 if spacing == "leading" else 0
     return [entry - shift for entry in cut_off_everywhere(total, steps, spacing)]
+
+
+@wrong("with leading entries that are the multiples of T // S, of which the last is T // S",
+       "leading: the last entry is 1, and the first is a stride below S (T // S) + 1")  # fmt: skip
+def leading_multiples(total: int, steps: int, spacing: str) -> list[int]:
+    if spacing == "leading":
+        return [k * (total // steps) for k in range(steps, 0, -1)]
+    return timesteps(total, steps, spacing)
+
+
+@wrong("with leading entries all the way up to T: more than S of them, if T/S is not whole",
+       "leading: S entries, and the noisiest are left out")  # fmt: skip
+def leading_by_range(total: int, steps: int, spacing: str) -> list[int]:
+    if spacing == "leading":
+        return list(range(1, total + 1, total // steps))[::-1]
+    return timesteps(total, steps, spacing)
+
+
+@wrong("with trailing by `range` in whole strides, which gives more than S entries if T/S is not whole",
+       "trailing: S entries, T k/S rounded one by one")  # fmt: skip
+def trailing_by_range(total: int, steps: int, spacing: str) -> list[int]:
+    if spacing == "trailing":
+        return list(range(total, 0, -(total // steps)))
+    return timesteps(total, steps, spacing)
+
+
+@wrong("with trailing and leading by `range` in whole strides, which gives more than S entries if T/S is not whole",
+       "how many entries there are: S; and at trailing, where T k/S is rounded one by one")  # fmt: skip
+def both_by_range(total: int, steps: int, spacing: str) -> list[int]:
+    if spacing == "trailing":
+        return trailing_by_range(total, steps, spacing)
+    return leading_by_range(total, steps, spacing)
 
 
 @wrong("with entries that count from 0 to T − 1", "the docstring: entries count from 1, and 0 is the data")

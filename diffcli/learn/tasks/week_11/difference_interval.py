@@ -94,6 +94,15 @@ def unpaired(a: Tensor, b: Tensor, places: Tensor) -> Tensor:
 
 
 @wrong(
+    "with quantiles of all drawn items, which were not averaged",
+    "what is estimated: a mean; each row of `places` gives one number, the mean of its items",
+)
+def not_averaged(a: Tensor, b: Tensor, places: Tensor) -> Tensor:
+    drawn = (a - b)[places].flatten()
+    return torch.quantile(drawn, torch.tensor([0.025, 0.975], dtype=drawn.dtype))
+
+
+@wrong(
     "with an interval for a less an interval for b, each end by itself",
     "the order: first the difference of each draw, then the quantiles of these differences",
 )

@@ -17,7 +17,8 @@ def own_change() -> dict[str, str]:
     One key of the recipe differs, or what `--impl FILE` adds. Name the runs without it base-SEED and those with it
     changed-SEED.
 
-    Returns {"base-0": folder, "base-1": folder, "changed-0": folder, "changed-1": folder}, beside this file.
+    Returns {"base-0": folder, "base-1": folder, "changed-0": folder, "changed-1": folder}; folders are named from where
+    this file lies, "runs/base-0" for one.
     """
     return {f"{name}-{seed}": f"runs/{name}-{seed}" for name in ("base", "changed") for seed in (0, 1)}
 
@@ -35,6 +36,8 @@ def _seeds(base: dict[str, Path], changed: dict[str, Path]) -> Fault | None:
     without, within = (sorted(facts_of(path).get("seed", 0) for path in runs.values()) for runs in (base, changed))
     if min(len(without), len(within)) < FEWEST:
         return Fault("one-seed", f"{FEWEST} seeds of each are wanted: one run says nothing of chance")
+    if len({facts_of(path).get("data") for path in (*base.values(), *changed.values())}) > 1:
+        return Fault("other-data", "they were trained on different data, and each is judged by its own")
     if without != within or len(set(without)) < len(without):
         return Fault("other-seeds", f"base has the seeds {without}, changed {within}: the same ones are wanted")
     return None
@@ -44,8 +47,8 @@ def _keys(base: dict[str, Path], changed: dict[str, Path]) -> Fault | None:
     firsts = []
     for side, runs in zip(SIDES, (base, changed), strict=True):
         keys = [{key: value for key, value in recipe(path).items() if key not in IDLE} for path in runs.values()]
-        if any(one != keys[0] for one in keys):
-            return Fault("mixed", f"the runs of {side} differ in more than the seed")
+        if mixed := [key for key in dict.fromkeys(key for one in keys for key in one) if _differ(keys, key)]:
+            return Fault("mixed", f"the runs of {side} differ in {', '.join(mixed)}, not in the seed alone")
         firsts.append(keys[0])
     differing = [key for key in dict.fromkeys(key for one in firsts for key in one) if _differ(firsts, key)]
     if not differing:
@@ -55,7 +58,7 @@ def _keys(base: dict[str, Path], changed: dict[str, Path]) -> Fault | None:
 
 
 def _differ(recipes: list[dict[str, Any]], key: str) -> bool:
-    return recipes[0].get(key) != recipes[1].get(key)
+    return any(one.get(key) != recipes[0].get(key) for one in recipes)
 
 
 def cases(folder: Path) -> Iterator[Case]:
@@ -76,5 +79,7 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case({**base, **both}, "more-differs")
     uneven = run("uneven", 1, schedule="linear", steps=500)
     yield Case({**base, "changed-0": changed["changed-0"], "changed-1": uneven}, "mixed")
+    elsewhere = {f"changed-{n}": left_behind(folder / f"elsewhere-{n}", recipe={}, seed=n, data="e") for n in (0, 1)}
+    yield Case({**base, **elsewhere}, "other-data")
     bare = {f"changed-{n}": run(f"bare-{n}", n, None, schedule="linear") for n in (0, 1)}
     yield Case({**base, **bare}, "not-evaluated")
