@@ -1,5 +1,7 @@
 """How a command opens a run of its family."""
 
+import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,3 +21,17 @@ def opened(run: str | None, family: str, show: "Show", device: str = "cpu") -> "
     for note in trained.stored.notes:
         show.note(f"note: {note}")
     return trained
+
+
+def family_meant(run: str | None, families: Sequence[str]) -> str:
+    """Which of some families a run is of; for None that of the newest run of any of them. The first if neither is."""
+    from diffcli.errors import CheckpointProblem
+    from diffcli.runs.loading import find, read
+
+    found = {}
+    for family in families:
+        with contextlib.suppress(CheckpointProblem):
+            stored = read(find(run, family))
+            if stored.recipe.family == family:
+                found[stored.path.stat().st_mtime] = family
+    return found[max(found)] if found else families[0]

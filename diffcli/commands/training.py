@@ -140,9 +140,9 @@ def _lead(
         known = FAMILIES[family].recipes
         start = recipes.load_recipe(recipe, known) if recipe else suited(changes)
         named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
+        if family == "diffusion" and changes.get("latent") and not dataset_of(changes):
+            start = recipes.override(start, {"data": data_of(changes["latent"])})
         start = recipes.override(start, changes | named)
-        if start.encoded_by and not dataset_of(changes) and not recipe:
-            start = recipes.override(start, {"data": data_of(start.encoded_by)})
     assignment = Assignment(family, Setting(where, data, out, began, team.count if team else 1), start, resume, changes)
     with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
         announced = training_report.announced(session, seconds_per_step, others)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from diffcli.errors import CheckpointProblem, UsageProblem, one_of
 from diffcli.runs.checkpoint import write_checkpoint
+from diffcli.runs.codecs import PREFIX as CODEC
 from diffcli.runs.listing import facts_of, run_of
 from diffcli.runs.loading import fill, find, read, understood
 from diffcli.runs.records import comparison
@@ -71,7 +72,7 @@ def exported(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `write_checkpoint` is to write: the tensors and the description of such a file.
 
-    tensors:  of a checkpoint; those below ema/ are enough
+    tensors:  of a checkpoint; those below ema/ and codec/ are enough
     about:    its description
     made:     what run.json says of how it was trained
     walk:     the setting that a comparison has found best: a row of comparison.json
@@ -89,7 +90,15 @@ def exported(
         f"ema/{name}": value if name in counted else rounded(name, value, precision)
         for name, value in model.state_dict().items()
     }
+    scale = {f"{CODEC}{name}" for name in ("mean", "std")}
+    kept |= {
+        name: value if name in scale else rounded(name, value, precision)
+        for name, value in tensors.items()
+        if name.startswith(CODEC)
+    }
     described = {name: value for name, value in about.items() if name not in STATE}
+    if "codec" in about:
+        described["codec"] = _without_places(about["codec"])
     described["recipe"] = _without_places(about["recipe"])
     described["exported"] = {"weights": "ema", "precision": precision}
     if made:

@@ -71,7 +71,7 @@ class CodecPreview:
         self.keys, self.seed = recipe.objective, recipe.seed
         self.linear: float | None = None
         self.latents: dict[str, list[float]] = {}
-        self.fitted = dataset.take(places[:KNOWN_IMAGES])[0] if dataset.items.numbers <= EXACT else None
+        self.fitted = (dataset, places[:KNOWN_IMAGES]) if dataset.items.numbers <= EXACT else None
 
     @torch.no_grad()
     def look(self, model: LatentAutoencoder, batch: int = 128) -> Look:
@@ -100,7 +100,7 @@ class CodecPreview:
     def _linear(self, model: LatentAutoencoder) -> float | None:
         """PSNR of the best linear code with as many numbers, of images small enough for it to be found at once."""
         if self.linear is None and self.fitted is not None:
-            code = linear_code(self.fitted, torch.Size(model.latent_shape).numel())
+            code = linear_code(*self.fitted, torch.Size(model.latent_shape).numel())
             self.linear = psnr(code.restored(self.x).clamp(-1, 1), self.x).mean().item()
         return self.linear
 
