@@ -67,6 +67,8 @@ WRONG = [
          "the docstring: both are means over all numbers", "nats.mean()", "nats.sum()"),
     Swap("sum-of-items", "with L_vlb summed over the numbers of each item, L_simple being a mean",
          "the docstring: both are means over all numbers", "nats.mean()", "nats.flatten(1).sum(1).mean()"),
+    Swap("gap-by-tilde", "with β̃ under gap², in the place of the variance σ² that is learned",
+         "the first term of the nats: gap²/σ²", "gap_squared / log_variance.exp()", "gap_squared / tilde"),
     Swap("variance-linear", "with the variance on a line between β̃ and β", "what is interpolated: the logarithm",
          "share * math.log(beta) + (1 - share) * math.log(tilde)", "torch.log(share * beta + (1 - share) * tilde)"),
     Swap("ends-exchanged", "with β̃ at 1 and β at 0", "the docstring: 0 is β̃",

@@ -51,7 +51,7 @@ WRONG = [
          "torch.exp(share * math.log(beta) + (1 - share) * math.log(tilde))",
          "share * math.log(beta) + (1 - share) * math.log(tilde)"),
     Swap("std", "with the standard deviation", "what is returned: the variance",
-         "torch.exp(share", "torch.exp(0.5 * share"),
+         "math.log(tilde))", "math.log(tilde)).sqrt()"),
     Swap("tilde-turned", "with β̃ upside down", "β̃, which is smaller than β",
          "(1 - abar_s) / (1 - abar_t)", "(1 - abar_t) / (1 - abar_s)"),
 ]  # fmt: skip

@@ -48,6 +48,10 @@ WRONG = [
     Swap("mean-for-sum", "with the mean over the numbers of an item", "the bound, which adds up nats of whole items",
          ".sum(1)", ".mean(1)"),
     Swap("no-half", "without the factor ½", "the divergence of two Gaussians", "0.5 * (abar", "(abar"),
+    Swap("constants-once", "with the terms that do not hold x0 counted once per item, and not for each of its numbers",
+         "the sum: it is over all of ½ [...], so − ᾱ_T − log(1 − ᾱ_T) comes as often as x0 has numbers",
+         "each = 0.5 * (abar * x0**2 + variance - 1 - math.log(variance))\n    return each.flatten(1).sum(1)",
+         "return 0.5 * (abar * (x0**2).flatten(1).sum(1) + variance - 1 - math.log(variance))"),
     Swap("one-number", "with one number for the whole batch", "what is returned: [B], a number for each item",
          "each.flatten(1).sum(1)", "each.sum()"),
 ]  # fmt: skip

@@ -65,6 +65,15 @@ WRONG = [
     Swap("means-only", "with the distance of the means alone, which is enough for the variance β̃ only",
          "what two Gaussians of different width cost where their means are the same",
          " + ratio - 1 - math.log(ratio)", ""),
+    Swap("gap-by-tilde", "with β̃ under the distance of the means, whatever the variance of p is",
+         "the second law, whose width the distance is measured by: σ²",
+         "(mean - true_mean) ** 2 / variance", "(mean - true_mean) ** 2 / true_variance"),
+    Swap("constants-once", "with the price of the width counted once per item, and not for each of its numbers",
+         "the sum: it is over all of the divergence of each number",
+         "each = 0.5 * ((mean - true_mean) ** 2 / variance + ratio - 1 - math.log(ratio))\n"
+         "    return each.flatten(1).sum(1)",
+         "gap = ((mean - true_mean) ** 2).flatten(1).sum(1)\n"
+         "    return 0.5 * (gap / variance + ratio - 1 - math.log(ratio))"),
     Swap("std-for-variance", "with the variance squared under the distance of the means",
          "what the distance is divided by: the variance as it is",
          "(mean - true_mean) ** 2 / variance", "(mean - true_mean) ** 2 / variance**2"),

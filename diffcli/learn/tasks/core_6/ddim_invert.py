@@ -62,6 +62,8 @@ WRONG = [
          "the second term of x_t = √ᾱ_t x̂0 + √(1 − ᾱ_t) ε̂", " + (1 - abar[t]).sqrt() * eps", ""),
     Swap("data-first", "with a first step that shrinks the data and adds no noise",
          "the first step: ε̂ = predict(x0, the last of the times)", " + (1 - abar[t]).sqrt() * predict(x0, t)", ""),
+    Swap("x0-kept", "with the data as the clean estimate of every step",
+         "x̂0 from x_s and ε̂, anew at each stop", "abar[t].sqrt() * clean", "abar[t].sqrt() * x0"),
     Swap("not-divided", "with a clean estimate that is not divided by √ᾱ_s", "how x̂0 follows from x_s and ε̂",
          " / abar[s].sqrt()", ""),
 ]  # fmt: skip

@@ -52,6 +52,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("too-much-noise", "without the − σ² under the root, so that x_s has more noise than belongs to s",
          "the two noises, whose variances have to add up to 1 − ᾱ_s", "(1 - abar_s - sigma**2)", "(1 - abar_s)"),
+    Swap("all-fresh", "with fresh noise in the place of the predicted noise",
+         "the second term of eq. 12: it has ε̂, the noise that is in x_t",
+         "- sigma**2) ** 0.5 * predicted", "- sigma**2) ** 0.5 * noise"),
     Swap("variance-for-std", "with σ² as the factor of the fresh noise", "the last term: noise has the factor σ",
          "sigma * noise", "sigma**2 * noise"),
     Swap("roots-forgotten", "with ᾱ_s for √ᾱ_s", "the factor of the clean estimate at s",

@@ -85,6 +85,17 @@ WRONG = [
 ]  # fmt: skip
 
 
+@wrong("with the clean estimate at the last entry but one, where the network was asked last",
+       "the last entry: the network is asked there too, and the step to the data follows")  # fmt: skip
+def estimate_of_before(predict: Callable[[Tensor, int], Tensor], x: Tensor, times: list[int], abar: Tensor) -> Tensor:
+    clean = x
+    for t, s in pairwise(times):
+        eps = predict(x, t)
+        clean = (x - (1 - abar[t]).sqrt() * eps) / abar[t].sqrt()
+        x = abar[s].sqrt() * clean + (1 - abar[s]).sqrt() * eps
+    return clean
+
+
 @wrong("with steps to the entry t − 1, whatever the next one of `times` is",
        "where each step ends: at the next entry of `times`")  # fmt: skip
 def neighbours(predict: Callable[[Tensor, int], Tensor], x: Tensor, times: list[int], abar: Tensor) -> Tensor:

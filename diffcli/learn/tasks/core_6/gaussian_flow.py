@@ -56,6 +56,9 @@ WRONG = [
          "return abar_s**0.5 * mean + (x - abar_t**0.5 * mean)", "return mean + (x - mean)"),
     Swap("root-forgotten", "with ᾱ times the mean in the place of √ᾱ times it", "the factor of the data in x_t: √ᾱ_t",
          "return abar_s**0.5 * mean + (x - abar_t**0.5 * mean)", "return abar_s * mean + (x - abar_t * mean)"),
+    Swap("deviations-added", "with the standard deviations of data and noise added up, and not their variances",
+         "the spread of x_t: it is the root of ᾱ_t std² + 1 − ᾱ_t",
+         "(abar * std**2 + 1 - abar) ** 0.5 for", "abar**0.5 * std + (1 - abar) ** 0.5 for"),
     Swap("std-for-variance", "with std for std² in the spread", "the variance of √ᾱ x0: ᾱ std²",
          "abar * std**2 + 1", "abar * std + 1"),
 ]  # fmt: skip

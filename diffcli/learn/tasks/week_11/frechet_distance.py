@@ -87,6 +87,17 @@ def by_entries(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> 
     return (mean_a - mean_b).square().sum() + (cov_a + cov_b - 2 * root).trace()
 
 
+@wrong("with the root of the trace of A B, for the trace of its root", "the order: first the root of the matrix")
+def root_of_the_trace(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> Tensor:
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * (cov_a @ cov_b).trace().sqrt()
+
+
+@wrong("with A and B multiplied entry by entry, by `*`", "the product: it is that of matrices, `@`")
+def product_by_entries(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> Tensor:
+    roots = torch.linalg.eigvals(cov_a * cov_b).real.clamp(min=0).sqrt().sum()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * roots
+
+
 @wrong(
     "with A^½ B^½ for (A B)^½, which is the same only where A and B commute",
     "the product: it is of A and B, and the root comes afterwards",
