@@ -85,7 +85,7 @@ def leading_from_zero_cut_off(total: int, steps: int, spacing: str) -> list[int]
 
 
 @wrong("with leading entries that are the multiples of T // S, of which the last is T // S",
-       "leading: the last entry is 1, and the first is a stride below S (T // S) + 1")  # fmt: skip
+       "leading: the last entry is 1, and the first 1 + (S − 1) (T // S)")  # fmt: skip
 def leading_multiples(total: int, steps: int, spacing: str) -> list[int]:
     if spacing == "leading":
         return [k * (total // steps) for k in range(steps, 0, -1)]
