@@ -1,5 +1,6 @@
 """Latent diffusion: exact resumes, what travels in a checkpoint, and what every command makes of a model of latents."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from diffcli.data.latents import encoded
 from diffcli.metrics.linear_code import linear_code
 from diffcli.metrics.quality import psnr
 from diffcli.runs.checkpoint import read_checkpoint
-from diffcli.runs.codecs import codec_in
+from diffcli.runs.codecs import codec_in, codec_of
 from diffcli.runs.listing import checkpoints
 from diffcli.runs.loading import load_trained, read
 from diffcli.sampling.models import load_model
@@ -268,3 +269,66 @@ def test_an_export_carries_the_codec(cli: Cli, here: Path) -> None:
     found = cli("sample", "small.safetensors", "--ddim", "--steps", 2, "--count", 2, "--array", "x.npy")
     assert found.code == 0, found.err
     assert np.load("x.npy").shape == (2, 1, 28, 28)
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny AutoencoderKL of diffusers in a folder, random, with a scaling_factor that suits digits. Read it only."""
+    from diffusers import AutoencoderKL
+
+    folder = tmp_path_factory.mktemp("foreign") / "autoencoder"
+    torch.manual_seed(3)
+    config: dict[str, Any] = {
+        "in_channels": 1, "out_channels": 1, "latent_channels": 2, "block_out_channels": (8, 16), "norm_num_groups": 4,
+        "down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2, "sample_size": 28,
+    }  # fmt: skip
+    model = AutoencoderKL(**config)
+    x, _ = datasets.load_dataset("mnist").take(range(500))
+    with torch.no_grad():
+        std = model.encode(x).latent_dist.sample().square().mean().sqrt().item()
+    model.register_to_config(scaling_factor=1 / std)
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_an_autoencoder_of_diffusers_encodes_and_decodes_as_there(foreign: Path) -> None:
+    from diffusers import AutoencoderKL
+
+    theirs = AutoencoderKL.from_pretrained(foreign).eval()
+    dataset = datasets.load_dataset("mnist")
+    ours = codec_of(str(foreign), dataset, CPU).codec
+    x, _ = dataset.take(range(20))
+    with torch.no_grad():
+        found = theirs.encode(x).latent_dist
+        z = found.mean * theirs.config.scaling_factor
+        assert (ours.encode(x).mean - z).abs().max() < 1e-5
+        assert (ours.encode(x).std - found.std * theirs.config.scaling_factor).abs().max() < 1e-5
+        back = theirs.decode(z / theirs.config.scaling_factor).sample.clamp(-1, 1)
+        assert (ours.decode(z) - back).abs().max() < 1e-5
+
+
+def test_a_model_of_its_latents_is_trained_and_drawn(cli: Cli, foreign: Path) -> None:
+    command = ("train", "--latent", foreign, "--dataset", "mnist", "--steps", 3, "--set", "widths=8,16")
+    found = cli(*command, "--batch", 16, "--set", "warmup=2", "--out", "run")
+    assert found.code == 0, found.err
+    assert "latents of 2x14x14 numbers" in found.err
+    assert cli("sample", "run", "--ddim", "--steps", 2, "--count", 2).code == 0
+
+
+def test_a_foreign_autoencoder_that_does_not_suit_is_refused(cli: Cli, foreign: Path, tmp_path: Path) -> None:
+    command = ("train", "--steps", 2, "--latent")
+    refused(cli, (*command, foreign, "--dataset", "moons"), 3, "is for images of 1 channels")
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in foreign.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"scaling_factor": config["scaling_factor"] * 2}))
+    refused(
+        cli, (*command, other), 3, "standard deviation of 2.0", f"a scaling_factor of {config['scaling_factor']:.2f}"
+    )
+    (other / "config.json").write_text(json.dumps(config | {"_class_name": "UNet2DModel"}))
+    refused(cli, (*command, other), 4, "UNet2DModel, not an AutoencoderKL")
+    (other / "config.json").write_text(json.dumps(config))
+    (other / "diffusion_pytorch_model.safetensors").write_bytes(b"nothing")
+    refused(cli, (*command, other), 4, "holds no whole AutoencoderKL")

@@ -70,9 +70,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
         rows["data"] = d["dataset"]
     if d.get("latents_of"):
         before = d["latents_of"]
-        channels = before["recipe"]["network"]["channels"]
-        rows["latents"] = f"{channels} channels, sides divided by {2 ** len(before['recipe']['network']['widths'])}, "
-        rows["latents"] += f"of {before['from']} (carried, digest {before['digest']})"
+        whole = "x".join(map(str, before["shape"]))
+        rows["latents"] = f"of images {whole}, by {before['from']} (carried, digest {before['digest']})"
     if d.get("pyramid"):
         steps = (f"{side}x{side} ({width} channels)" for side, width in zip(d["pyramid"], d["widths"], strict=True))
         rows["pyramid"] = f"{shape} folded to " + " > ".join(steps)

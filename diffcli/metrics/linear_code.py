@@ -19,12 +19,12 @@ SPARE = 16  # dimensions that it takes beyond those asked for
 class LinearCode(NamedTuple):
     """Principal components: mean [D], and orthonormal directions [D, k] of the largest variances.
 
-    count:  items that it was found from
+    fitted_on:  items that it was found from
     """
 
     mean: Tensor
     basis: Tensor
-    count: int
+    fitted_on: int
 
     def restored(self, items: Tensor) -> Tensor:
         """What k numbers of each item [N, ...] give back, of the same shape."""

@@ -67,7 +67,7 @@ def study_codec(trained: Trained, count: int, data: Path | None, show: Show, mad
         "latent_std_in_training": before["std"],
         "numbers": numbers,
         "numbers_of_an_image": x[0].numel(),
-        "linear_fitted_on": code.count,
+        "linear_fitted_on": code.fitted_on,
     }
     _say(made, trained)
     strips = {"image": x[:SHOWN], **{_TITLES[kind]: images[:SHOWN] for kind, images in made_of.items()}}

@@ -1,5 +1,7 @@
 """Autoencoders with latents that are pictures, in training: network, loss, and a look at reconstructions."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -109,8 +111,11 @@ class CodecPreview:
 
 
 @torch.no_grad()
-def scale_of(model: LatentAutoencoder, images: Tensor, batch: int = 128) -> dict[str, list[float]]:
-    """Mean and standard deviation of each channel of the latents of images, drawn from their posteriors."""
+def scale_of(model: Any, images: Tensor, batch: int = 128) -> dict[str, list[float]]:
+    """Mean and standard deviation of each channel of the latents of images, drawn from their posteriors.
+
+    model:  what encodes: an autoencoder, or a codec
+    """
     device = next(model.parameters()).device
     means, squares = [], []
     for x in images.split(batch):
