@@ -23,7 +23,7 @@ FLOORS: dict[str, set[str]] = {
     "pictures": {"core", "data", "system"},
     "training": {"core", "data", "errors", "metrics", "pictures", "ranks", "specs", "system"},
     "plugins": {"core", "errors", "system", "training"},
-    "runs": {"core", "data", "errors", "pictures", "plugins", "ranks", "system", "training"},
+    "runs": {"core", "data", "errors", "metrics", "pictures", "plugins", "ranks", "system", "training"},
     "sampling": {
         "core", "data", "errors", "metrics", "pictures", "plugins", "ranks", "runs", "specs", "system",
     },

@@ -113,9 +113,12 @@ def _protocol(document: dict[str, Any]) -> dict[str, Any]:
     return {key: protocol.get(key) for key in kept} if isinstance(protocol, dict) else {}
 
 
-def settings_compared(run: Path) -> list[dict[str, Any]]:
-    """What the last comparison of samplers of a run looked at: sampler, steps, frechet and the rest; [] without one."""
-    document = comparison(run)
+def settings_compared(folder: Path) -> list[dict[str, Any]]:
+    """What a comparison of samplers looked at: sampler, steps, evaluations, frechet and the rest; [] without one.
+
+    folder: a run, which keeps its last comparison, or what `diffcli compare --out` was given
+    """
+    document = comparison(folder) or evaluation(folder)
     rows = document.get("settings") if document else None
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
@@ -130,12 +133,14 @@ def examiner(exercise: Exercise) -> tuple[Callable[[dict[str, Path]], Fault | No
 
 def left_behind(
     folder: Path, *, recipe: Mapping[str, Any], status: str = "complete", seed: int = 0, data: str = "d",
-    judged: Mapping[str, Any] | None = None, compared: Collection[tuple[str, int]] = (),
+    judged: Mapping[str, Any] | None = None, measured: Mapping[str, Any] | None = None,
+    compared: Collection[tuple[str, int]] = (),
 ) -> Path:  # fmt: skip
     """For cases: a folder as a training leaves it, without weights.
 
     recipe:    keys that differ from USUAL
     judged:    the protocol of an evaluation, if there is one
+    measured:  what it measured besides a Fréchet distance
     compared:  samplers and steps of a comparison, if there is one
     """
     import tomlkit
@@ -145,7 +150,7 @@ def left_behind(
     facts = {"argv": ["train"], "family": "diffusion", "seed": seed, "data": data, "status": status}
     (folder / "run.json").write_text(json.dumps(facts), "utf-8")
     if judged is not None:
-        document = {"protocol": dict(judged), "frechet": {"value": 1.0, "floor": 0.5}}
+        document = {"protocol": dict(judged), "frechet": {"value": 1.0, "floor": 0.5}, **(measured or {})}
         (folder / "metrics.json").write_text(json.dumps(document), "utf-8")
     if compared:
         rows = [{"sampler": sampler, "steps": steps, "frechet": 1.0} for sampler, steps in compared]

@@ -111,8 +111,8 @@ def _foreign(target: str, dataset: Dataset, device: torch.device) -> Carried:
             f"{target} divides sides by {model.factor}, and {dataset.name} has {size}", "choose --set size=..."
         )
     codec = _scaled(model).to(device)
-    std = scale_of(codec, _some(dataset))["std"]
-    overall = torch.tensor(std).square().mean().sqrt().item()
+    means, stds = (torch.tensor(part) for part in scale_of(codec, _some(dataset)).values())
+    overall = (stds.square().mean() + means.var(correction=0)).sqrt().item()  # of all numbers, as LDM's factor has it
     if not WITHIN[0] <= overall <= WITHIN[1]:
         factor = float(model.config.get("scaling_factor") or 1.0) / overall
         raise DataProblem(
