@@ -6,9 +6,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 from diffcli.learn.catalogue import BUILT_IN, Exercise, all_tasks, exercises_of, tasks_of
+from diffcli.learn.comparing import difference, pattern
 from diffcli.learn.doctor import examined
+from diffcli.learn.exercise import Seen
 from diffcli.learn.pages import page
 from diffcli.learn.starter import solution, starter
 
@@ -89,3 +92,12 @@ def test_every_place_has_difficulties_and_minutes_that_rise_and_add_up() -> None
         rows = tomllib.loads(path.read_text("utf-8"))["exercise"]
         assert all(0 < row["minutes"] <= 90 for row in rows)
         assert len({row["name"] for row in rows}) == len(rows)
+
+
+def test_complex_answers_are_told_and_not_cut_to_their_real_part() -> None:
+    complex_one = Seen("of 4", torch.tensor([2.0 + 0.5j, 1.0]))
+    real = Seen("of 4", torch.tensor([2.0, 1.0]))
+    assert "is complex" in (difference(complex_one, real) or "")
+    assert "is complex" in (difference(Seen("of 4", 2 + 0j), Seen("of 4", 2.0)) or "")
+    assert difference(real, real) is None
+    assert pattern([complex_one], [real]) == ""

@@ -88,7 +88,9 @@ def _constant(values: Tensor) -> bool:
 
 def _numbers(some: Sequence[Seen]) -> Tensor:
     found = [piece.value for seen in some for piece in _pieces(seen.value) if not isinstance(piece.value, str | None)]
-    return torch.cat([torch.as_tensor(value, dtype=torch.float64).flatten() for value in found] or [torch.empty(0)])
+    parts = [torch.view_as_real(v) if _is_complex(v) and isinstance(v, Tensor) else v for v in found]
+    parts = [[v.real, v.imag] if isinstance(v, complex) else v for v in parts]
+    return torch.cat([torch.as_tensor(value, dtype=torch.float64).flatten() for value in parts] or [torch.empty(0)])
 
 
 def _pieces(value: Any, place: str = "") -> Iterator[Piece]:
@@ -146,7 +148,13 @@ def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
         return f"{_the(place)} is {_kind(found)}, {_kind(wanted)} is wanted"
     if (found is None) != (wanted is None) or isinstance(found, str) != isinstance(wanted, str):
         return f"{_the(place)} is {_kind(found)}, {_kind(wanted)} is wanted"
+    if _is_complex(found) and not _is_complex(wanted):
+        return f"{_the(place)} is complex, and real numbers are wanted: `.real` takes that part, if the rest is rounding"
     return None
+
+
+def _is_complex(value: Any) -> bool:
+    return value.is_complex() if isinstance(value, Tensor) else isinstance(value, complex)
 
 
 def _off(found: Any, wanted: Any, allowed: float, place: str, *, stated: bool) -> str | None:
