@@ -149,7 +149,7 @@ def _structure(found: Any, wanted: Any, place: str = "") -> str | None:
     if (found is None) != (wanted is None) or isinstance(found, str) != isinstance(wanted, str):
         return f"{_the(place)} is {_kind(found)}, {_kind(wanted)} is wanted"
     if _is_complex(found) and not _is_complex(wanted):
-        return f"{_the(place)} is complex, and real numbers are wanted: `.real` takes that part, if the rest is rounding"
+        return f"{_the(place)} is complex, real numbers are wanted: `.real` takes that part if the rest is rounding"
     return None
 
 
