@@ -217,6 +217,15 @@ def test_an_autoencoder_is_judged_beside_the_linear_code(cli: Cli, autoencoder: 
     assert_refused(cli("vae", "evaluate", autoencoder, "--samples", 9), 2, "--samples changes nothing")
 
 
+def test_images_come_back_with_their_quality(cli: Cli, autoencoder: Path, here: Path) -> None:
+    found = cli("vae", "reconstruct", autoencoder, "--count", 3, "--json")
+    assert found.code == 0, found.err
+    assert [set(row) for row in found.document["images"]] == [{"psnr", "ssim"}] * 3
+    single = cli("vae", "reconstruct", autoencoder, "--image", "digit.png", "--json").document["images"]
+    assert single == [pytest.approx(found.document["images"][0], rel=1e-3)]
+    assert_refused(cli("vae", "sample", autoencoder), 4, "holds a latent autoencoder")
+
+
 def test_bare_latent_is_the_recipe(cli: Cli) -> None:
     found = cli("vae", "train", "--latent", "--dry-run", "--json", "--set", "widths=8,8", "--steps", 3)
     assert found.code == 0, found.err

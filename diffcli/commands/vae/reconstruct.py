@@ -22,16 +22,23 @@ def reconstruct(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Images above their reconstructions, each with its bound."""
-    from diffcli.commands.opening import opened
+    """Images above their reconstructions, each with its bound; of a run of --latent each with its PSNR."""
+    from diffcli.commands.opening import family_meant, opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
+    from diffcli.lessons.autoencoders.codec_study import study_codec_reconstructions
     from diffcli.lessons.autoencoders.vae_reconstructions import images_to_reconstruct, study_reconstructions
 
     if image:
         refuse_idle(context, ("count", "data"), "with --image: no test images are looked for")
     show = Show(as_json=as_json, quiet=quiet)
-    trained = opened(run, "vae", show)
+    family = family_meant(run, ("vae", "codec"))
+    if family == "codec":
+        refuse_idle(context, ("seed",), "with a run of --latent, of which nothing is drawn")
+    trained = opened(run, family, show)
     x = images_to_reconstruct(trained, image, count, seed, data)
     with lesson("vae-reconstruct", out, show) as made:
-        study_reconstructions(trained, x, seed, made)
+        if family == "codec":
+            study_codec_reconstructions(trained, x, made)
+        else:
+            study_reconstructions(trained, x, seed, made)

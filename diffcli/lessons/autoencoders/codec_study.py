@@ -77,6 +77,24 @@ def study_codec(trained: Trained, count: int, data: Path | None, show: Show, mad
     write_figure(strips_figure(strips, title, heads), made.figure("reconstructions.png"))
 
 
+def study_codec_reconstructions(trained: Trained, x: Tensor, made: Lesson) -> None:
+    """Encode and decode images [N, C, H, W], each with its PSNR and SSIM."""
+    found = _restored(trained, x)
+    values = {"psnr": psnr(found, x), "ssim": ssim(found, x)}
+    numbers = torch.Size(trained.model.latent_shape).numel()
+    heads = [f"{value:.1f} dB" for value in values["psnr"].tolist()]
+    title = f"Images and what comes back from {numbers} numbers; above, the PSNR"
+    write_figure(strips_figure({"image": x, "reconstruction": found}, title, heads), made.figure("reconstructions.png"))
+    rows = [{name: value[i].item() for name, value in values.items()} for i in range(len(x))]
+    made.document = {"run": trained.target, "numbers": numbers, "images": rows}
+    cells = [[str(i + 1), f"{row['psnr']:.2f}", f"{row['ssim']:.4f}"] for i, row in enumerate(rows)]
+    made.lines = table(["image", "PSNR, dB", "SSIM"], cells, right=range(3))
+    worst = min(range(len(rows)), key=lambda i: rows[i]["psnr"])
+    made.seen = f"Image {worst + 1} loses most: {rows[worst]['psnr']:.1f} dB are left."
+    made.leads = "Whatever the decoder cannot give back, no diffusion model of these latents can draw."
+    made.next = f"diffcli vae evaluate {argument(trained.target)}"
+
+
 _TITLES = {"autoencoder": "autoencoder", "linear": "linear code"}
 
 

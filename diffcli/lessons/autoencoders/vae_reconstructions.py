@@ -12,6 +12,7 @@ from diffcli.core.randomness import keyed
 from diffcli.data.dataset import to_unit
 from diffcli.data.images import read_image
 from diffcli.evaluation import vae_bounds
+from diffcli.evaluation.subject import held_out
 from diffcli.lessons.autoencoders.vae_pictures import strips_figure
 from diffcli.pictures.figures import write_figure
 from diffcli.runs.loading import Trained
@@ -22,11 +23,15 @@ def images_to_reconstruct(
     trained: Trained, files: list[Path] | None, count: int, seed: int, data: Path | None
 ) -> Tensor:
     """Image files, or without any `count` test images, as the model sees pixels, [N, C, H, W]."""
+    latents = trained.recipe.family == "codec"
+    if not files and latents:
+        test, places = held_out(trained, data)
+        return test.take(places[:count])[0]
     if not files:
         return vae_bounds.test_images(trained, count, data)[1]
     channels, height, width = trained.items.shape
     x = torch.stack([to_unit(read_image(path, (channels, height, width), trained.items.spans)) for path in files])
-    return bits(x, keyed(seed, "file bits")) if trained.recipe.pixels.name in vae_bounds.BITS else x
+    return x if latents or trained.recipe.pixels.name not in vae_bounds.BITS else bits(x, keyed(seed, "file bits"))
 
 
 @torch.no_grad()

@@ -110,6 +110,12 @@ def of_the_batch(x: Tensor, score: Tensor, noise: Tensor, ratio: float) -> Tenso
     return x + step * score + (2 * step).sqrt() * noise
 
 
+@wrong("by norms over the last dimension alone", "the images: an item is all of its channels and pixels")
+def of_the_last_dimension(x: Tensor, score: Tensor, noise: Tensor, ratio: float) -> Tensor:
+    step = 2 * (ratio * noise.norm(dim=-1, keepdim=True) / score.norm(dim=-1, keepdim=True)) ** 2
+    return x + step * score + (2 * step).sqrt() * noise
+
+
 @right
 def item_by_item(x: Tensor, score: Tensor, noise: Tensor, ratio: float) -> Tensor:
     found = x.clone()

@@ -74,7 +74,7 @@ WRONG = [
     Swap(
         "sign",
         "with the wrong sign: how much the log density falls, not the divergence",
-        "what is asked for",
+        "what is asked for: the divergence itself, which is above 0 where the velocity spreads",
         "total + (pulled",
         "total - (pulled",
     ),
@@ -103,9 +103,14 @@ def exact(velocity: nn.Module, x: Tensor, t: float, probes: Tensor) -> Tensor:
     return jacobians.diagonal(dim1=1, dim2=2).sum(1).detach()
 
 
-@wrong("with probes brought to length 1", "E[e eᵀ] = 1, for which |e|² is D and not 1")
+@wrong("with probes brought to length 1", "E[e eᵀ] = I, for which |e|² is D and not 1")
 def unit_length(velocity: nn.Module, x: Tensor, t: float, probes: Tensor) -> Tensor:
     return divergence(velocity, x, t, probes / probes.norm(dim=2, keepdim=True))
+
+
+@wrong("with the mean of the probes as the one probe", "the order: e·J e for every probe, and then the mean")
+def mean_probe(velocity: nn.Module, x: Tensor, t: float, probes: Tensor) -> Tensor:
+    return divergence(velocity, x, t, probes.mean(0, keepdim=True))
 
 
 @right

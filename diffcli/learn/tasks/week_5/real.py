@@ -39,7 +39,8 @@ def yours(denoise, x, levels, noise):
         x0, eps, _ = denoise(x, t)
         now, dt = times[number : number + 1], float(times[number] - times[number + 1])
         if s.sigma > 0:
-            f, g2 = (float(value) for value in sde_coefficients(*schedule(now), *schedule.rates(now)))
+            found = sde_coefficients(*schedule(now), *schedule.rates(now))
+            f, g2 = torch.as_tensor(found).flatten().tolist()
             x = torch.as_tensor(reverse_step(x, -eps / t.sigma, f, g2, dt, noise(number))).to(x0.dtype)
         else:
             x = x0  # the last step is to the clean estimate

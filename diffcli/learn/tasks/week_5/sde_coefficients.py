@@ -56,6 +56,13 @@ WRONG = [
         "sigma * sigma_rate",
     ),
     Swap(
+        "rate-of-the-std",
+        "with σ′ for (σ²)′, which is 2 σ σ′",
+        "what the second equation is about: a variance, σ², and how it changes",
+        "2 * sigma * sigma_rate",
+        "sigma_rate",
+    ),
+    Swap(
         "square-of-the-rate",
         "with σ′² for (σ²)′, which is 2 σ σ′",
         "what is squared first: σ, and then comes the derivative",

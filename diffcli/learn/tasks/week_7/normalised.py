@@ -103,6 +103,15 @@ def late_mean(latents: Tensor, training: Tensor) -> Tensor:
     return latents / std - mean
 
 
+@wrong(
+    "with the mean of the standard deviations of single images",
+    "what deviates from what: all numbers of a channel, from one mean",
+)
+def image_by_image(latents: Tensor, training: Tensor) -> Tensor:
+    widths = training.std((2, 3), correction=0, keepdim=True).mean(0, keepdim=True)
+    return (latents - training.mean((0, 2, 3), keepdim=True)) / widths
+
+
 @right
 def by_channels(latents: Tensor, training: Tensor) -> Tensor:
     found = torch.empty_like(latents)

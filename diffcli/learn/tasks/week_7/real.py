@@ -31,7 +31,7 @@ class Yours(Flow):
         self.numbers, self.base = numbers, base
 
     def sigma(self, t):
-        return torch.as_tensor(shifted_time(t, self.numbers, self.base))
+        return torch.as_tensor(shifted_time(t.reshape(-1), self.numbers, self.base)).reshape(t.shape)  # times are [B]
 
     def alpha(self, t):
         return 1 - self.sigma(t)
