@@ -14,6 +14,7 @@ import pytest
 from conftest import Cli, Result, assert_refused, start
 
 from diffcli.learn import catalogue, progress
+from diffcli.learn.experiments import left_behind, settings_compared
 from diffcli.learn.progress import LearnerProgress, checked
 from diffcli.learn.workspace import begun
 
@@ -142,6 +143,20 @@ def test_the_text_of_a_task_is_shown_with_what_is_to_be_written(inside: Cli) -> 
     assert "An average of n numbers is a random quantity itself" in text
     assert "def moving_average(x: Tensor, decay: float) -> Tensor:" in text
     assert "lerp" not in text
+
+
+def test_a_comparison_is_read_from_a_run_and_from_what_compare_was_told_to_write(tmp_path: Path) -> None:
+    run = left_behind(tmp_path / "run", recipe={}, judged={}, compared=[("ddim", 5)])
+    assert [row["sampler"] for row in settings_compared(run)] == ["ddim"]
+    written = tmp_path / "written"
+    written.mkdir()
+    assert settings_compared(written) == []
+    for text, samplers in (('{"settings": [{"sampler": "heun"}, 3]}', ["heun"]), ('{"settings": 3}', []), ("[]", [])):
+        (written / "metrics.json").write_text(text, "utf-8")
+        assert [row["sampler"] for row in settings_compared(written)] == samplers
+    judged = left_behind(tmp_path / "judged", recipe={}, judged={}, measured={"copies": {"share": 0.5}})
+    assert settings_compared(judged) == []
+    assert json.loads((judged / "metrics.json").read_text("utf-8"))["copies"] == {"share": 0.5}
 
 
 def test_a_badge_is_written(inside: Cli, averages: Path) -> None:
