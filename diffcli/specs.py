@@ -2,17 +2,19 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, TypeVar
 
 import torch
 
 from diffcli.core.diffusion.schedules import SCHEDULES, Schedule, ZeroTerminal
+from diffcli.core.diffusion.shifting import Shifted
 from diffcli.errors import UsageProblem, one_of
 
 T = TypeVar("T")
 
 ZERO_SNR = "zero-snr"
+SHIFT = "shift"
 EXTREME = 1e6  # a noise beyond it, or below its inverse, leaves nothing of the data, or of itself, in float32
 
 
@@ -26,12 +28,20 @@ def make(registry: Mapping[str, Callable[..., T]], spec: str, what: str) -> T:
 
 
 def schedule(spec: str) -> Schedule:
-    """A schedule, e.g. cosine or linear,steps=250,zero-snr; the last word ends it in pure noise."""
+    """A schedule, e.g. cosine or linear,steps=250,zero-snr; the last word ends it in pure noise.
+
+    Of all that have a fixed length shift=0.5 halves the noise at every time, relative to the signal.
+    """
     name, values = _parsed(spec)
-    zero = values.pop(ZERO_SNR, None)
+    zero, shift = values.pop(ZERO_SNR, None), values.pop(SHIFT, None)
     if zero:
         raise UsageProblem(f"{ZERO_SNR} takes no value", f"as in {name},{ZERO_SNR}")
     found = _call(SCHEDULES, name, values, "schedule")
+    if shift is not None:
+        try:
+            found = Shifted(found, _number(shift))
+        except ValueError as error:
+            raise UsageProblem(f"{spec}: {error}", f"as in {name},{SHIFT}=0.5") from None
     if zero is not None:
         try:
             found = ZeroTerminal(found)
@@ -40,6 +50,13 @@ def schedule(spec: str) -> Schedule:
     if not _usable(found):
         raise UsageProblem(f"{spec} does not go from data to noise within reach of float32", "be less extreme")
     return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 def _usable(schedule: Schedule) -> bool:

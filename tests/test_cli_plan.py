@@ -420,6 +420,7 @@ BAD_SCHEDULES = {
     "ve,sigma-min=1e-50": "data to noise", "ve,sigma-min=60": "sigma_min", "edm,rho=0": "rho", "edm,rho=inf": "finite",
     "edm,rho=1e-3": "data to noise", "edm,rho=1e300": "data to noise", "flow,steps=3": "known: none",
     "flow,zero-snr": "alpha²", "ve,zero-snr": "alpha²", "sub-vp,zero-snr": "alpha²", "edm,zero-snr": "alpha²",
+    "sub-vp,shift=2": "shift needs", "cosine,shift=0": "above 0", "cosine,shift=x": "above 0", "flow,shift": "above 0",
     "linear,steps=1,zero-snr": "2 entries", "cosine,zero-snr=no": "no value", "cosine,zero-snr,zero-snr": "twice",
 }  # fmt: skip
 
@@ -433,7 +434,7 @@ def test_a_schedule_that_cannot_be_is_refused(cli: Cli, tmp_path: Path, spec: st
 @pytest.mark.parametrize("spec", [
     "linear,steps=50", "linear,steps=1,first=0.0004,last=0.0004", "cosine,steps=1", "cosine,zero_snr",
     "cosine,steps=2,zero-snr", "vp,zero-snr", "sigmoid,temperature=0.5", "edm,rho=3", " ve , sigma_max = 1300 ",
-    "scaled-linear,zero-snr", "linear,steps=100000",
+    "scaled-linear,zero-snr", "linear,steps=100000", "cosine,shift=0.5", "flow,shift=3", "cosine,shift=2,zero-snr",
 ])  # fmt: skip
 def test_a_schedule_that_can_be_walks_from_noise_to_data_without_a_nan(cli: Cli, pictures: Path, spec: str) -> None:
     how = ("--schedule", spec, "--ddim", "--count", 1, "--quiet", "--array", "x.npy", "--steps")

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from diffcli.checks.check import Finding, check, near
 from diffcli.core.diffusion.latent import Codec, drawn_latents, paired
+from diffcli.core.diffusion.schedules import EDM, SCHEDULES, Flow
+from diffcli.core.diffusion.shifting import Shifted
 from diffcli.core.models.autoencoder import LatentAutoencoder, perceptual_distance
 from diffcli.core.processes.variational import Posterior
 from diffcli.core.randomness import keyed
@@ -122,3 +124,33 @@ def latent_shapes() -> Iterator[Finding]:
         yield near(f"told before, of {shape}", torch.tensor(wanted), torch.tensor(model.latent_shape))
         yield near(f"the factor of {shape}", 2 ** len(widths), model.factor)
         yield near(f"images of {shape}", torch.tensor([2, *shape]), torch.tensor(model.decode(posterior.mean).shape))
+
+
+@check(
+    "a shift: the noise of each time to the signal, so many times", "Esser et al. 2024, eq. 23; Hoogeboom et al. 2023"
+)
+def shifted_schedules() -> Iterator[Finding]:
+    for t in (0.1, 0.5, 0.9):
+        level = Shifted(Flow(), 3.0)(torch.tensor(t, dtype=torch.float64))
+        yield near(f"the straight line at {t}", 3 * t / (1 + 2 * t), level.sigma, rel=1e-12)
+        yield near(f"its signal at {t}", (1 - t) / (1 + 2 * t), level.alpha, rel=1e-12)
+    for name in ("cosine", "vp", "ve", "edm", "sigmoid"):
+        plain = SCHEDULES[name]()
+        for shift in (0.5, 2.0):
+            schedule = Shifted(plain, shift)
+            for t in (plain.first, 0.3, 0.8):
+                before, after = (
+                    plain(torch.tensor(t, dtype=torch.float64)),
+                    schedule(torch.tensor(t, dtype=torch.float64)),
+                )
+                ratio = shift * before.sigma / before.alpha
+                yield near(f"{name} by {shift} at {t}", ratio, after.sigma / after.alpha, rel=1e-9)
+                length = torch.hypot(*before) if name not in ("ve", "edm") else before.alpha
+                found = torch.hypot(*after) if name not in ("ve", "edm") else after.alpha
+                yield near(f"length of {name} by {shift} at {t}", length, found, rel=1e-9)
+    yield near("entries stay", 1000, Shifted(SCHEDULES["cosine"](), 2.0).length or 0)
+    yield near(
+        "times of training stay",
+        EDM().training_time(torch.tensor(0.3, dtype=torch.float64)),
+        Shifted(EDM(), 2.0).training_time(torch.tensor(0.3, dtype=torch.float64)),
+    )
