@@ -126,12 +126,16 @@ def latent_shapes() -> Iterator[Finding]:
         yield near(f"images of {shape}", torch.tensor([2, *shape]), torch.tensor(model.decode(posterior.mean).shape))
 
 
+def at(t: float) -> Tensor:
+    return torch.tensor(t, dtype=torch.float64)
+
+
 @check(
     "a shift: the noise of each time to the signal, so many times", "Esser et al. 2024, eq. 23; Hoogeboom et al. 2023"
 )
 def shifted_schedules() -> Iterator[Finding]:
     for t in (0.1, 0.5, 0.9):
-        level = Shifted(Flow(), 3.0)(torch.tensor(t, dtype=torch.float64))
+        level = Shifted(Flow(), 3.0)(at(t))
         yield near(f"the straight line at {t}", 3 * t / (1 + 2 * t), level.sigma, rel=1e-12)
         yield near(f"its signal at {t}", (1 - t) / (1 + 2 * t), level.alpha, rel=1e-12)
     for name in ("cosine", "vp", "ve", "edm", "sigmoid"):
@@ -140,8 +144,8 @@ def shifted_schedules() -> Iterator[Finding]:
             schedule = Shifted(plain, shift)
             for t in (plain.first, 0.3, 0.8):
                 before, after = (
-                    plain(torch.tensor(t, dtype=torch.float64)),
-                    schedule(torch.tensor(t, dtype=torch.float64)),
+                    plain(at(t)),
+                    schedule(at(t)),
                 )
                 ratio = shift * before.sigma / before.alpha
                 yield near(f"{name} by {shift} at {t}", ratio, after.sigma / after.alpha, rel=1e-9)
@@ -151,6 +155,6 @@ def shifted_schedules() -> Iterator[Finding]:
     yield near("entries stay", 1000, Shifted(SCHEDULES["cosine"](), 2.0).length or 0)
     yield near(
         "times of training stay",
-        EDM().training_time(torch.tensor(0.3, dtype=torch.float64)),
-        Shifted(EDM(), 2.0).training_time(torch.tensor(0.3, dtype=torch.float64)),
+        EDM().training_time(at(0.3)),
+        Shifted(EDM(), 2.0).training_time(at(0.3)),
     )

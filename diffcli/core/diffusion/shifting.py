@@ -12,8 +12,8 @@ class Shifted(Schedule):
     """A schedule with sigma / alpha `shift` times as large at every time: its log-SNR falls by 2 log(shift).
 
     What of a schedule is constant stays so: alpha² + sigma², alpha + sigma, or alpha. Items of m numbers instead of n,
-    alike nearby, are hidden as well by shift sqrt(m / n): for the straight line this is eq. 23 of Esser et al. 2024; for
-    others see Hoogeboom et al. 2023, section 3.1. Raises ValueError for other schedules, and unless 0 < shift < inf.
+    alike nearby, are hidden as well by shift sqrt(m / n): for the straight line eq. 23 of Esser et al. 2024; for others
+    see Hoogeboom et al. 2023, section 3.1. Raises ValueError for other schedules, and unless 0 < shift < inf.
     """
 
     def __init__(self, schedule: Schedule, shift: float) -> None:
