@@ -126,7 +126,8 @@ def _say(made: Lesson, trained: Trained) -> None:
     gain = d["psnr"] - d["psnr_linear"]
     verdict = "it has learned more than a covariance knows" if gain > 0 else "a covariance knows as much: train longer"
     made.seen = (
-        f"{d['images']} test images come back {gain:+.2f} dB better than by the best linear code of as many numbers: "
+        f"{d['images']} test images come back {abs(gain):.2f} dB {'better' if gain > 0 else 'worse'} than by the best linear code of as "
+        f"many numbers: "
         f"{verdict}."
     )
     made.leads = (
