@@ -125,11 +125,8 @@ def _say(made: Lesson, trained: Trained) -> None:
     made.lines += [f"latents: {size}, {d['numbers']} numbers of {d['numbers_of_an_image']}; std per channel {spread}"]
     gain = d["psnr"] - d["psnr_linear"]
     verdict = "it has learned more than a covariance knows" if gain > 0 else "a covariance knows as much: train longer"
-    made.seen = (
-        f"{d['images']} test images come back {abs(gain):.2f} dB {'better' if gain > 0 else 'worse'} than by the best linear code of as "
-        f"many numbers: "
-        f"{verdict}."
-    )
+    compared = f"{abs(gain):.2f} dB {'better' if gain > 0 else 'worse'} than by the best linear code of as many numbers"
+    made.seen = f"{d['images']} test images come back {compared}: {verdict}."
     made.leads = (
         "A diffusion model of these latents can be no sharper than the decoder: this is the ceiling of its quality."
     )
