@@ -139,7 +139,18 @@ def main(arguments: list[str] | None = None) -> int:
         _traceback(debug)
         if "out of memory" in str(error) or "can't allocate memory" in str(error):
             return _fail("out of memory", "use a smaller --batch or --count", 5)
+        if place := _plugin_at(error):
+            return _fail(f"{place}: {type(error).__name__}: {error}", "--debug shows more", 2)
         return _fail(f"a bug in diffcli: {type(error).__name__}: {error}", "--debug shows where; please report it", 70)
+
+
+def _plugin_at(error: Exception) -> str:
+    """The file and line of a plug-in in which an error arose, the innermost; "" where it is none of a plug-in's."""
+    if (plugins := sys.modules.get("diffcli.plugins")) is None:
+        return ""
+    files = {str(plugin.path): plugin.path.name for plugin in plugins.loaded()}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    return f"{files[frames[-1].filename]}:{frames[-1].lineno}" if frames else ""
 
 
 def _run(arguments: list[str]) -> Any:

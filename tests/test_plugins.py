@@ -222,3 +222,11 @@ def test_a_file_may_import_what_lies_beside_it(cli: Cli, tmp_path: Path) -> None
     (tmp_path / "apart" / "mine.py").write_text(text, "utf-8")
     result = cli("visualize", "weights", "--impl", "apart/mine.py", "--out", "w")
     assert result.code == 0, result.err
+
+
+def test_what_goes_wrong_in_a_plugin_is_told_with_its_line(cli: Cli, tmp_path: Path) -> None:
+    text = "def mine(*given, **told):\n    yield from given[0] + 'text'\nSAMPLERS = {'mine': mine}\n"
+    (tmp_path / "mine.py").write_text(text)
+    found = cli("sample", "exact:gaussian", "--sampler", "mine", "--impl", "mine.py", "--steps", 2, "--count", 2)
+    assert_refused(found, 2, "mine.py:2: TypeError")
+    assert "a bug in" not in found.err
