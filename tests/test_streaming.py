@@ -268,3 +268,42 @@ def test_a_batch_is_sent_before_the_one_before_it_is_used_and_waited_for_by_itse
         *("send 2", "send 12", "wait for 1", "keep 1", "keep 11", "use"),
         *("send 3", "send 13", "wait for 2", "keep 2", "keep 12", "use"),
     ]
+
+
+# Hints
+
+
+def hinted(count: int, lazy: bool = False) -> Dataset:
+    """Images of noise; the hint of each has two planes, both of them the image's own red."""
+    pixels = pixels_of(count)
+    hints = pixels[:, :1].repeat(1, 2, 1, 1)
+    items = Items(kinds.IMAGES, tuple(pixels.shape[1:]), ("a",))
+    storages = (Lazy(pixels), Lazy(hints)) if lazy else (pixels, hints)
+    return Dataset("x", items, storages[0], torch.zeros(count).long(), "", hints=storages[1])
+
+
+def test_hints_are_a_condition_and_stay_with_their_items() -> None:
+    x0, conditions = (some := hinted(20).only(torch.tensor([3, 11, 7]))).take([2, 0])
+    assert torch.equal(x0, to_unit(pixels_of(20))[[7, 3]])
+    assert torch.equal(conditions["hint"], x0[:, :1].repeat(1, 2, 1, 1))
+    assert list(some.known(torch.tensor([0]))) == ["label", "hint"]
+    assert torch.equal(hinted(20, lazy=True).only(torch.tensor([3, 11, 7])).take([2, 0])[1]["hint"], conditions["hint"])
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("names", [(), ("flip", "vflip", "crop"), ("rotate",)], ids=str)
+def test_what_moves_an_image_moves_its_hint(names: tuple[str, ...], lazy: bool) -> None:
+    batches = stream(hinted(8, lazy), torch.arange(8), batch=8, seed=0, augment=Augment(names, 3))(0)
+    x0, conditions = next(batches)
+    assert conditions["hint"].dtype == torch.float32
+    assert torch.equal(conditions["hint"], x0[:, :1].repeat(1, 2, 1, 1))
+
+
+def test_colour_is_changed_in_images_only() -> None:
+    pair = hinted(6)
+    assert isinstance(pair.storage, torch.Tensor)
+    assert isinstance(pair.hints, torch.Tensor)
+    images, hints = Augment(("color",), 0).together(pair.storage, pair.hints, 0)
+    assert not torch.equal(images, pair.storage)
+    assert hints is not None
+    assert torch.equal(hints, pair.hints)

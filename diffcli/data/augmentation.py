@@ -27,12 +27,14 @@ class Augmentation(NamedTuple):
     numbers:  how many random ones an image takes
     apply:    uint8 [B, C, H, W] and numbers in [0, 1), [B, numbers] -> uint8 [B, C, H, W]
     at_once:  whether all images are changed at once, on any device; else one by one, each waited for
+    moves:    whether it moves what is in the image, and so what is in the hint beside it
     """
 
     text: str
     numbers: int
     apply: "Callable[[Tensor, Tensor], Tensor]"
     at_once: bool = True
+    moves: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,19 @@ class Augment:
 
     def __call__(self, pixels: "Tensor", first: int) -> "Tensor":
         """The images [B, C, H, W], uint8, that are numbers first, first + 1, ... of the stream."""
+        return self.together(pixels, None, first)[0]
+
+    def together(self, pixels: "Tensor", hints: "Tensor | None", first: int) -> "tuple[Tensor, Tensor | None]":
+        """Images and the hints beside them [B, k, H, W]: both are moved alike, and only images change their colours."""
         from diffcli.core.devices import sent
 
         for name in self.names:
             augmentation = AUGMENTATIONS[name]
-            numbers = self._numbers(name, augmentation.numbers, first, len(pixels))
-            pixels = augmentation.apply(pixels, sent(numbers, pixels.device))
-        return pixels
+            numbers = sent(self._numbers(name, augmentation.numbers, first, len(pixels)), pixels.device)
+            pixels = augmentation.apply(pixels, numbers)
+            if hints is not None and augmentation.moves:
+                hints = augmentation.apply(hints, numbers)
+        return pixels, hints
 
     def _numbers(self, name: str, numbers: int, first: int, count: int) -> "Tensor":
         """Uniform random numbers [count, numbers] of the images from `first` on."""
@@ -156,6 +164,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "crop": Augmentation("shifted by up to an eighth of each side, the edges reflected", 2, _crop),
     "rotate": Augmentation("turned by up to 10 degrees either way, the edges reflected", 1, _rotate, at_once=False),
     "color": Augmentation(
-        "brightness, contrast and saturation changed by up to a fifth each", 3, _color, at_once=False
+        "brightness, contrast and saturation changed by up to a fifth each", 3, _color, at_once=False, moves=False
     ),
 }

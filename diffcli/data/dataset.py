@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from diffcli.core.diffusion.latent import Codec
 from diffcli.core.randomness import keyed
-from diffcli.data.kinds import CLASS, Items
+from diffcli.data.kinds import CLASS, HINT, Items
 
 MANY = 1000  # images of a class: then chance leaves it about its share
 
@@ -51,6 +51,7 @@ class Dataset:
     fingerprint:  a digest of all that is in it
     notes:        what was done to the images, for the user to know
     codec:        of latents what turns them into images; their storage holds mean and std of each, [N, 2 c, h, w]
+    hints:        a picture beside each item, as its mask: [k, H, W], stored as images are
     """
 
     name: str
@@ -60,6 +61,7 @@ class Dataset:
     fingerprint: str
     notes: tuple[str, ...] = ()
     codec: Codec | None = None
+    hints: Storage | None = None
 
     def __len__(self) -> int:
         return len(self.storage)
@@ -82,22 +84,19 @@ class Dataset:
     def take(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The items at these places, float32 [B, ...], images in [-1, 1], and their conditions, [B, ...] by name."""
         places = torch.as_tensor(indices)
-        if isinstance(self.storage, Tensor):
-            pixels = self.storage[places]
-        else:
-            pixels = torch.stack([self.storage[int(i)] for i in places])
-        return to_unit(pixels), self.known(places)
+        return to_unit(stored(self.storage, places)), self.known(places)
 
     def known(self, places: Tensor) -> dict[str, Tensor]:
         """The conditions of the items at these places, [B, ...] by name."""
-        return {} if self.labels is None else {CLASS: self.labels[places]}
+        found = {} if self.labels is None else {CLASS: self.labels[places]}
+        return found if self.hints is None else found | {HINT: to_unit(stored(self.hints, places))}
 
     def only(self, places: Tensor) -> "Dataset":
         """The items at these places [M] as a data set of their own; those on disk stay there."""
-        storage = self.storage[places] if isinstance(self.storage, Tensor) else Chosen(self.storage, places)
         labels = None if self.labels is None else self.labels[places]
+        hints = None if self.hints is None else _chosen(self.hints, places)
         mark = hashlib.sha256(self.fingerprint.encode() + places.numpy().tobytes()).hexdigest()[:16]
-        return replace(self, storage=storage, labels=labels, fingerprint=mark)
+        return replace(self, storage=_chosen(self.storage, places), labels=labels, hints=hints, fingerprint=mark)
 
     def holdout(self, most: int = 512, *, by_class: bool = True) -> tuple[Tensor, Tensor]:
         """Places for training and for validation: a tenth is held out, at most `most`; the same for every seed.
@@ -118,6 +117,15 @@ class Dataset:
         rank = one_hot(labels, len(counts)).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
         chosen = rank <= torch.tensor(shares)[labels]
         return order[~chosen], order[chosen]
+
+
+def stored(storage: Storage, places: Tensor) -> Tensor:
+    """The items at these places as they are stored, [B, ...]."""
+    return storage[places] if isinstance(storage, Tensor) else torch.stack([storage[int(i)] for i in places])
+
+
+def _chosen(storage: Storage, places: Tensor) -> Storage:
+    return storage[places] if isinstance(storage, Tensor) else Chosen(storage, places)
 
 
 def apportioned(count: int, sizes: Sequence[int]) -> list[int]:

@@ -52,6 +52,8 @@ LATENTS = Kind(
 
 CLASS = "label"
 """The condition that the class of an item is: numbers from 0, int64."""
+HINT = "hint"
+"""The condition that a picture beside an item is, as its edges or its mask: float32 [B, k, H, W] in [-1, 1]."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from diffcli.core.devices import sent
 from diffcli.core.randomness import keyed
 from diffcli.data.augmentation import Augment
 from diffcli.data.dataset import Dataset, Storage, to_unit
+from diffcli.data.kinds import HINT
 from diffcli.errors import Problem
 from diffcli.system.device import free_memory
 
@@ -25,7 +26,7 @@ SHARE = 4  # and no more than this part of its free memory
 
 
 class Fetched(NamedTuple):
-    """Items as they are stored, [B, ...], and their conditions, [B, ...] by name."""
+    """Items as they are stored, [B, ...], and their conditions, [B, ...] by name; of these hints, too, as stored."""
 
     items: Tensor
     conditions: dict[str, Tensor]
@@ -53,7 +54,7 @@ def stream(
     begin, count = part or (0, batch)
 
     def batches(first: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        home = _home(dataset.storage, augment, device)
+        home = _home(dataset.storage, augment, device, dataset.hints)
         chosen = (taken[begin : begin + count] for taken in _taken(places, batch, seed, first, home or CPU))
         found: Iterator[Fetched]
         if home is None:
@@ -62,21 +63,24 @@ def stream(
         else:
             found = _indexed(dataset, chosen, itertools.count(first + begin, batch), augment, home)
         for items, conditions in found if home == device or device.type == "cpu" else _ahead(found, device):
-            yield to_unit(items), conditions
+            yield to_unit(items), {n: to_unit(value) if n == HINT else value for n, value in conditions.items()}
 
     return batches
 
 
-def _home(storage: Storage, augment: Augment | None, device: torch.device) -> torch.device | None:
+def _home(
+    storage: Storage, augment: Augment | None, device: torch.device, hints: Storage | None = None
+) -> torch.device | None:
     """Where items are kept that are taken by indexing; None where worker processes get them one by one."""
-    if not isinstance(storage, Tensor):
+    if not isinstance(storage, Tensor) or not (hints is None or isinstance(hints, Tensor)):
         return None
     if device.type == "cpu":
         return CPU
     if augment and not augment.at_once:
         return None
     free = free_memory(device)
-    fits = storage.nbytes <= (RESIDENT if free is None else min(RESIDENT, free // SHARE))
+    size = storage.nbytes + (0 if hints is None else hints.nbytes)
+    fits = size <= (RESIDENT if free is None else min(RESIDENT, free // SHARE))
     return device if fits else CPU
 
 
@@ -101,10 +105,18 @@ def _indexed(
     """Batches of a set in memory. numbers: of the first image of each, in the stream"""
     storage = cast(Tensor, dataset.storage).to(home)
     labels = None if dataset.labels is None else dataset.labels.to(home)
-    near = dataclasses.replace(dataset, storage=storage, labels=labels)
+    hints = None if dataset.hints is None else cast(Tensor, dataset.hints).to(home)
+    near = dataclasses.replace(dataset, storage=storage, labels=labels, hints=None)
     for places, number in zip(chosen, numbers, strict=True):
-        items = storage[places]
-        yield Fetched(augment(items, number) if augment else items, near.known(places))
+        pair = storage[places], None if hints is None else hints[places]
+        items, beside = augment.together(*pair, number) if augment else pair
+        yield _fetched(near, places, items, beside)
+
+
+def _fetched(dataset: Dataset, places: Tensor, items: Tensor, hints: Tensor | None) -> Fetched:
+    """A batch with what else is known of these items. dataset: one whose own hints are not looked at"""
+    known = dataset.known(places)
+    return Fetched(items, known if hints is None else known | {HINT: hints})
 
 
 def _ahead(batches: Iterator[Fetched], device: torch.device) -> Iterator[Fetched]:
@@ -137,8 +149,9 @@ def _loaded(
     dataset: Dataset, chosen: Iterator[Tensor], numbers: Iterator[int], augment: Augment | None, device: torch.device
 ) -> Iterator[Fetched]:
     """Batches that worker processes read and change, in the order asked for; `numbers` of the images in the stream."""
+    bare = dataclasses.replace(dataset, hints=None)
     loader: data.DataLoader[Any] = data.DataLoader(
-        cast(data.Dataset[Any], _Reader(dataset.storage, augment)),
+        cast(data.Dataset[Any], _Reader(dataset.storage, augment, dataset.hints)),
         batch_sampler=([(next(numbers), int(i)) for i in places] for places in chosen),
         num_workers=WORKERS if device.type == "cpu" else max(WORKERS, min(MOST_WORKERS, torch.get_num_threads())),
         collate_fn=_together,
@@ -147,8 +160,8 @@ def _loaded(
     for found in loader:
         if isinstance(found, Problem):
             raise found
-        places, items = found
-        yield Fetched(items, dataset.known(places))
+        places, items, hints = found
+        yield _fetched(bare, places, items, hints)
 
 
 @dataclass
@@ -157,22 +170,30 @@ class _Reader:
 
     storage: Storage
     augment: Augment | None
+    hints: Storage | None = None
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor | Problem]:
-        """The item at a place, as the image of this number in the stream: key is (number, place)."""
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor, Tensor | None] | Problem:
+        """The place, its item and hint, as the image of this number in the stream: key is (number, place)."""
         number, place = key
         try:
-            item = self.storage[place]
-            return place, self.augment(item.unsqueeze(0), number).squeeze(0) if self.augment else item
+            item, hint = self.storage[place], None if self.hints is None else self.hints[place]
         except Problem as problem:
-            return place, problem
+            return problem
+        if self.augment:
+            items, hints = self.augment.together(item.unsqueeze(0), None if hint is None else hint.unsqueeze(0), number)
+            item, hint = items.squeeze(0), None if hints is None else hints.squeeze(0)
+        return place, item, hint
 
 
-def _together(read: list[tuple[int, Tensor | Problem]]) -> tuple[Tensor, Tensor] | Problem:
-    """Places [B] and items [B, ...], or what was wrong with the first that could not be read."""
-    items = []
-    for _, item in read:
-        if isinstance(item, Problem):
-            return item
-        items.append(item)
-    return torch.tensor([place for place, _ in read]), torch.stack(items)
+def _together(
+    read: list[tuple[int, Tensor, Tensor | None] | Problem],
+) -> tuple[Tensor, Tensor, Tensor | None] | Problem:
+    """Places [B], items [B, ...] and hints, or what was wrong with the first that could not be read."""
+    places, items, hints = list[int](), list[Tensor](), list[Tensor]()
+    for one in read:
+        if isinstance(one, Problem):
+            return one
+        places.append(one[0])
+        items.append(one[1])
+        hints += [] if one[2] is None else [one[2]]
+    return torch.tensor(places), torch.stack(items), torch.stack(hints) if hints else None
