@@ -71,7 +71,7 @@ WRONG = [
     Swap(
         "no-root",
         "with h for √h before the noise",
-        "what h is of the noise: its variance",
+        "the variance of what a step adds, which is h",
         "step**0.5 * eps",
         "step * eps",
     ),

@@ -19,7 +19,7 @@ def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
     The first is log((1/N) Σ exp(log_weights)), in nats, the estimate of log Z_target / Z_start. The second is
     (Σ w)² / Σ w² with w = exp(log_weights), between 1 and N.
 
-    log_weights: [N], float64, of any size: −2000 and 2000 are usual, and exp of either is none
+    log_weights: [N], float64, of any size: −2000 and 2000 are usual, and exp of them is 0 or inf
 
     Returns the two numbers.
     """

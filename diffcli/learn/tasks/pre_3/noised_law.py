@@ -101,6 +101,22 @@ def without_fading(mean: float, variance: float, rho: float, noise: float, steps
     return rho**steps * mean, rho ** (2 * steps) * variance + steps * noise**2
 
 
+@wrong(
+    "when the noise of a step fades in this same step", "the order in a step: first x is shrunk, then noise is added"
+)
+def shrunk_last(mean: float, variance: float, rho: float, noise: float, steps: int) -> tuple[float, float]:
+    for _ in range(steps):
+        mean, variance = rho * mean, rho**2 * (variance + noise**2)
+    return mean, variance
+
+
+@wrong("when a step multiplies the variance by rho", "what a factor does to a variance: rho² in each step")
+def rho_once(mean: float, variance: float, rho: float, noise: float, steps: int) -> tuple[float, float]:
+    for _ in range(steps):
+        mean, variance = rho * mean, rho * variance + noise**2
+    return mean, variance
+
+
 @wrong("with the standard deviation for the variance", "what is returned as the second number")
 def with_a_deviation(mean: float, variance: float, rho: float, noise: float, steps: int) -> tuple[float, float]:
     return rho**steps * mean, math.sqrt(truth(mean, variance, rho, noise, steps)[1])

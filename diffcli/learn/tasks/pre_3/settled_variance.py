@@ -49,6 +49,27 @@ WRONG = [
         "(2 * variance.sqrt())",
     ),
     Swap(
+        "squared-again",
+        "when the variance is squared, as if it were s",
+        "the argument: it is s² already",
+        "(2 * variance)",
+        "(2 * variance**2)",
+    ),
+    Swap(
+        "multiplied",
+        "with h/2 times the variance",
+        "the score of a Gaussian, in which the variance stands below: h / (2 s²)",
+        "step / (2 * variance)",
+        "step / 2 * variance",
+    ),
+    Swap(
+        "noise-squared",
+        "with h² as the variance of the noise",
+        "the variance of √h ε, which is h",
+        "return step /",
+        "return step**2 /",
+    ),
+    Swap(
         "ratio-not-squared",
         "if the ratio of a step is not squared",
         "what a factor does to a variance",

@@ -67,6 +67,9 @@ WRONG = [
          "mean, log_variance = encoder", "log_variance, mean = encoder"),
     Swap("variance-for-std", "with the variance in the place of σ when z is drawn", "what noise is multiplied by",
          "torch.exp(0.5 * log_variance)", "torch.exp(log_variance)"),
+    Swap("log-variance-for-std", "with log σ² itself in the place of σ when z is drawn",
+         "what the encoder says: a logarithm, and of the variance",
+         "torch.exp(0.5 * log_variance)", "log_variance"),
     Swap("no-noise", "with the mean of q in the place of a draw",
          "`noise`: the bound averages over q, and is not taken at its centre",
          " + torch.exp(0.5 * log_variance) * noise", ""),
@@ -98,6 +101,27 @@ def log_std(encoder: nn.Module, decoder: nn.Module, x: Tensor, noise: Tensor) ->
     mean, log_spread = encoder(x).chunk(2, dim=1)
     logits = decoder(mean + log_spread.exp() * noise)
     kl = 0.5 * (mean**2 + (2 * log_spread).exp() - 1 - 2 * log_spread)
+    return (x * logits - F.softplus(logits)).sum(1) - kl.sum(1)
+
+
+@wrong(
+    "with log q(z | x) − log p(z) at this z for the KL", "the second term: its average over z is known in closed form"
+)
+def drawn_kl(encoder: nn.Module, decoder: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
+    mean, log_variance = encoder(x).chunk(2, dim=1)
+    z = mean + torch.exp(0.5 * log_variance) * noise
+    logits = decoder(z)
+    return (x * logits - F.softplus(logits)).sum(1) - 0.5 * (z**2 - noise**2 - log_variance).sum(1)
+
+
+@wrong(
+    "when every other number of the encoder's output is a mean", "the order of the output: first L means, then L log σ²"
+)
+def interleaved(encoder: nn.Module, decoder: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
+    out = encoder(x)
+    mean, log_variance = out[:, ::2], out[:, 1::2]
+    logits = decoder(mean + torch.exp(0.5 * log_variance) * noise)
+    kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
     return (x * logits - F.softplus(logits)).sum(1) - kl.sum(1)
 
 

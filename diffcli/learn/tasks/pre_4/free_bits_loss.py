@@ -56,6 +56,12 @@ WRONG = [
     Swap("bound", "with the sign of the bound", "the first line of the docstring: the result is minimised",
          "return beta * torch.where(free, free_bits, kl).sum(1) - reconstruction",
          "return reconstruction - beta * torch.where(free, free_bits, kl).sum(1)"),
+    Swap("free-without-beta", "when β multiplies the KLs, but not the λ of free units",
+         "the order: first what all units cost, then β times all of it",
+         "beta * torch.where(free, free_bits, kl)", "torch.where(free, free_bits, beta * kl)"),
+    Swap("excess-by-item", "when each item pays what its KL has beyond λ",
+         "what is held against λ, the mean over the batch, and what a unit costs that is not free: its whole KL",
+         "torch.where(free, free_bits, kl)", "(kl - free_bits).clamp(min=0)"),
     Swap("excess", "when only what goes beyond λ is paid", "what a unit costs that is not free: its whole KL",
          "torch.where(free, free_bits, kl)", "torch.where(free, 0.0, kl - free_bits)"),
 ]  # fmt: skip
