@@ -201,6 +201,10 @@ def test_commands_take_a_model_of_latents(cli: Cli, here: Path, arguments: tuple
     assert found.code == 0, found.err
 
 
+def test_a_linear_start_is_of_pixels(cli: Cli, here: Path) -> None:
+    assert_refused(cli("sample", "latent", "--start", "linear", "--steps", 2), 2, "this one has latents")
+
+
 @pytest.mark.parametrize("command", ["vlb", "likelihood"])
 def test_there_are_no_bits_per_pixel_in_latents(cli: Cli, here: Path, command: str) -> None:
     assert_refused(cli(command, "latent"), 2, "models latents", "many images share one latent")

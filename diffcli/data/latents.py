@@ -17,7 +17,7 @@ VERSION = 1
 
 
 def encoded(dataset: Dataset, encode: Callable[[Tensor], Tensor], digest: str) -> Dataset:
-    """The data set as latents: float16 [N, 2 c, h, w], mean and std of each item; labels and order as they were.
+    """The data set as latents: float16 [N, 2 c, h, w], mean and std of each; labels, order and fingerprint stay.
 
     encode:  images [B, C, H, W] in [-1, 1] -> [B, 2 c, h, w]
     digest:  of the encoder: with the data's own fingerprint it is the name under which the latents are kept
@@ -28,7 +28,7 @@ def encoded(dataset: Dataset, encode: Callable[[Tensor], Tensor], digest: str) -
         found = _encoded(dataset, encode)
         keep_array(f"latents-{mark}", found)
     items = Items(LATENTS, (found.shape[1] // 2, *found.shape[2:]), dataset.classes)
-    return replace(dataset, items=items, storage=found, fingerprint=mark)
+    return replace(dataset, items=items, storage=found)
 
 
 def _encoded(dataset: Dataset, encode: Callable[[Tensor], Tensor]) -> Tensor:

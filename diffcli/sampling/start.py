@@ -64,6 +64,8 @@ def linear_begin(model: Model, first: Level, seed: int, conditions: Mapping[str,
 
     Raises UsageProblem for a model whose data are not known, or are too large.
     """
+    if model.codec is not None:
+        raise UsageProblem("--start linear is for models of pixels or points; this one has latents", "leave it out")
     laws = _laws_of(model, data)
     noise = model.schedule(torch.ones((), dtype=torch.float64))
     labels = conditions.get(CLASS)
