@@ -57,6 +57,8 @@ def pattern(found: Sequence[Seen], wanted: Sequence[Seen]) -> str:
     ratios = (got / want)[beside]
     if int(beside.sum()) >= 3 and _constant(ratios) and bool((got[~beside].abs() < 10 * EXACT).all()):
         factor = float(ratios.mean())
+        if abs(factor) < EXACT:
+            return "all are 0"
         name = next((name for value, name in FACTORS.items() if math.isclose(factor, value, rel_tol=1e-3)), "")
         return f"all are {name or f'{factor:.4g} times'} what they should be" if abs(factor - 1) > 1e-3 else ""
     if _constant(got - want):
