@@ -52,7 +52,7 @@ FORWARD = Scene(
 )
 
 SCENES: dict[str, Scene] = {
-    "train": trained("shapes-1", recipe="own.toml"),
+    "train": trained("shapes-1", recipe="own.toml", latent="codec-1"),
     "vae train": trained("vae-1", recipe="mlp", model="linear"),
     "dae train": trained("dae-1", recipe="masking"),
     "sample": Scene(

@@ -22,7 +22,10 @@ def reconstruct(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Images above their reconstructions, each with its bound; of a run of --latent each with its PSNR."""
+    """Images above their reconstructions, each with its bound.
+
+    Of a run of --latent each with its PSNR.
+    """
     from diffcli.commands.opening import family_meant, opened
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
