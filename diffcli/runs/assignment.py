@@ -12,6 +12,7 @@ from diffcli import plugins
 from diffcli.errors import DataProblem, UsageProblem
 from diffcli.runs import folder as runs
 from diffcli.runs import loading
+from diffcli.runs.basing import based_on
 from diffcli.runs.codecs import codec_in
 from diffcli.runs.listing import family_name
 from diffcli.runs.session import Session, Setting
@@ -29,6 +30,7 @@ class Assignment:
     resume:   a run; only `steps` or `minutes`, which count from the run's beginning, `shard`, and where the very same
               data lie may change
     changes:  of keys, for a resume
+    base:     the checkpoint that a fresh run begins with; None is random weights
     follows:  whether another process leads, which holds the run and writes it
     """
 
@@ -37,6 +39,7 @@ class Assignment:
     recipe: Training | None = None
     resume: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    base: str | None = None
     follows: bool = False
 
 
@@ -52,7 +55,8 @@ def opened(wanted: Assignment) -> Iterator["Session"]:
             if out is not None and not wanted.follows:
                 check_free(out, f"go on with --resume {argument(out)}, or choose another --out")
             assert wanted.recipe is not None
-            yield Session(wanted.recipe, wanted.setting, held)
+            basis, codec = based_on(wanted.base, wanted.setting.device) if wanted.base else (None, None)
+            yield Session(wanted.recipe, wanted.setting, held, codec=codec, basis=basis)
             return
         folder = loading.find(wanted.resume, wanted.family)
         if folder.is_file() and "exported" in loading.read(folder).about:
@@ -86,6 +90,7 @@ def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "S
         raise _other_data(stored.recipe.data.name, wanted.changes.get("dataset"))
     loading.restore(session.trainer, stored)
     session.folder, session.notes, session.used = folder, stored.notes, stored.about["seconds"]
+    session.based = stored.about.get("base")
     session.ranks_before = stored.about.get("ranks", 1)
     trainer = session.trainer
     longer = bool(wanted.changes.keys() & {"steps", "minutes"})

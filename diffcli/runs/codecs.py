@@ -154,6 +154,18 @@ def codec_in(stored: Stored, device: torch.device) -> Carried | None:
     return Carried(codec.to(device), items, made, about["from"])
 
 
+def fitted_codec(carried: Carried, dataset: Dataset) -> Carried:
+    """The codec of a base for the images of another data set; raises DataProblem for other channels."""
+    made, given = carried.items.shape[0], dataset.shape[0]
+    if made != given:
+        raise DataProblem(
+            f"the autoencoder of the base is for images of {made} channel{'s' * (made > 1)}, and {dataset.name} has "
+            f"{given}",
+            "convert the images, grey to colour or colour to grey",
+        )
+    return replace(carried, items=dataset.items)
+
+
 def in_latents(dataset: Dataset, carried: Carried) -> Dataset:
     """The data set as the codec's latents, which carries the codec."""
     device = next(carried.codec.buffers()).device

@@ -31,6 +31,7 @@ def facts(session: "Session") -> dict[str, Any]:
         "images": len(session.places),
         "validation_images": len(session.held),
         "notes": list(session.dataset.notes),
+        **({"base": session.based} if session.based else {}),
         "impl": {plugin.path.name: plugin.digest for plugin in plugins_of(session)},
         "status": "running",
     }
@@ -54,6 +55,7 @@ def about(session: "Session") -> dict[str, Any]:
         "micro_batch": session.trainer.micro,
         "seconds": session.clock.used,
         "validation_loss": session.look.validation_loss if session.look else None,
+        **({"base": session.based} if session.based else {}),
         **({"codec": session.codec.about} if session.codec else {}),
         **session.preview.about(),
     }

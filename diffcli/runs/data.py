@@ -11,7 +11,7 @@ from torch import Tensor
 from diffcli.data import loading as datasets
 from diffcli.data.dataset import Dataset
 from diffcli.errors import UsageProblem
-from diffcli.runs.codecs import Carried, codec_of, in_latents
+from diffcli.runs.codecs import Carried, codec_of, fitted_codec, in_latents
 from diffcli.training.families import family_of
 from diffcli.training.recipes import Training
 
@@ -49,7 +49,7 @@ def loaded(
     name, reading = datasets.lasting(recipe.data.name, recipe.data.reading, found)
     keys = replace(recipe.data, name=name, size=reading.size, range=reading.range)
     if latent:
-        carried = before or codec_of(latent, dataset, device)
+        carried = fitted_codec(before, dataset) if before else codec_of(latent, dataset, device)
         dataset = in_latents(dataset, carried)
     kind = dataset.items.kind
     if keys.augment and not kind.mirrors:

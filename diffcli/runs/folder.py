@@ -24,6 +24,7 @@ from diffcli.training import recipes
 from diffcli.training.recipes import Training
 from diffcli.training.trainer import Trainer
 
+BEGIN = "begin.safetensors"  # of a run that began with another one's weights: those
 KEPT = 2  # checkpoints; the older one is the way back if the newer is damaged
 
 
@@ -125,6 +126,14 @@ def save(folder: Path, trainer: Trainer, tensors: dict[str, Tensor], about: dict
     for old in checkpoints(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def save_begin(folder: Path, trainer: Trainer, tensors: dict[str, Tensor], about: dict[str, Any]) -> Path:
+    """Write what a run upon another one began with: averaged weights only, which stay beside the checkpoints."""
+    kept = {name: value for name, value in tensors.items() if name.startswith(("ema/", "codec/"))}
+    where = {"step": 0, "exported": {"weights": "ema", "precision": "float32"}}
+    write_checkpoint(folder / BEGIN, kept, about | where)
+    return folder / BEGIN
 
 
 def set_aside(folder: Path, after: int) -> None:

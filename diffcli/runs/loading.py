@@ -1,6 +1,8 @@
 """Runs and checkpoints, found by name and read."""
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,16 @@ class Trained:
     def path(self) -> Path:
         """Of the checkpoint."""
         return self.stored.path
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the weights, and of the codec where they are of latents."""
+        found = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        if codec := self.stored.about.get("codec"):
+            found.update(codec["digest"].encode())
+        return found.hexdigest()
 
     @property
     def run(self) -> Path | None:

@@ -7,9 +7,8 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,16 +18,19 @@ from diffcli.pictures.grid import save_png
 from diffcli.ranks.group import ALONE, Group
 from diffcli.runs import contents
 from diffcli.runs import folder as runs
+from diffcli.runs.basing import settled_upon
 from diffcli.runs.codecs import Carried
 from diffcli.runs.data import BY_CLASS, loaded
 from diffcli.runs.dialling import dialled
 from diffcli.runs.fitting import fit_by, seconds_per_step
 from diffcli.runs.listing import checkpoints
+from diffcli.runs.setting import Event as Event
+from diffcli.runs.setting import Setting as Setting
 from diffcli.system.device import computing_threads, use_bf16
 from diffcli.system.shell import argument
 from diffcli.training.clock import Clock, looks
 from diffcli.training.families import family_of
-from diffcli.training.families.base import Look
+from diffcli.training.families.base import Basis, Look
 from diffcli.training.progress import Diverged, Progress
 from diffcli.training.recipes import Training
 from diffcli.training.setup import build, new_trainer
@@ -39,49 +41,22 @@ TIMED = 2  # steps that the dial times, of which the faster counts
 RECENT = 50  # steps that the shown loss is the mean of
 
 
-class Event(NamedTuple):
-    """One optimiser step, the checkpoint written after it if any, and what a preview saw if one was made.
-
-    note:  what else the user should know
-    """
-
-    progress: Progress
-    saved: Path | None
-    look: Look | None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where a run is trained, and where it lies.
-
-    data:   folder to look for data sets in first
-    out:    the folder of a fresh run; None is checkpoints/<data>-<number>
-    began:  when, by time.monotonic: what was done since counts into a time budget
-    processes:  that are there to train it together, of one thread each
-    """
-
-    device: torch.device
-    data: Path | None = None
-    out: Path | None = None
-    began: float = field(default_factory=time.monotonic)
-    processes: int = 1
-
-
 class Session:
     """Everything that one process needs to train a run. Made by `diffcli.runs.assignment.opened`.
 
     folder:        of the run; None before `begin`
     notes:         what the user should know of the data or the run
+    based:         on what a run began, for its files; None where that is random weights
     group:         ranks that train the run together, of which rank 0 alone writes
     ranks_before:  how many trained it so far; 0 for a fresh run
     """
 
     ranks_before = 0
+    based: dict[str, Any] | None = None
 
     def __init__(
         self, recipe: Training, place: Setting, held: contextlib.ExitStack, holdout: str = BY_CLASS,
-        codec: Carried | None = None,
+        codec: Carried | None = None, basis: Basis | None = None,
     ) -> None:  # fmt: skip
         recipe.check_core()
         self.device, self.used, self.group = place.device, 0.0, ALONE
@@ -89,6 +64,8 @@ class Session:
         self.dataset, recipe, self.places, self.held, reading, self.codec = loaded(
             recipe, place.data, holdout, place.device, codec
         )
+        self.notes, self._basis = self.dataset.notes, basis
+        recipe = settled_upon(recipe, basis, self.dataset) if basis else recipe
         self.began = place.began + reading  # the minutes are for training
         self.kind, self.family = self.dataset.items.kind, family_of(recipe)
         left = recipe.minutes * 60 - (time.monotonic() - self.began)
@@ -99,7 +76,6 @@ class Session:
         self.recent: deque[Progress] = deque(maxlen=RECENT)
         self.look: Look | None = None
         self.folder: Path | None = None
-        self.notes: tuple[str, ...] = self.dataset.notes
 
     def join(self, group: Group) -> None:
         """Train with other ranks from now on, or alone again; before the first step. Says nothing to them."""
@@ -111,6 +87,10 @@ class Session:
         apart = recipe.shard and self._processes > 1
         model = build(recipe, self.dataset.items, self.device, on=torch.device("cpu") if apart else None)
         self.family.begin(model, self.dataset, self.places)
+        if self._basis:
+            notes = self.family.upon(recipe, model, self.dataset.items, self._basis)
+            self.based = self._basis.about | {"notes": list(notes)}
+            self.notes = (*self.dataset.notes, *notes)
         return new_trainer(recipe, self.dataset.items, model)
 
     def _put(self, trainer: Trainer) -> None:
@@ -206,6 +186,10 @@ class Session:
         if leads:
             runs.set_aside(folder, after=trainer.step)
             runs.forget_rows(folder, after=trainer.step)
+        if self.based and trainer.step == 0:
+            tensors = trainer.tensors()
+            if leads:
+                runs.save_begin(folder, trainer, self._with_codec(tensors), contents.about(self))
         micro = trainer.micro
         for progress in self._fit(trainer, stop):
             self.recent.append(progress)
@@ -219,8 +203,7 @@ class Session:
                     trainer.plan = clock.revise(progress.step, trainer.plan)
                     if progress.step >= trainer.plan.total or (looks(clock.saves) and not progress.stopping):
                         look = self._look(folder, tensors)
-                    beside = self.codec.tensors if self.codec else {}
-                    saved = runs.save(folder, trainer, tensors | beside, contents.about(self))
+                    saved = runs.save(folder, trainer, self._with_codec(tensors), contents.about(self))
                     clock.saved(progress.step, looked=look is not None)
                 self._agree()
             if leads and (progress.step % LOG_EVERY == 0 or look):
@@ -228,6 +211,9 @@ class Session:
             yield Event(progress, saved, look, note)
             if progress.stopping:
                 return
+
+    def _with_codec(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return tensors | (self.codec.tensors if self.codec else {})
 
     def _agree(self) -> None:
         """What rank 0 has made of the clock, for all ranks."""

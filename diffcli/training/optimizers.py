@@ -24,15 +24,15 @@ class Optimizer:
     lr:       of AdamW
     muon_lr:  of Muon, which steps along the nearest orthogonal matrix to the momentum (Jordan et al. 2024),
               so it is a length in spectral norm
-    weights:  that it moves, by name
+    weights:  that it moves, by name: those that want a gradient
     moments:  numbers that its state will have, of all ranks: one for a weight of Muon's, two for one of AdamW's
     """
 
     def __init__(self, network: nn.Module, *, name: str, lr: float, muon_lr: float, weight_decay: float) -> None:
         self._settings: dict[str, Any] = {"name": name, "lr": lr, "muon_lr": muon_lr, "weight_decay": weight_decay}
-        self.weights = shards(network)
+        known = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+        self.weights = {name: weight for name, weight in shards(network).items() if name in known}
         embeddings = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
-        known = dict(network.named_parameters())
         matrices = {k: p for k, p in known.items() if name == "muon" and p.dim() > 1 and id(p) not in embeddings}
         self.moments = sum(p.numel() * (1 if k in matrices else 2) for k, p in known.items())
         by_muon = {k: self.weights[k] for k in matrices}
@@ -40,8 +40,10 @@ class Optimizer:
         self._on_cores = all(weight.device.type == "cpu" for weight in self.weights.values())
         self._device = next(iter(self.weights.values())).device
         kind = optim.AdamW if self._on_cores else RefusableAdamW
-        adamw: optim.Optimizer = kind(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
-        self._parts: list[tuple[optim.Optimizer, float, dict[str, Tensor]]] = [(adamw, lr, by_adamw)]
+        self._parts: list[tuple[optim.Optimizer, float, dict[str, Tensor]]] = []
+        if by_adamw:
+            adamw: optim.Optimizer = kind(by_adamw.values(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+            self._parts.append((adamw, lr, by_adamw))
         if by_muon:
             muon = Muon(by_muon.values(), lr=muon_lr, weight_decay=weight_decay)
             if any(matrix is not self.weights[k] for k, matrix in matrices.items()):

@@ -132,9 +132,10 @@ def _of_all(group: Group, seen: Tensor, batch: int) -> Tensor:
 
 @torch.no_grad()
 def average(ema: nn.Module, model: nn.Module, decay: Number) -> None:
-    """ema <- decay * ema + (1 - decay) * model for the weights; buffers, which are no weights, become the model's."""
-    means = list(shards(ema).values())
-    weights = list(shards(model).values())
+    """ema <- decay * ema + (1 - decay) * model for the weights that are trained; buffers become the model's."""
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    means = [mean for name, mean in shards(ema).items() if name in trained]
+    weights = [weight for name, weight in shards(model).items() if name in trained]
     if isinstance(decay, Tensor):
         torch._foreach_mul_(means, decay)
         torch._foreach_add_(means, torch._foreach_mul(weights, 1 - decay))

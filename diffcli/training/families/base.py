@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import Items
+from diffcli.errors import UsageProblem
 from diffcli.training.recipes import Training
 from diffcli.training.trainer import Objective
 
@@ -30,6 +31,32 @@ class Look(NamedTuple):
     text: str
     picture: Image.Image
     row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a run begins with instead of random weights: those of another model.
+
+    state:   averaged weights by name, additions merged into them
+    items:   that the model makes
+    digest:  of the model
+    place:   where it comes from, as the user would name it
+    """
+
+    state: Mapping[str, Tensor]
+    recipe: Training
+    items: Items
+    digest: str
+    place: str
+
+    @property
+    def about(self) -> dict[str, str]:
+        """For run.json and a checkpoint's header."""
+        return {"digest": self.digest, "from": self.place}
+
+
+def _no_basis(recipe: Training, model: nn.Module, items: Items, basis: Basis) -> tuple[str, ...]:
+    raise UsageProblem(f"runs of {recipe.command} train begin with nothing", "leave the base out")
 
 
 class Preview(Protocol):
@@ -59,6 +86,8 @@ class Family:
     view:       (recipe, dataset) -> the data set as this family trains on it
     begin:      (model, dataset, places to train on): give an untrained model what it takes from the data before its
                 first step
+    upon:       (recipe, model, items, basis) -> notes for the user: fill an untrained model, whose recipe has the
+                network of the basis, with its weights; raises UsageProblem and DataProblem where they do not fit
     """
 
     name: str
@@ -72,6 +101,7 @@ class Family:
     describe: Callable[[Any], str]
     view: Callable[[Any, Dataset], Dataset] = lambda _, dataset: dataset
     begin: Callable[[Any, Dataset, Tensor], None] = lambda _, dataset, places: None
+    upon: Callable[[Any, Any, Items, Basis], tuple[str, ...]] = _no_basis
 
     @property
     def command(self) -> str:

@@ -18,6 +18,7 @@ from diffcli.data.kinds import IMAGES, Items
 from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, line
 from diffcli.pictures.samples import preview
+from diffcli.training.adapting import adapt, fill_upon
 from diffcli.training.families.base import Family, Look
 from diffcli.training.objectives import objective
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
@@ -45,6 +46,7 @@ def build(recipe: Recipe, items: Items, bf16: bool) -> Denoiser | Corrector:
     if learned:
         options["outputs"] = 2
     made = network(items.shape[0], len(items.classes), bf16=bf16, **options)
+    adapt(recipe, made)
     if prior:
         return Corrector(made, PixelHistogram(), recipe.objective.predict, learned=learned)
     return Denoiser(made, recipe.objective.predict, learned=learned)
@@ -115,5 +117,5 @@ def drawn_items(dataset: Dataset, places: Tensor) -> tuple[Tensor, dict[str, Ten
 DIFFUSION = Family(
     "diffusion", "diffusion model", "", Recipe, RECIPES, build, objective, DiffusionPreview,
     lambda recipe: f"{recipe.network.name}, {recipe.schedule} schedule, predicts {recipe.objective.predict}",
-    begin=begin,
+    begin=begin, upon=fill_upon,
 )  # fmt: skip

@@ -7,16 +7,19 @@ family has a file of its own beside this one.
 
 import ast
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import Field, dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from diffcli.data.augmentation import AUGMENTATIONS, augmentations
 from diffcli.data.reading import FRAMES, Reading
 from diffcli.errors import DataProblem, UsageProblem, one_of
-from diffcli.training.recipes.keys import Keys, choice, chosen, key, table
+from diffcli.training.recipes.keys import Keys, choice, chosen, field_of, key, table
+from diffcli.training.recipes.keys import tables as tables
 from diffcli.training.recipes.optimizers import OPTIMIZERS, MuonKeys
+from diffcli.training.recipes.writing import to_dict as to_dict
+from diffcli.training.recipes.writing import to_toml as to_toml
 
 ALIASES = {"dataset": "data.name", "model": "network.name", "label_drop": "objective.drop"}
 """Names of keys that are not found by themselves; they are also those of recipes from before there were tables."""
@@ -179,11 +182,6 @@ def value_of(recipe: Training, name: str) -> Any:
     return getattr(getattr(recipe, head), leaf) if leaf else getattr(recipe, head)
 
 
-def tables(recipe: Training) -> dict[str, Keys]:
-    """The tables of a recipe, by name."""
-    return {f.name: getattr(recipe, f.name) for f in fields(recipe) if isinstance(getattr(recipe, f.name), Keys)}
-
-
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """["lr=1e-3", "widths=64,128"] -> {"lr": 0.001, "widths": (64, 128)}; what is no literal stays a string."""
     values: dict[str, Any] = {}
@@ -200,58 +198,14 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     return values
 
 
-def to_dict(recipe: Training) -> dict[str, Any]:
-    """Plain values in tables, for TOML and JSON."""
-    found: dict[str, Any] = {k: _plain(v) for k, v in recipe.own().items()}
-    for name, part in tables(recipe).items():
-        of_choice = {"name": part.name} if _field(recipe, name).metadata["choices"] else {}
-        found[name] = of_choice | {k: _plain(v) for k, v in part.own().items()}
-    return found
-
-
-def to_toml(recipe: Training) -> str:
-    """The same as TOML, with what each key is beside it."""
-    import tomlkit
-
-    document = tomlkit.document()
-    for name, item in _items(recipe):
-        document.add(name, item)
-    for name, part in tables(recipe).items():
-        section = tomlkit.table()
-        metadata = _field(recipe, name).metadata
-        if metadata["choices"]:
-            text = f"{metadata['text']}: {', '.join(metadata['choices'])}"
-            section.add("name", tomlkit.item(part.name).comment(text))
-        for leaf, item in _items(part):
-            section.add(leaf, item)
-        document.add(name, section)
-    return tomlkit.dumps(document)
-
-
-def _items(keys: Keys) -> Iterator[tuple[str, Any]]:
-    """Names and TOML values of a table, each with its comment."""
-    import tomlkit
-
-    for name, value in keys.own().items():
-        yield name, tomlkit.item(_plain(value)).comment(_field(keys, name).metadata["text"])
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _field(keys: Keys, name: str) -> Field[Any]:
-    return next(f for f in fields(keys) if f.name == name)
-
-
 def _replaced(recipe: R, head: str, values: dict[str, Any]) -> R:
     """The recipe with other values in a table; those that are in none have the table ""."""
     if not head:
         return replace(recipe, **values)
     part: Any
-    part, choices = getattr(recipe, head), _field(recipe, head).metadata["choices"]
+    part, choices = getattr(recipe, head), field_of(recipe, head).metadata["choices"]
     if "name" in values and choices:
-        part = chosen(_field(recipe, head), str(values["name"]), part)
+        part = chosen(field_of(recipe, head), str(values["name"]), part)
         return replace(recipe, **{head: part})
     for name in values:
         if name not in part.own():
@@ -272,7 +226,7 @@ def _address(recipe: Training, name: str, *, strict: bool = True) -> str:
     if name in recipe.own():
         return name
     if name in parts:
-        if _field(recipe, name).metadata["choices"]:
+        if field_of(recipe, name).metadata["choices"]:
             return f"{name}.name"
         raise UsageProblem(f"{name} is a table of the recipe", f"its keys: {', '.join(parts[name].own())}")
     owners = [head for head, part in parts.items() if name in part.own() or (name == "name" and part.name)]
@@ -289,7 +243,7 @@ def _address(recipe: Training, name: str, *, strict: bool = True) -> str:
 def _refuse(recipe: Training, name: str, what: str, known: list[str], parts: Mapping[str, Keys]) -> None:
     """Raise UsageProblem for a key that is not there: that of another choice, or of none."""
     for head, part in parts.items():
-        choices = _field(recipe, head).metadata["choices"]
+        choices = field_of(recipe, head).metadata["choices"]
         owners = [c for c, kind in choices.items() if name in {f.name for f in fields(kind)}]
         if owners:
             raise UsageProblem(

@@ -8,6 +8,7 @@ from diffcli.data.points import TITLES
 from diffcli.errors import UsageProblem, one_of
 from diffcli.training.dial import KEYS as DIAL
 from diffcli.training.recipes import DataKeys, Training, tables
+from diffcli.training.recipes.adaptation import ADAPTATIONS, PARTLY, NoAdaptationKeys
 from diffcli.training.recipes.keys import Keys, choice, key, table
 from diffcli.training.recipes.networks import NETWORKS, MlpKeys, UNetKeys
 from diffcli.training.recipes.optimizers import AdamWKeys, MuonKeys
@@ -78,12 +79,15 @@ class Recipe(Training):
     network: Any = choice(NETWORKS, UNetKeys(), "what is trained")
     objective: Any = choice(OBJECTIVES, SimpleKeys(), "what is minimised")
     sampling: SamplingKeys = table(SamplingKeys())
+    adaptation: Any = choice(ADAPTATIONS, NoAdaptationKeys(), "what is trained of a run that this one began with")
     dial: tuple[str, ...] = key((), "keys that the time and the machine choose when the training begins")  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.dial:
             one_of(name, DIAL, "key that the dial may choose")
+        if self.shard and self.adaptation.name in PARTLY:
+            raise UsageProblem("shard divides weights that are all trained", "leave it out, or use the mode full")
 
     def settled(self, keys: Collection[str]) -> "Recipe":
         """Without what is set; a network of another kind leaves nothing open, and only keys that are there can be."""
@@ -103,6 +107,8 @@ class Recipe(Training):
         from diffcli.core.diffusion.denoiser import TARGETS, check_pair
         from diffcli.core.diffusion.weightings import WEIGHTINGS
         from diffcli.core.models import MODELS
+        from diffcli.core.models.lora import LAYERS
+        from diffcli.core.models.parts import PARTS
         from diffcli.specs import schedule
 
         law, objective = schedule(self.schedule), self.objective
@@ -112,6 +118,10 @@ class Recipe(Training):
         one_of(objective.variance, ("fixed", "learned"), "variance")
         one_of(objective.draws, ("uniform", "importance"), "draws")
         one_of(objective.prior, ("none", "pixels"), "prior")
+        for layer in self.adaptation.own().get("layers", ()):
+            one_of(layer, LAYERS, "layer that can have an addition")
+        for part in self.adaptation.own().get("parts", ()):
+            one_of(part, PARTS, "part of a network")
         if objective.name == "hybrid" and objective.variance == "fixed":
             raise UsageProblem("the objective hybrid is there to learn the variance", "use --set variance=learned")
         if objective.name != "simple" and law.length is not None and objective.chain > law.length:

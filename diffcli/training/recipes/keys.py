@@ -54,6 +54,16 @@ def chosen(f: dataclasses.Field[Any], name: str, before: Keys) -> Keys:
     return kind(**{k: v for k, v in before.own().items() if k in shared and v != _default(before, k)})
 
 
+def tables(keys: Keys) -> dict[str, Keys]:
+    """The tables of a recipe, by name."""
+    return {f.name: getattr(keys, f.name) for f in fields(keys) if isinstance(getattr(keys, f.name), Keys)}
+
+
+def field_of(keys: Keys, name: str) -> dataclasses.Field[Any]:
+    """What is known of a key or of a table."""
+    return next(f for f in fields(keys) if f.name == name)
+
+
 def _default(keys: Keys, name: str) -> Any:
     return next(f.default for f in fields(keys) if f.name == name)
 
