@@ -1,0 +1,109 @@
+"""Pictures that a model can be told of an image, computed from it: [B, C, H, W] in [-1, 1] -> [B, k, H, W] in [-1, 1].
+
+Nothing here asks a tensor for a number, so that all of it can be recorded and played back on an accelerator.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
+
+EDGE_SMOOTHING = 0.8  # pixels
+STRONG, WEAK = (
+    0.35,
+    0.15,
+)  # of the steepest gradient in the image: an edge begins at the first and goes on at the second
+FOLLOWED = 16  # pixels that an edge goes on without a strong one
+FLAT = 0.05  # a gradient for a pixel, where the range is 2: an image without steeper ones has no edges
+TIE = 1e-4  # gradients as much as this apart, of their size, count as equal
+SKETCH_SMOOTHING = 1.0  # pixels
+BLURRED = 14  # parts of the longer side that one standard deviation of the blur is
+COARSE = 4  # pixels of a side that are one in the low resolution
+LIGHT = 145  # of 255: what a canvas shows in a brighter channel than this is a digit
+
+
+def edges(images: Tensor) -> Tensor:
+    """Where brightness or a colour changes most steeply, 1 on -1, one pixel thick, on the lighter side [B, 1, H, W].
+
+    Smoothing, gradients, only what is steepest across the edge, and weak edges where they go on from strong ones
+    (Canny 1986); thresholds are relative to the steepest gradient in the image. Of colours the steepest counts.
+    """
+    down, right, steep = _gradients(smoothed(images, EDGE_SMOOTHING))
+    ridge = steep * _is_ridge(down, right, steep)
+    most = steep.amax((1, 2, 3), keepdim=True)
+    found, weak = (ridge > (share * most).clamp(min=FLAT) for share in (STRONG, WEAK))
+    line, way = found.float(), weak.float()
+    for _ in range(FOLLOWED):
+        line = max_pool2d(line, 3, 1, 1) * way
+    return 2 * line - 1
+
+
+def sketch(images: Tensor) -> Tensor:
+    """A soft line drawing: squares of the smoothed image's gradients, of the largest [B, 1, H, W]."""
+    _, _, steep = _gradients(smoothed(images, SKETCH_SMOOTHING))
+    most = steep.amax((1, 2, 3), keepdim=True).clamp(min=FLAT)
+    return 2 * (steep / most).square() - 1
+
+
+def blur(images: Tensor) -> Tensor:
+    """Smoothed so far that only colours and their places are left; each channel's mean stays [B, C, H, W]."""
+    return smoothed(images, max(images.shape[-2:]) / BLURRED).clamp(-1, 1)
+
+
+def lowres(images: Tensor) -> Tensor:
+    """The mean of each square of 4 x 4 pixels, in all of them [B, C, H, W]; at the far edges of what there is."""
+    height, width = images.shape[-2:]
+    small = avg_pool2d(images, COARSE, ceil_mode=True, count_include_pad=False)
+    return small.repeat_interleave(COARSE, -2).repeat_interleave(COARSE, -1)[..., :height, :width]
+
+
+def mask(images: Tensor) -> Tensor:
+    """1 where something is, else -1 [B, 1, H, W]: grey above the middle, or in colour the digits of a canvas."""
+    threshold = 0.0 if images.shape[1] == 1 else LIGHT / 127.5 - 1
+    return 2 * (images.amax(1, keepdim=True) > threshold).float() - 1
+
+
+def smoothed(images: Tensor, deviation: float) -> Tensor:
+    """By a Gaussian of so many pixels; beyond its edges the image is mirrored, so that each channel keeps its mean."""
+    height, width = images.shape[-2:]
+    rows, columns = (_smoothing(side, deviation, images.device).to(images.dtype) for side in (height, width))
+    return rows @ images @ columns
+
+
+def _smoothing(side: int, deviation: float, device: torch.device) -> Tensor:
+    """The symmetric matrix [side, side] of the smoothing of a row; each row and column sums to 1."""
+    reach = math.ceil(4 * deviation)
+    steps = torch.arange(-reach, reach + 1, device=device)
+    weights = torch.exp(-0.5 * (steps.float() / deviation).square())
+    places = (torch.arange(side, device=device).unsqueeze(1) + steps) % (2 * side)
+    places = torch.minimum(places, 2 * side - 1 - places)
+    return torch.zeros(side, side, device=device).scatter_add_(1, places, (weights / weights.sum()).expand(side, -1))
+
+
+def _gradients(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sobel's gradients for a pixel, down and right, and their size, of the steepest channel [B, 1, H, W]."""
+    x = pad(images, (1, 1, 1, 1), mode="replicate")
+    rows = (x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]) / 4
+    columns = (x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]) / 4
+    down = (rows[..., 2:, :] - rows[..., :-2, :]) / 2
+    right = (columns[..., 2:] - columns[..., :-2]) / 2
+    size, channel = (down.square() + right.square()).sqrt().max(1, keepdim=True)
+    return down.gather(1, channel), right.gather(1, channel), size
+
+
+def _is_ridge(down: Tensor, right: Tensor, steep: Tensor) -> Tensor:
+    """Whether no neighbour across the edge is steeper; of two that are alike the lighter one counts."""
+    height, width = steep.shape[-2:]
+    around = pad(steep, (1, 1, 1, 1))
+    slanted = math.tan(math.pi / 8)
+    upright, level = down.abs() > slanted * right.abs(), right.abs() > slanted * down.abs()
+    vertical, horizontal = down.sign() * upright, right.sign() * level  # where it becomes lighter: -1, 0 or 1
+    found = torch.zeros_like(steep, dtype=torch.bool)
+    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        there = around[..., 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+        back = around[..., 1 - dy : 1 - dy + height, 1 - dx : 1 - dx + width]
+        for sign, lighter, darker in ((1, there, back), (-1, back, there)):
+            here = (vertical == sign * dy) & (horizontal == sign * dx)
+            found |= here & (steep > lighter * (1 + TIE)) & (steep * (1 + TIE) >= darker)
+    return found
