@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from diffcli.data import canvas_names
 from diffcli.data.points import COUNTS, TITLES
 from diffcli.data.published import DATASETS, Source
 from diffcli.system.text import size
@@ -53,9 +54,12 @@ class Entry:
 
 def entries(data: Path | None) -> dict[str, Entry]:
     """All of them, by name; another kind of data set joins here."""
-    return {name: _published(name, source, data) for name, source in DATASETS.items()} | {
-        name: Entry(name, title, COUNTS, (2,), (), "", present=True, where=title) for name, title in TITLES.items()
-    }
+    published = {name: _published(name, source, data) for name, source in DATASETS.items()}
+    return (
+        published
+        | {name: _canvas(name, side) for name, side in canvas_names.SIDES.items()}
+        | {name: Entry(name, title, COUNTS, (2,), (), "", present=True, where=title) for name, title in TITLES.items()}
+    )
 
 
 def _published(name: str, source: Source, data: Path | None) -> Entry:
@@ -69,6 +73,16 @@ def _published(name: str, source: Source, data: Path | None) -> Entry:
         where=_where(source, data),
         download=sum(file.bytes for file in missing.values()) if source.url else 0,
         checksum=published.checksum.partition(":")[0] if published else "none",
+    )  # fmt: skip
+
+
+def _canvas(name: str, side: int) -> Entry:
+    """The entry of canvases of a size, which are painted from the files of MNIST."""
+    source = DATASETS["mnist"]
+    present = not source.missing(None)
+    return Entry(
+        name, canvas_names.TITLE, canvas_names.COUNTS, (3, side, side), source.classes, source.licence, present=present,
+        where="painted from the bundled MNIST" if present else "not here: MNIST is missing", checksum="sha256",
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from diffcli.data import points
+from diffcli.data import canvas_names, points
 from diffcli.data.dataset import Dataset
 from diffcli.data.fitting import digest
 from diffcli.data.folders import is_place, load_folder, splits_of
@@ -19,7 +19,7 @@ from diffcli.system.files import expanded, is_dir, is_file
 
 def names() -> list[str]:
     """Of all data sets that are neither a folder nor of torchvision."""
-    return [*DATASETS, *points.TITLES]
+    return [*DATASETS, *canvas_names.SIDES, *points.TITLES]
 
 
 def load_dataset(name: str, split: str = "train", *, data: Path | None = None, reading: Reading = PLAIN) -> Dataset:
@@ -35,6 +35,11 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, r
     if name in DATASETS:
         _refuse(reading, f"{name} has its own")
         return _load_named(name, split, data)
+    if (canvas := canvas_names.canonical(name)) in canvas_names.SIDES:
+        from diffcli.data.canvas import canvas_dataset
+
+        _refuse(reading, f"{canvas} is painted")
+        return canvas_dataset(canvas, one_of(split, canvas_names.COUNTS, f"split of {canvas}"))
     if name in points.TITLES:
         _refuse(reading, f"{name} holds points")
         return points.toy_dataset(name, one_of(split, points.COUNTS, f"split of {name}"))
@@ -66,7 +71,7 @@ def has_test_split(name: str, data: Path | None = None) -> bool:
         from diffcli.data.vision.request import parse
 
         return bool(parse(name).entry.split)
-    if name in names():
+    if canvas_names.canonical(name) in names():
         return True
     place = expanded(name)
     place = data if data is not None and not place.exists() else place
@@ -87,8 +92,8 @@ def lasting(name: str, reading: Reading, dataset: Dataset) -> tuple[str, Reading
     The size that images of torchvision were given is kept, because their test images may have another; and the scale
     that was found in a first pass, because other images have to be read by it.
     """
-    if name in names():
-        return name, reading
+    if (named := canvas_names.canonical(name)) in names():
+        return named, reading
     if name.startswith(PREFIX):
         from diffcli.data.vision.request import parse
 
