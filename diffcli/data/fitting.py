@@ -71,7 +71,7 @@ def fitted(image: Image.Image, shape: Shape) -> Tensor:
     (root mean square 5.1 of 255 instead of 4.1), and rounds by the kind of processor.
     """
     channels, height, width = shape
-    flat = _flattened(turned(image)).convert("L" if channels == 1 else "RGB")
+    flat = flattened(turned(image)).convert("L" if channels == 1 else "RGB")
     if flat.size != (width, height):
         flat = ImageOps.fit(flat, (width, height), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(flat).reshape(height, width, channels)).permute(2, 0, 1).contiguous()
@@ -91,7 +91,7 @@ def fitted_numbers(values: Array, shape: Shape) -> Tensor:
     return found.expand(channels, height, width).contiguous()
 
 
-def _flattened(image: Image.Image) -> Image.Image:
+def flattened(image: Image.Image) -> Image.Image:
     """8 bits per channel and no transparency."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from diffcli.data.fitting import digest
 from diffcli.data.keeping import decoded_once
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.layout import Layout, layout, numbering
+from diffcli.data.pairs import apart, mark_of, paired, suspected
 from diffcli.data.readers import SUFFIXES, UNREADABLE
 from diffcli.data.readers.arrays import DAMAGED, labels_of
 from diffcli.data.reading import PLAIN, Reading
@@ -32,7 +34,7 @@ def load_folder(place: Path, reading: Reading = PLAIN, split: str = "train") -> 
 
     Grey images stay one channel; one colour image makes all of them colour. Raises DataProblem.
     """
-    found, named = laid_out(place)
+    found, hints, named = laid_out(place, reading.hints)
     splits = named.splits
     sources = splits[_split(split, splits, place)]
     result = decoded_once(sources, reading, Show.of_command())
@@ -40,16 +42,27 @@ def load_folder(place: Path, reading: Reading = PLAIN, split: str = "train") -> 
     notes = [*named.notes, *result.notes]
     if labels is not None:
         notes += few(labels.tolist(), [name or NONE for name in classes])
+    if not reading.hints and (beside := suspected(found.images)):
+        notes.append(beside)
     if left := told((*found.left, *named.left)):
         notes.append(left)
+    pairs = paired(result.pages, found.images, hints, reading.hints, result.shape) if reading.hints else None
     items = Items(IMAGES, result.shape, tuple(name or NONE for name in classes), result.spans)
     name = legible(place.resolve().name)
-    return Dataset(name, items, result.storage, labels, _mark(result, named, items.classes), tuple(notes))
+    mark = _mark(result, named, items.classes)
+    mark = mark if pairs is None else mark_of(mark, pairs)
+    return Dataset(name, items, result.storage, labels, mark, tuple(notes), hints=pairs)
 
 
-def laid_out(place: Path) -> tuple[Scan, Layout]:
-    """What lies below a folder or in an archive, by its names; raises DataProblem where no image does."""
-    found = scan(place)
+def laid_out(place: Path, hints: str = "") -> tuple[Scan, dict[str, ImageSource], Layout]:
+    """What lies below a folder or in an archive, by its names, and hints by the names of their images.
+
+    Raises DataProblem where no image does.
+    """
+    found, beside = scan(place), dict[str, ImageSource]()
+    if hints:
+        images, beside, others = apart(found.images, hints)
+        found = replace(found, images=tuple(images), left=(*found.left, *others))
     if not found.images:
         left = told(found.left)
         raise DataProblem(
@@ -58,12 +71,12 @@ def laid_out(place: Path) -> tuple[Scan, Layout]:
     named = layout(found.images, found.tables)
     if not any(named.splits.values()):
         raise DataProblem(f"the table of labels in {place} names none of its images", "see the names in it")
-    return found, named
+    return found, beside, named
 
 
 def everything_left(place: Path) -> list[LeftOut]:
     """What is left out of a folder or an archive, all of it; raises DataProblem where no image is left."""
-    found, named = laid_out(place)
+    found, _, named = laid_out(place)
     return sorted((*found.left, *named.left))
 
 

@@ -92,7 +92,9 @@ def _content(sources: Sequence[ImageSource], reading: Reading, show: Show) -> st
 
 
 def _settings(reading: Reading) -> str:
-    return json.dumps([VERSION, asdict(replace(reading, mark=""))], sort_keys=True)
+    settings = asdict(replace(reading, mark=""))
+    del settings["hints"]  # which are not kept
+    return json.dumps([VERSION, settings], sort_keys=True)
 
 
 def _digest(text: str) -> str:

@@ -16,6 +16,8 @@ from diffcli.data.vision import PREFIX
 from diffcli.errors import DataProblem, UsageProblem, one_of
 from diffcli.system.files import expanded, is_dir, is_file
 
+HINTLESS = "leave data.hints out"
+
 
 def names() -> list[str]:
     """Of all data sets that are neither a folder nor of torchvision."""
@@ -36,10 +38,11 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, r
         _refuse(reading, f"{name} has its own")
         return _load_named(name, split, data)
     if (canvas := canvas_names.canonical(name)) in canvas_names.SIDES:
-        from diffcli.data.canvas import canvas_dataset
+        from diffcli.data.canvas import canvas_dataset, with_hints
 
-        _refuse(reading, f"{canvas} is painted")
-        return canvas_dataset(canvas, one_of(split, canvas_names.COUNTS, f"split of {canvas}"))
+        _refuse(replace(reading, hints=""), f"{canvas} is painted")
+        found = canvas_dataset(canvas, one_of(split, canvas_names.COUNTS, f"split of {canvas}"))
+        return with_hints(found, reading.hints) if reading.hints else found
     if name in points.TITLES:
         _refuse(reading, f"{name} holds points")
         return points.toy_dataset(name, one_of(split, points.COUNTS, f"split of {name}"))
@@ -47,6 +50,8 @@ def load_dataset(name: str, split: str = "train", *, data: Path | None = None, r
         from diffcli.data.vision.request import parse
         from diffcli.data.vision.samples import load
 
+        if reading.hints:
+            raise UsageProblem(f"data.hints belongs to folders of images and to canvases, not to {name}", HINTLESS)
         return load(parse(name), split, data, reading.size)
     folder = expanded(name)
     if name and (is_dir(folder) or (is_file(folder) and is_place(folder))):
@@ -101,6 +106,8 @@ def lasting(name: str, reading: Reading, dataset: Dataset) -> tuple[str, Reading
         return parse(name).spelling, replace(reading, size=height if height == width else reading.size)
     if dataset.items.spans is not None:
         reading = replace(reading, range=str(dataset.items.spans))
+    if reading.hints and is_dir(expanded(reading.hints)):
+        reading = replace(reading, hints=str(expanded(reading.hints).resolve()))
     return str(expanded(name).resolve()), reading
 
 

@@ -17,6 +17,8 @@ class Reading:
                   "LOW:HIGH,LOW:HIGH" tells those of integers and of floats apart; a third pair is of 8 bits
     frames:       "all" images of a file, or its "first"
     skip_broken:  whether files that cannot be read are left out, instead of an error
+    hints:        which pictures beside the images are hints: a word, as mask for NAME.mask.png beside NAME.png; or the
+                  folder where files of the same names lie; or what is known of canvases. "" is none
     mark:         the fingerprint of the training images, where they may have been moved
 
     Raises UsageProblem.
@@ -27,6 +29,7 @@ class Reading:
     frames: str = "all"
     skip_broken: bool = False
     mark: str = ""
+    hints: str = ""
 
     def __post_init__(self) -> None:
         if self.frames not in FRAMES:

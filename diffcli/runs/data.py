@@ -47,7 +47,7 @@ def loaded(
     found = datasets.load_dataset(recipe.data.name, data=data, reading=recipe.data.reading)
     dataset, carried, latent = family_of(recipe).view(recipe, found), before, recipe.encoded_by
     name, reading = datasets.lasting(recipe.data.name, recipe.data.reading, found)
-    keys = replace(recipe.data, name=name, size=reading.size, range=reading.range)
+    keys = replace(recipe.data, name=name, size=reading.size, range=reading.range, hints=reading.hints)
     if latent:
         carried = fitted_codec(before, dataset) if before else codec_of(latent, dataset, device)
         dataset = in_latents(dataset, carried)

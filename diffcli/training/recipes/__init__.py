@@ -39,6 +39,9 @@ class DataKeys(Keys):
     range: str = key("", "LOW:HIGH, black and white in files of more than 8 bits; empty finds them")
     frames: str = key("all", f"of a file with several images: {', '.join(FRAMES)}")
     skip_broken: bool = key(False, "leave out files that cannot be read, instead of an error")
+    hints: str = key(
+        "", "pictures beside the images: a word, mask for NAME.mask.png, or a folder; of canvases: mask, layout"
+    )
     augment: str = key("", f"what is done to each image at random, with commas: {', '.join(AUGMENTATIONS)}")
 
     def __post_init__(self) -> None:
@@ -49,7 +52,7 @@ class DataKeys(Keys):
     @property
     def reading(self) -> Reading:
         """How the files of the data set are read."""
-        return Reading(self.size, self.range, self.frames, self.skip_broken)
+        return Reading(self.size, self.range, self.frames, self.skip_broken, hints=self.hints)
 
 
 @dataclass(frozen=True)
