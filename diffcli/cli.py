@@ -19,6 +19,7 @@ from diffcli.commands import (
     draw,
     evaluate,
     explain,
+    finetune,
     grid,
     info,
     langevin,
@@ -41,7 +42,7 @@ from diffcli.system.text import installed, one_line
 
 ORDER = (  # from first lessons to the daily tools
     "learn", "explain", "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
-    "train", "sample", "evaluate", "compare", "grid", "vlb", "likelihood",
+    "train", "finetune", "sample", "evaluate", "compare", "grid", "vlb", "likelihood",
     "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
@@ -71,6 +72,7 @@ app = typer.Typer(
 app.add_typer(learn.app, name="learn")
 app.command()(explain.explain)
 app.command()(train.train)
+app.command()(finetune.finetune)
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.add_typer(noise.app, name="noise")

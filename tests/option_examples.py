@@ -6,7 +6,7 @@ from typing import Any
 GENERAL = {  # by flag: options that mean the same in many commands
     "out": "place", "seed": 1, "device": "cpu", "devices": 1, "data": "sets", "schedule": "linear", "grid": "log-snr",
     "class": 1, "guidance": 3, "sampler": "heun", "steps": 3, "weights": "raw", "batch": 1, "impl": "plug.py",
-    "dataset": "others", "count": 3, "columns": 3,
+    "lora": "added.safetensors", "dataset": "others", "count": 3, "columns": 3,
 }  # fmt: skip
 
 
@@ -55,6 +55,19 @@ SCENES: dict[str, Scene] = {
     "train": trained("shapes-1", recipe="own.toml", latent="codec-1"),
     "vae train": trained("vae-1", recipe="mlp", model="linear"),
     "dae train": trained("dae-1", recipe="masking"),
+    "finetune": Scene(
+        base={"dataset": "shapes", "steps": 2},
+        examples=TRAINING
+        | {"resume": "shapes-1", "mode": "head", "rank": 2, "alpha": 2, "layers": "attention", "parts": "middle"},
+        needs={
+            "rank": {"mode": "lora"},
+            "alpha": {"mode": "lora"},
+            "layers": {"mode": "lora"},
+            "parts": {"mode": "frozen"},
+        },
+        without=WITHOUT,
+        beside=MOVED,
+    ),
     "sample": Scene(
         "shapes-1",
         base={"count": 2},
@@ -253,7 +266,7 @@ SCENES: dict[str, Scene] = {
             "count": 3,
         },
     ),
-    "data": Scene("shapes", examples={"settings": "size=4"}),
+    "data": Scene("shapes", examples={"settings": "size=4", "look": "look.png"}),
     "info": Scene("exact:dataset,name=moons,count=20"),
     "verify": Scene("schedules-go-one-way", examples={"impl": "schedule.py"}),
     "explain": Scene("posterior"),

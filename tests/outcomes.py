@@ -21,7 +21,7 @@ from PIL import Image, ImageSequence
 from safetensors.numpy import load_file
 
 from diffcli import plugins
-from diffcli.commands import training
+from diffcli.commands import training, training_report
 from diffcli.console.show import Show
 from diffcli.core.diffusion.job import Job
 from diffcli.data import loading
@@ -147,7 +147,7 @@ class Bench:
         before(LikelihoodStudy, "follow", lambda study, *_: hear("batch", study.batch))
         patch.setattr(sharing, "crew", crew)
         patch.setattr(training, "processes", processes)
-        patch.setattr(training, "_loop", loop)
+        patch.setattr(training_report, "shown", loop)
         patch.setattr(Session, "prepare", lambda *_: None)
         patch.setattr(Figure, "draw", lambda figure, _: self.drawn.append(_data_of(figure)))
 

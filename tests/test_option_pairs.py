@@ -30,6 +30,7 @@ from diffcli.core.diffusion.denoiser import Prediction
 from diffcli.core.diffusion.guidance import guided
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.levels import Level
+from diffcli.core.models.lora import LowRank
 from diffcli.evaluation.bound import study as bound_study
 from diffcli.evaluation.comparison import ddim_table
 from diffcli.evaluation.comparison import study as comparison_study
@@ -40,6 +41,7 @@ from diffcli.learn.progress import checked
 from diffcli.learn.starter import replaced, solution
 from diffcli.learn.workspace import opened
 from diffcli.lessons.langevin import step_bias
+from diffcli.runs.additions import write_additions
 from diffcli.sampling import inversion
 from diffcli.training import recipes
 from diffcli.training.recipes.diffusion import RECIPES
@@ -61,6 +63,8 @@ def bench(
     for name, path in others_run.items():
         shutil.copytree(path, tmp_path / "checkpoints" / name)
     shutil.copytree(many_run, tmp_path / "checkpoints" / "many-1")
+    layer = LowRank(torch.ones(1, 32), torch.ones(32, 1), 1.0)
+    write_additions(tmp_path / "added.safetensors", {"condition.1": layer})
     (run / "step-000000012.safetensors").unlink()  # so that it can be gone on with
     shutil.copytree(pictures, tmp_path / "shapes")
     shutil.copytree(pictures, tmp_path / "others")

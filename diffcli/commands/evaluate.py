@@ -7,7 +7,7 @@ import typer
 from diffcli.commands.together import refuse_idle
 from diffcli.console import options
 
-OF_MODELS = ("sampler", "steps", "grid", "schedule", "label", "guidance", "weights", "batch", "seed")
+OF_MODELS = ("sampler", "steps", "grid", "schedule", "label", "guidance", "weights", "lora", "batch", "seed")
 JUDGED = Annotated[
     Optional[str],
     typer.Argument(
@@ -47,6 +47,7 @@ def evaluate(
     label: options.Label = None,
     guidance: options.Guidance = None,
     weights: options.Weights = "ema",
+    lora: options.Lora = None,
     batch: options.Batch = None,
     seed: options.Seed = 0,
     impl: options.Impl = None,
@@ -78,6 +79,7 @@ def evaluate(
         sampling=SamplingOptions(
             sampler=sampler or "ddim", steps=steps, grid=grid, schedule=schedule, label=label, guidance=guidance,
             count=count, seed=seed, device=device, weights=weights, data=data,
+            lora=tuple(lora or ()),
         ),
     )  # fmt: skip
     prepared = study.prepared(target, wanted)

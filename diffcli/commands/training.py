@@ -4,7 +4,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
 import typer
 
@@ -20,9 +20,7 @@ from diffcli.training import recipes
 from diffcli.training.recipes import Training
 
 if TYPE_CHECKING:
-    from diffcli.console.show import Show
     from diffcli.ranks.launch import Team
-    from diffcli.runs.session import Session
 
 COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and its keys
     "settings": options.Settings,
@@ -38,6 +36,21 @@ COMMON: dict[str, Any] = {  # options of every `train`, beside the recipe and it
     "quiet": options.Quiet,
 }
 Suited = Callable[[dict[str, Any]], Training]
+
+
+class Manner(NamedTuple):
+    """How a command that trains differs from `train` of its family.
+
+    words:  of the command, that goes on with its runs
+    begin:  changes of keys -> the recipe with them, and the checkpoint that the run begins with; None has no such base
+    then:   (session, folder, document, lines, show): what else is done with a run that is complete, and said of it
+    """
+
+    words: str
+    begin: Callable[[dict[str, Any]], tuple[Training, str]] | None = None
+    then: Callable[..., None] | None = None
+
+
 EARLY = "diffcli.runs.together"  # what followers import while rank 0 does
 DEFAULTS = {
     "device": "auto",
@@ -70,7 +83,7 @@ def train_command(
         keys = {name: given.pop(name) for name in flags}
         named, run = given["recipe"], given["resume"]
         wanted = family if not also else family_wanted((family, *also), named, run, known)
-        _train(wanted, keys, suited or (lambda _: usual), known, **given)
+        train_as(wanted, keys, suited or (lambda _: usual), known, **given)
 
     start = f"Where to start from: {', '.join(known)}.  [{'what suits the data' if suited else 'default'}]"
     recipe = Annotated[Optional[str], typer.Option(metavar="NAME|FILE.toml", help=start)]
@@ -93,12 +106,16 @@ def _flag(usual: Training, key: str, text: str) -> Any:
     return Annotated[Optional[type(value)], typer.Option(help=text + ending)]
 
 
-def _train(
+def train_as(
     family: str, keys: dict[str, Any], suited: Suited, known: Mapping[str, Training],
-    *, recipe: str | None, settings: list[str] | None, resume: str | None, device: str, devices: str,
-    skip_broken: bool, **given: Any,
+    *, settings: list[str] | None, resume: str | None, device: str, devices: str,
+    skip_broken: bool, recipe: str | None = None, manner: Manner | None = None, **given: Any,
 ) -> None:  # fmt: skip
-    """Train a model of the family, with as many processes as are worth it: these are started before all else."""
+    """Train a model of the family, with as many processes as are worth it: these are started before all else.
+
+    keys:    of the recipe, that options give; None of those that are not given
+    suited:  those that are -> the recipe where none is asked for
+    """
     began = time.monotonic()
     changes = changes_of(keys, settings or []) | ({"skip_broken": True} if skip_broken else {})
     usual = known.get(recipe, known["default"]) if recipe else suited(changes)
@@ -108,11 +125,14 @@ def _train(
     tell = cores.watch()
     with gathered(count, EARLY) as team:
         tell = cores.busy_cores if team else tell  # a team keeps some busy while it imports
-        _lead(family, changes, suited, team, choose, began, tell, recipe=recipe, resume=resume, device=device, **given)
+        _lead(
+            family, changes, suited, team, choose, manner, began, tell,
+            recipe=recipe, resume=resume, device=device, **given,
+        )  # fmt: skip
 
 
 def _lead(
-    family: str, changes: dict[str, Any], suited: Suited, team: "Team | None", choose: bool,
+    family: str, changes: dict[str, Any], suited: Suited, team: "Team | None", choose: bool, manner: Manner | None,
     began: float, others: Callable[[], float | None], *, recipe: str | None, impl: list[Path] | None,
     resume: str | None, dry_run: bool, data: Path | None, device: str, out: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
@@ -127,23 +147,26 @@ def _lead(
     from diffcli.system import device as devices
     from diffcli.training.families import FAMILIES
 
-    show, command = Show(as_json=as_json, quiet=quiet), f"{FAMILIES[family].command} train"
+    show, manner = Show(as_json=as_json, quiet=quiet), manner or Manner(f"{FAMILIES[family].command} train")
     files = plugins.load([*(impl or ()), *(recipes.impl_of(recipe) if recipe else ())])
     where = devices.pick(device)
-    start = None
+    start = base = None
     if resume is not None and (out is not None or recipe is not None):
         raise UsageProblem("--resume goes with neither --out nor --recipe", "the run knows both")
     again = begun_before(team)
     if again is not None:
         resume, changes = again, {}
-    if resume is None:
+    named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
+    if resume is None and manner.begin:
+        start, base = manner.begin(changes | named)
+    elif resume is None:
         known = FAMILIES[family].recipes
         start = recipes.load_recipe(recipe, known) if recipe else suited(changes)
-        named = {"impl": tuple(dict.fromkeys(str(plugin.path) for plugin in files))} if files else {}
         if family == "diffusion" and changes.get("latent") and not dataset_of(changes):
             start = recipes.override(start, {"data": data_of(changes["latent"])})
         start = recipes.override(start, changes | named)
-    assignment = Assignment(family, Setting(where, data, out, began, team.count if team else 1), start, resume, changes)
+    setting = Setting(where, data, out, began, team.count if team else 1)
+    assignment = Assignment(family, setting, start, resume, changes, base)
     with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
         announced = training_report.announced(session, seconds_per_step, others)
         for line in (*session.notes, *check_count(session), *announced):
@@ -154,28 +177,14 @@ def _lead(
         folder = session.begin()
         if team is not None:
             team.remember("run", str(folder))
-        show.note(f"run: {folder}   (Ctrl-C saves and stops; {command} --resume {argument(folder)} goes on)")
+        show.note(f"run: {folder}   (Ctrl-C saves and stops; {manner.words} --resume {argument(folder)} goes on)")
         with Interrupts() as wanted:
             session.prepare(seconds_per_step)
-            saved = _loop(session, lambda: wanted.code != 0, show)
+            saved = training_report.shown(session, lambda: wanted.code != 0, show)
         if not session.complete:
-            show.note(f"saved at step {session.trainer.step}; go on with: {command} --resume {argument(folder)}")
+            show.note(f"saved at step {session.trainer.step}; go on with: {manner.words} --resume {argument(folder)}")
             raise typer.Exit(wanted.code)
-    training_report.finished(session, folder, saved, show)
-
-
-def _loop(session: "Session", stop: Callable[[], bool], show: "Show") -> Path:
-    """Run the session, showing each event; the last checkpoint."""
-    saved = Path()
-    start, first = time.monotonic(), session.trainer.step
-    with show.progress("training", session.trainer.plan.total, "steps") as bar:
-        for progress, written, look, note in session.run(stop):
-            speed = (progress.step - first) * session.recipe.batch / (time.monotonic() - start)
-            text = f"loss {session.loss:.4f}  {speed:.0f} {session.kind.name}/s"
-            bar.update(progress.step, text, session.trainer.plan.total)
-            if note:
-                bar.note(f"step {progress.step}: {note}")
-            if look:
-                bar.note(f"step {progress.step}: {look.text}")
-            saved = written or saved
-    return saved
+    document, lines = training_report.finished(session, folder, saved)
+    if manner.then:
+        manner.then(session, folder, document, lines, show)
+    show.result(document, lines)

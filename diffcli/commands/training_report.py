@@ -1,8 +1,9 @@
 """What `train` of every family says, before and after."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diffcli.system.cores import processors, share_left
 from diffcli.system.shell import argument
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from diffcli.runs.session import Session
 
 
-def finished(session: "Session", folder: Path, saved: Path, show: "Show") -> None:
-    """Say what came of a run that is complete."""
+def finished(session: "Session", folder: Path, saved: Path) -> tuple[dict[str, Any], list[str]]:
+    """What came of a run that is complete, as a document and as lines."""
     from diffcli.system.text import duration
 
     steps, seconds, look = session.trainer.step, session.clock.used, session.look
@@ -31,15 +32,15 @@ def finished(session: "Session", folder: Path, saved: Path, show: "Show") -> Non
         "loss": session.loss,
         "validation_loss": look.validation_loss,
         "linear_denoiser_loss": look.linear_loss,
+        **({"base": session.based} if session.based else {}),
     }
-    lines = [
+    return document, [
         f"{steps} steps in {duration(seconds)}, {session.images_per_second:.0f} {session.kind.name}/s",
         look.summary,
         f"checkpoint: {saved}",
         f"preview:    {folder / 'samples' / f'step-{steps:09d}.png'}",
         f"next:       {session.recipe.next_command(argument(folder), classes=bool(session.dataset.classes))}",
     ]
-    show.result(document, lines)
 
 
 def announced(session: "Session", seconds_per_step: float, others: Callable[[], float | None]) -> list[str]:
@@ -57,10 +58,40 @@ def announced(session: "Session", seconds_per_step: float, others: Callable[[], 
         f"{session.precision} on {session.device}"
         + (f", {session.group.count} processes" if session.group.count > 1 else ""),
         *([session.memory] if session.memory else []),
+        *trained_parts(session),
         *chosen(session),
         f"time: about {duration(seconds)}, {recipe.batch / seconds_per_step:.0f} {session.kind.name}/s",
         *(crowded(others()) if session.device.type == "cpu" else []),
     ]
+
+
+def trained_parts(session: "Session") -> list[str]:
+    """What is trained of a run that began with another one's weights, as a table."""
+    from diffcli.console.show import table
+    from diffcli.training.adapting import parts_table
+
+    if not session.based:
+        return []
+    head = f"base: {session.based['from']}, digest {session.based['digest'][:16]}"
+    rows = parts_table(session.trainer.model.get_submodule("network"))
+    return [head, *table(["part", "weights", ""], rows, right=(1,))]
+
+
+def shown(session: "Session", stop: Callable[[], bool], show: "Show") -> Path:
+    """Run the session, showing each event; the last checkpoint."""
+    saved = Path()
+    start, first = time.monotonic(), session.trainer.step
+    with show.progress("training", session.trainer.plan.total, "steps") as bar:
+        for progress, written, look, note in session.run(stop):
+            speed = (progress.step - first) * session.recipe.batch / (time.monotonic() - start)
+            text = f"loss {session.loss:.4f}  {speed:.0f} {session.kind.name}/s"
+            bar.update(progress.step, text, session.trainer.plan.total)
+            if note:
+                bar.note(f"step {progress.step}: {note}")
+            if look:
+                bar.note(f"step {progress.step}: {look.text}")
+            saved = written or saved
+    return saved
 
 
 def crowded(busy: float | None) -> list[str]:
@@ -112,6 +143,8 @@ def dry_run(session: "Session", seconds_per_step: float, out: Path | None, show:
         "disk_bytes": disk,
         "run": str(folder),
     }
+    if session.based:
+        document["base"] = session.based
     if choice := session.dialled.choice:
         document["dial"] = {"chosen": list(session.dialled.keys), "images": choice.images}
     if choice and session.dialled.known:

@@ -56,6 +56,10 @@ Sampler = Annotated[
 ]
 Steps = Annotated[Optional[int], typer.Option("--steps", help="Of its walk.  [the sampler's usual]", min=1)]
 Weights = Annotated[str, typer.Option("--weights", help="ema (the average) or raw.")]
+Lora = Annotated[
+    Optional[list[str]],
+    typer.Option("--lora", metavar="FILE|RUN[:SCALE]", help="Low-rank additions to the weights; repeatable."),
+]
 Batch = Annotated[Optional[int], typer.Option("--batch", help="Images at once.  [64]", min=1)]
 Settings = Annotated[
     Optional[list[str]],

@@ -10,12 +10,13 @@ from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import POINTS
 from diffcli.errors import UsageProblem
 from diffcli.runs.codecs import Carried, codec_in
-from diffcli.runs.loading import Trained, load_trained
+from diffcli.runs.loading import Trained, check_family, find, load_trained, read
 from diffcli.training.families.base import Basis
 from diffcli.training.recipes import DataKeys, Training, override
 
 MINUTES = 5.0
 SLOWER = 10.0  # rates are this much lower than those that the base was trained with
+LORA_RATE = 2e-3  # of AdamW
 EMA, WARMUP = 0.995, 30  # at most: averages over long trainings would never leave the base
 
 
@@ -49,6 +50,21 @@ def recipe_upon(recipe: Any, dataset: str = "") -> Any:
     length = {"minutes": MINUTES, "steps": 0, "checkpoint_every": 0, "micro_batch": 0}
     optimizer = replace(keys, **rates, ema=min(keys.ema, EMA), warmup=min(keys.warmup, WARMUP))
     return replace(recipe, data=data, optimizer=optimizer, dial=(), shard=False, **length)
+
+
+def begun_with(target: str | None, changes: dict[str, Any]) -> tuple[Any, str]:
+    """The recipe of a run that begins with another run, with changes of keys, and the checkpoint of that.
+
+    Additions are trained by AdamW unless the changes say otherwise. Raises CheckpointProblem and UsageProblem.
+    """
+    stored = read(find(target, "diffusion"))
+    check_family(stored.path, stored.recipe.family, "diffusion")
+    if stored.items.kind is POINTS:
+        raise UsageProblem(f"{stored.path} is a model of points, and this begins with models of images")
+    recipe = recipe_upon(stored.recipe, changes.get("dataset", ""))
+    if changes.get("adaptation") == "lora" and "optimizer" not in changes:
+        recipe = override(recipe, {"optimizer": "adamw", "optimizer.lr": LORA_RATE})
+    return override(recipe, changes), str(stored.path)
 
 
 def settled_upon(recipe: Training, basis: Basis, dataset: Dataset) -> Training:

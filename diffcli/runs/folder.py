@@ -13,8 +13,10 @@ import filelock
 import torch
 from torch import Tensor
 
+from diffcli.core.models.lora import additions_of
 from diffcli.errors import BusyProblem, EnvironmentProblem
 from diffcli.plugins import Plugin
+from diffcli.runs.additions import FILE, write_additions
 from diffcli.runs.checkpoint import write_checkpoint
 from diffcli.runs.listing import ROOT, checkpoints
 from diffcli.system.files import cannot_write, check_free, numbered, write_atomically
@@ -123,6 +125,9 @@ def save(folder: Path, trainer: Trainer, tensors: dict[str, Tensor], about: dict
     plan = trainer.plan
     where = {"step": trainer.step, "plan": [plan.total, plan.step, plan.progress], "randomness": trainer.randomness}
     write_checkpoint(path, tensors, about | where)
+    if additions := additions_of(trainer.ema):
+        bare = {name.removeprefix("network."): addition for name, addition in additions.items()}
+        write_additions(folder / FILE, bare)
     for old in checkpoints(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path

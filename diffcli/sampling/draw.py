@@ -86,6 +86,7 @@ def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -
         "guidance": prepared.guidance, "guide": None if wanted.guide == SamplingOptions.guide else wanted.guide,
         "guidance_interval": wanted.guidance_interval, "guidance_rescale": wanted.guidance_rescale,
         "clip": wanted.clip, "threshold": wanted.threshold,
-        "weights": wanted.weights, "seed": wanted.seed, "count": prepared.count, **how,
+        "weights": wanted.weights, "seed": wanted.seed, "count": prepared.count,
+        "lora": ", ".join(wanted.lora) or None, **how,
     }  # fmt: skip
     return {f"diffcli {k.replace('_', '-')}": v for k, v in found.items() if v is not None}

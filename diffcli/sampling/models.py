@@ -1,5 +1,6 @@
 """What can be sampled: a trained model or an exact one, read by its name into one shape."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from diffcli.core.diffusion.schedules import Schedule
 from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, Health
+from diffcli.runs.additions import Applied, with_additions
 from diffcli.runs.codecs import codec_in
 from diffcli.runs.loading import Trained, load_trained
 from diffcli.sampling import exact_models
@@ -31,6 +33,7 @@ class Model:
     exact:    the law, where it is known
     trained:  the checkpoint, where there is one
     codec:    of a model of latents what turns them into images; its walks are over latents
+    added:    low-rank additions that were summed into its weights
     """
 
     name: str
@@ -41,6 +44,7 @@ class Model:
     exact: Exact | None = None
     trained: Trained | None = None
     codec: Codec | None = None
+    added: tuple[Applied, ...] = ()
 
     @property
     def walked(self) -> Items:
@@ -98,8 +102,8 @@ class Model:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about its checkpoint."""
-        return self.trained.stored.notes if self.trained else ()
+        """What was odd about its checkpoint, and what was added to it."""
+        return (*(self.trained.stored.notes if self.trained else ()), *(one.note for one in self.added))
 
 
 def load_model(
@@ -109,19 +113,25 @@ def load_model(
     weights: str = "ema",
     schedule: str | None = None,
     data: Path | None = None,
+    lora: Sequence[str] = (),
 ) -> Model:
     """The model called `target`: exact:..., a run, or a checkpoint file; None is the newest run.
 
     schedule:  another than the one it was trained under
+    lora:      FILE[:scale] of low-rank additions, or runs that have them
 
-    Raises UsageProblem for a schedule that does not suit what the network predicts.
+    Raises CheckpointProblem for additions to another network, UsageProblem for a schedule that does not suit what the
+    network predicts.
     """
     if target is not None and target.startswith(exact_models.PREFIX):
         if weights != "ema":
             raise UsageProblem("an exact model has no weights to choose from", "leave --weights out")
+        if lora:
+            raise UsageProblem("an exact model has no weights to add to", "leave --lora out")
         law, name = exact_models.exact_model(target, data), EXACT_SCHEDULE if schedule is None else schedule
         return Model(target, law.exact, specs.schedule(name), name, law.items, exact=law.exact)
     trained = load_trained(target, weights=weights, device=device)
+    added = tuple(with_additions(trained, lora))
     name = trained.recipe.schedule if schedule is None else schedule
     noise = specs.schedule(name)
     try:
@@ -133,4 +143,4 @@ def load_model(
     if not trained.recipe.conditional or CLASS not in getattr(trained.model.network, "nulls", {}):  # never told
         items = Items(items.kind, items.shape)
     codec = None if carried is None else carried.codec
-    return Model(str(trained.path), trained.model, noise, name, items, trained=trained, codec=codec)
+    return Model(str(trained.path), trained.model, noise, name, items, trained=trained, codec=codec, added=added)

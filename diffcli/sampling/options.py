@@ -22,6 +22,7 @@ class SamplingOptions:
     usual_steps:  steps unless told, and unless the table of the schedule is shorter; None is the sampler's
     label:        a class by number or name, or "all" in turn
     start:        what takes the place of the first evaluations, with parameters perhaps: linear,at=10
+    lora:         FILE[:scale] of low-rank additions to the weights
     options:      those of one sampler
     """
 
@@ -43,6 +44,7 @@ class SamplingOptions:
     device: str = "auto"
     weights: str = "ema"
     data: Path | None = None
+    lora: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 

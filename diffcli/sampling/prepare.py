@@ -89,7 +89,9 @@ def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = N
     start = None if wanted.start is None else specs.make(STARTS, wanted.start, "start")
     where = devices.pick(wanted.device)
     if model is None:
-        model = load_model(target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data)
+        model = load_model(
+            target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data, lora=wanted.lora
+        )
     where = torch.device("cpu") if model.exact else where
     if options.get("variance") == "learned" and not model.learned:
         raise UsageProblem(f"{model.name} has learned no variance", "use --variance small or large")

@@ -39,13 +39,14 @@ class ModelElsewhere:
     data: Path | None
     device: str
     impl: tuple[Path, ...]
+    lora: tuple[str, ...] = ()
 
     def loaded(self, place: Place) -> Model:
         """The model in the process at this place; raises CheckpointProblem if it is another one there."""
         _installed()
         plugins.load(self.impl)
         where = devices.pick(own_device(self.device, place))
-        found = _load(self.name, self.weights, self.schedule, self.data, where)
+        found = _load(self.name, self.weights, self.schedule, self.data, where, self.lora)
         if found.digest != self.digest:
             raise CheckpointProblem(f"{self.name} is not the same file in every process")
         return found
@@ -67,7 +68,10 @@ class Loading(Protocol):
 def elsewhere(model: Model, wanted: Loading) -> ModelElsewhere:
     """A model that was loaded here by these options, as it is told to others."""
     impl = tuple(plugin.path for plugin in plugins.loaded())
-    return ModelElsewhere(model.name, model.digest, wanted.weights, wanted.schedule, wanted.data, wanted.device, impl)
+    lora = tuple(f"{one.name}:{one.scale!r}" for one in model.added)
+    return ModelElsewhere(
+        model.name, model.digest, wanted.weights, wanted.schedule, wanted.data, wanted.device, impl, lora
+    )
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,10 @@ def _drawn_part(
 
 
 @functools.lru_cache(maxsize=SOME)
-def _load(name: str, weights: str, schedule: str | None, data: Path | None, device: torch.device) -> Model:
-    return load_model(name, weights=weights, schedule=schedule, data=data, device=device)
+def _load(
+    name: str, weights: str, schedule: str | None, data: Path | None, device: torch.device, lora: tuple[str, ...]
+) -> Model:
+    return load_model(name, weights=weights, schedule=schedule, data=data, device=device, lora=lora)
 
 
 @functools.cache

@@ -41,7 +41,7 @@ class Judged:
 
     asked:  the class that each was asked for [N], by its number in the reference; None where none was
     made:   how a model made them: the keys `WALK`, all None of images that are given
-    run:    the run whose model made them; None of a checkpoint file that stands for itself
+    run:    the run whose model made them as it is; None of a checkpoint file that stands for itself
     """
 
     name: str
@@ -100,8 +100,9 @@ def prepared_to_judge(
 def model_to_judge(target: str | None, wanted: SamplingOptions, reference: Reference) -> Model:
     """The model of a target; raises UsageProblem and DataProblem where its samples are unlike the reference."""
     model = load_model(
-        target, weights=wanted.weights, device=devices.pick(wanted.device), schedule=wanted.schedule, data=wanted.data
-    )
+        target, weights=wanted.weights, device=devices.pick(wanted.device), schedule=wanted.schedule, data=wanted.data,
+        lora=wanted.lora,
+    )  # fmt: skip
     if model.items.kind is not IMAGES:
         raise UsageProblem(
             f"{model.name} has {model.items.kind.name}, and this judges images", "name a model of images"
@@ -132,9 +133,11 @@ def drawn(
         "guidance": prepared.guidance if prepared.job.conditions else None,
         "class": (wanted.label or "all") if prepared.job.conditions else None,
         "weights": wanted.weights if model.trained else None, "seed": wanted.seed,
+        **({"lora": list(wanted.lora)} if wanted.lora else {}),
     }  # fmt: skip
     asked = asked_classes(prepared, reference)
-    return Judged(model.name, images, asked, made, model.trained.run if model.trained else None)
+    run = model.trained.run if model.trained and not model.added else None
+    return Judged(model.name, images, asked, made, run)
 
 
 def asked_classes(prepared: Prepared, reference: Reference) -> Tensor | None:

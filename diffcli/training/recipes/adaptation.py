@@ -34,6 +34,7 @@ class LoraKeys(Keys):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "layers", _apart(self.layers))
         one_of(self.labels, ("auto", "yes", "no"), "labels")
         if not self.layers:
             raise UsageProblem("layers must name one kind at least", "as in layers=attention,modulation")
@@ -56,8 +57,14 @@ class FrozenKeys(Keys):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "parts", _apart(self.parts))
         if not self.parts:
             raise UsageProblem("parts must name what stays frozen", "as in parts=encoder,middle; or use the mode full")
+
+
+def _apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that were written with commas between them."""
+    return tuple(dict.fromkeys(part.strip() for text in names for part in text.split(",") if part.strip()))
 
 
 ADAPTATIONS: dict[str, type[Keys]] = {

@@ -1,0 +1,69 @@
+"""diffcli finetune"""
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from diffcli.commands.training import Manner, train_as
+from diffcli.console import options
+from diffcli.errors import UsageProblem
+from diffcli.training.recipes.adaptation import FrozenKeys, LoraKeys
+from diffcli.training.recipes.diffusion import RECIPES, Recipe
+
+MODES = ("full", "lora", "head", "frozen")
+RANK, ALPHA = LoraKeys().rank, LoraKeys().alpha
+LAYERS, PARTS = ",".join(LoraKeys().layers), ",".join(FrozenKeys().parts)
+
+
+def finetune(
+    run: options.Run = None,
+    dataset: Annotated[
+        Optional[str], typer.Option("--dataset", help="A name (diffcli data lists them) or a folder of images.")
+    ] = None,
+    mode: Annotated[
+        Optional[str], typer.Option(metavar="NAME", help="full, lora, head or frozen: what is trained.  [full]")
+    ] = None,
+    rank: Annotated[Optional[int], typer.Option(help=f"Of --mode lora.  [{RANK}]")] = None,
+    alpha: Annotated[Optional[float], typer.Option(help=f"Its size: alpha / rank.  [{ALPHA:g}]")] = None,
+    layers: Annotated[
+        Optional[str], typer.Option(metavar="NAME[,NAME]", help=f"Of --mode lora; ends, too.  [{LAYERS}]")
+    ] = None,
+    parts: Annotated[
+        Optional[str], typer.Option(metavar="NAME[,NAME]", help=f"Of --mode frozen, that stay.  [{PARTS}]")
+    ] = None,
+    minutes: Annotated[Optional[float], typer.Option(help="Time budget; the run ends with it.  [5]")] = None,
+    steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, instead of --minutes.")] = None,
+    batch: Annotated[Optional[int], typer.Option(help="Images per step.  [the base's]")] = None,
+    lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [a tenth of the base's]")] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Of all randomness.  [0]")] = None,
+    settings: options.Settings = None,
+    impl: options.Impl = None,
+    resume: options.Resume = None,
+    dry_run: options.DryRun = False,
+    skip_broken: options.SkipBroken = False,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    devices: options.Devices = "auto",
+    out: Annotated[Optional[Path], typer.Option("--out", help="Folder of the run.  [a fresh one]")] = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Go on from a trained model with other data. All of it, additions of low rank, or some of its parts."""
+    own = {"rank": rank, "alpha": alpha, "layers": layers, "parts": parts, "seed": seed}
+    keys = {"dataset": dataset, "adaptation": mode, "minutes": minutes, "steps": steps, "batch": batch, "lr": lr, **own}
+    if resume is None and dataset is None:
+        raise UsageProblem("what is the model to learn?", "add --dataset NAME, or a folder of images")
+    if resume is not None and (run is not None or mode is not None):
+        raise UsageProblem("--resume goes with neither RUN nor --mode", "the run knows both")
+
+    def begin(changes: dict[str, Any]) -> tuple[Recipe, str]:
+        from diffcli.runs.basing import begun_with
+
+        return begun_with(run, {"adaptation": "full"} | changes)
+
+    train_as(
+        "diffusion", keys, lambda _: Recipe(), RECIPES, settings=settings, resume=resume, device=device,
+        devices=devices, skip_broken=skip_broken, impl=impl, dry_run=dry_run, data=data, out=out, as_json=as_json,
+        quiet=quiet, manner=Manner("diffcli finetune", begin),
+    )  # fmt: skip
