@@ -40,6 +40,8 @@ WRONG = [
     Swap("no-half", "without the ½ of the squared distance", "the exponent of the density", "-0.5 * ((x", "-((x"),
     Swap("no-constant", "without the constant ½ log 2π, so that the density does not integrate to 1",
          "what makes the integral 1", " - 0.5 * math.log(2 * math.pi)", ""),
+    Swap("no-root", "without the ½ of ½ log 2π", "the root in 1 / (σ √(2π))",
+         "- 0.5 * math.log(2 * math.pi)", "- math.log(2 * math.pi)"),
     Swap("log-variance", "with log σ² for log σ", "the root before the integral: 1 / (σ √2π)",
          "math.log(std)", "math.log(std**2)"),
     Swap("no-spread", "without the term log σ", "what a wider density costs at its peak", " - math.log(std)", ""),

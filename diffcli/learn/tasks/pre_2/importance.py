@@ -8,6 +8,7 @@ from torch import Tensor
 
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 from diffcli.lessons.drawing.measures import weighted_moments
 from diffcli.metrics.statistics import effective_weights
 
@@ -33,21 +34,31 @@ def truth(log_p: Tensor, log_q: Tensor, values: Tensor) -> tuple[float, float]:
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
+    def asked(case: str, log_p: Tensor, log_q: Tensor, values: Tensor) -> Iterator[Seen]:
+        mean, size = parted(ask(log_p, log_q, values), "the mean", "the effective size")
+        yield Seen(f"{case}: the mean", mean)
+        yield Seen(f"{case}: the effective size", size)
+
     values = torch.tensor([3.0, -1.0, 0.5, 2.0])
-    yield Seen("weights 1, 2, 3, 4", ask(torch.tensor([1.0, 2.0, 3.0, 4.0]).log(), torch.zeros(4), values))
+    yield from asked("weights 1, 2, 3, 4", torch.tensor([1.0, 2.0, 3.0, 4.0]).log(), torch.zeros(4), values)
     log_q = torch.tensor([-1.0, -0.2, -2.0, -0.7])
-    yield Seen("log p = -1.5, 0.3, -2.1, 0.9, log q = -1, -0.2, -2, -0.7",
-               ask(torch.tensor([-1.5, 0.3, -2.1, 0.9]), log_q, values))  # fmt: skip
+    yield from asked(
+        "log p = -1.5, 0.3, -2.1, 0.9, log q = -1, -0.2, -2, -0.7", torch.tensor([-1.5, 0.3, -2.1, 0.9]), log_q, values
+    )
     for constant in (-1000.0, 1000.0):
         log_p = torch.tensor([-1.5, 0.3, -2.1, 0.9], dtype=torch.float64) + constant
-        yield Seen(f"the four log p and log q of before, with {constant:+g} added to every log p",
-                   ask(log_p, log_q.double(), values.double()))  # fmt: skip
+        yield from asked(
+            f"the four log p and log q of before, with {constant:+g} added to every log p",
+            log_p,
+            log_q.double(),
+            values.double(),
+        )
     log_q = torch.tensor([0.0, -400.0, -2000.0], dtype=torch.float64)
     log_p = log_q + torch.tensor([0.0, 0.7, 1.1], dtype=torch.float64)
     case = "log q = 0, -400, -2000, and log p = log q + 0, 0.7, 1.1"
-    yield Seen(case, ask(log_p, log_q, torch.tensor([3.0, -1.0, 0.5], dtype=torch.float64)))
+    yield from asked(case, log_p, log_q, torch.tensor([3.0, -1.0, 0.5], dtype=torch.float64))
     x = 2 * torch.randn(500, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    yield Seen("500 draws of q = N(0, 4) for p = N(1, 1), f(x) = x", ask(-((x - 1) ** 2) / 2, -(x**2) / 8, x))
+    yield from asked("500 draws of q = N(0, 4) for p = N(1, 1), f(x) = x", -((x - 1) ** 2) / 2, -(x**2) / 8, x)
 
 
 WRONG = [

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 
 
 def monte_carlo(values: Tensor) -> tuple[float, float]:
@@ -30,12 +31,18 @@ def truth(values: Tensor) -> tuple[float, float]:
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
-    yield Seen("values 1 and 4", ask(torch.tensor([1.0, 4.0])))
-    yield Seen("values 2, -1, 0.5, 7, 3", ask(torch.tensor([2.0, -1.0, 0.5, 7.0, 3.0])))
-    yield Seen("five times the same value", ask(torch.full((5,), 0.75)))
     waits = -torch.rand(300, generator=torch.Generator().manual_seed(1), dtype=torch.float64).log()
-    yield Seen("300 draws of the exponential law", ask(waits))
-    yield Seen("the same, each with 50 added", ask(waits + 50))
+    cases = {
+        "values 1 and 4": torch.tensor([1.0, 4.0]),
+        "values 2, -1, 0.5, 7, 3": torch.tensor([2.0, -1.0, 0.5, 7.0, 3.0]),
+        "five times the same value": torch.full((5,), 0.75),
+        "300 draws of the exponential law": waits,
+        "the same, each with 50 added": waits + 50,
+    }
+    for case, values in cases.items():
+        mean, error = parted(ask(values), "the mean", "the standard error")
+        yield Seen(f"{case}: the mean", mean)
+        yield Seen(f"{case}: the standard error", error)
 
 
 WRONG = [

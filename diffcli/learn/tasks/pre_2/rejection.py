@@ -84,10 +84,8 @@ def counted(ask: Ask) -> Seen:
         right = abs(share - accepted / max(1, len(x))) < 1e-3
         if not right:
             break
-    case = f"density 2 for x < 0.2 and 0 elsewhere, bound 2, {count} wanted: {len(x)} proposals, of which {accepted} "
-    return Seen(
-        f"{case}are below the curve, and your share is {share:.4g}", "accepted / proposed" if right else "another"
-    )
+    case = f"density 2 for x < 0.2 and 0 elsewhere, bound 2, {count} wanted: {accepted} of {len(x)} proposals "
+    return Seen(f"{case}below the curve, and your share is {share:.4g}", "accepted / proposed" if right else "another")
 
 
 def questions(ask: Ask) -> Iterator[Seen]:

@@ -1,5 +1,6 @@
 """Held to the conditional of the joint normal law of noise and noisy data."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -20,7 +21,7 @@ def gaussian_eps(x: Tensor, abar: float, mean: float, variance: float) -> Tensor
 
     Returns [B].
     """
-    return (1 - abar) ** 0.5 * (x - abar**0.5 * mean) / (abar * variance + 1 - abar)
+    return math.sqrt(1 - abar) * (x - math.sqrt(abar) * mean) / (abar * variance + 1 - abar)
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
@@ -43,7 +44,7 @@ WRONG = [
         "abar-for-its-root",
         "with ᾱ in the place of √ᾱ",
         "the mean of x_t: by what the data are multiplied",
-        "abar**0.5 * mean",
+        "math.sqrt(abar) * mean",
         "abar * mean",
     ),
     Swap(
@@ -64,7 +65,7 @@ WRONG = [
         "mean-not-scaled",
         "with the mean of the data for that of x_t",
         "the mean of x_t: by what the data are multiplied",
-        "abar**0.5 * mean",
+        "math.sqrt(abar) * mean",
         "mean",
     ),
     Swap(
@@ -74,12 +75,12 @@ WRONG = [
         " / (abar * variance + 1 - abar)",
         " / (1 - abar)",
     ),
-    Swap("no-mean", "if the mean of the data were 0", "the mean of x_t", "(x - abar**0.5 * mean)", "x"),
+    Swap("no-mean", "if the mean of the data were 0", "the mean of x_t", "(x - math.sqrt(abar) * mean)", "x"),
     Swap(
         "variance-of-the-noise",
         "with 1 − ᾱ in the place of √(1 − ᾱ)",
         "the covariance of ε and x_t",
-        "(1 - abar) ** 0.5 *",
+        "math.sqrt(1 - abar) *",
         "(1 - abar) *",
     ),
     Swap(

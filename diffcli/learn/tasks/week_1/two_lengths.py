@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from diffcli.learn.experiments import Case, Fault, left_behind, one_key_differs
+from diffcli.learn.experiments import Case, Fault, left_behind, one_key_differs, recipe
 
 
 def two_lengths() -> dict[str, str]:
@@ -19,12 +19,19 @@ def two_lengths() -> dict[str, str]:
 def examined(found: dict[str, Path]) -> Fault | None:
     if set(found) != {"short", "long"}:
         return Fault("other-names", f"it names {', '.join(found)}: two runs are wanted, short and long")
-    return one_key_differs(found, ["steps"])
+    if fault := one_key_differs(found, ["steps"]):
+        return fault
+    steps = {name: recipe(run).get("steps", 0) for name, run in found.items()}
+    if steps["short"] > steps["long"]:
+        text = f"short has {steps['short']} steps and long {steps['long']}: the folders are the other way round"
+        return Fault("exchanged", text)
+    return None
 
 
 def cases(folder: Path) -> Iterator[Case]:
     short, long = (left_behind(folder / str(n), recipe={"steps": n}) for n in (100, 400))
     yield Case({"short": short, "long": long}, "")
+    yield Case({"short": long, "long": short}, "exchanged")
     yield Case({"short": short, "long": short}, "same-run")
     yield Case({"short": short, "long": folder / "absent"}, "missing")
     yield Case({"short": short, "long": folder}, "not-a-run")

@@ -8,6 +8,7 @@ from torch import Tensor
 from diffcli.core.levels import Level, bridge
 from diffcli.learn.asking import Ask
 from diffcli.learn.exercise import Seen, Swap, right, wrong
+from diffcli.learn.props import parted
 
 
 def walk_moments(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
@@ -47,7 +48,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
             for large in (False, True):
                 kind = "β" if large else "β̃"
                 asked = f"{name}, data of mean {mean:g} and variance {variance:g}, noise of variance {kind}"
-                yield Seen(asked, ask(betas, mean, variance, large))
+                centre, spread = parted(ask(betas, mean, variance, large), "the mean", "the variance")
+                yield Seen(f"{asked}: the mean", centre)
+                yield Seen(f"{asked}: the variance", spread)
 
 
 def truth(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
@@ -69,7 +72,7 @@ WRONG = [
     Swap(
         "noise-on-the-last-step",
         "with noise on the step to x_0 as well",
-        "line 3 of algorithm 2",
+        "line 3 of algorithm 2: z is 0 at t = 1",
         "(added if t > 0 else 0)",
         "added",
     ),
@@ -116,6 +119,20 @@ WRONG = [
         "abar + 1 - abar",
     ),
     Swap(
+        "mean-not-divided",
+        "with a mean that is not divided by √(1 − β)",
+        "the bracket that √(1 − β) divides: all of it",
+        "mean / (1 - beta).sqrt()",
+        "mean",
+    ),
+    Swap(
+        "shift-turned-over",
+        "with the wrong sign of b",
+        "the two minus signs in −β (x_t − √ᾱ m)",
+        "centre + pull",
+        "centre - pull",
+    ),
+    Swap(
         "other-way-round",
         "with a walk from the first entry of the table to the last",
         "the order of sampling: T first, 1 last",
@@ -138,6 +155,14 @@ def from_the_noised_data(betas: Tensor, mean: float, variance: float, large: boo
     spread = gain**2 * (final * variance + 1 - final)
     centre = from_zero + gain * final**0.5 * mean
     return torch.stack([centre, spread + walk_moments(betas, mean, variance, large)[1] - gain**2])
+
+
+@wrong("with `abars[t - 1]` at t = 0, which in Python is the last entry, ᾱ_T", "ᾱ_0, which is in no table: it is 1")
+def from_the_last_entry(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
+    abars = torch.cumprod(1 - betas, 0)
+    added = betas[0] * (1 if large else (1 - abars[-1]) / (1 - abars[0]))
+    centre, spread = walk_moments(betas, mean, variance, large)
+    return torch.stack([centre, spread + added])
 
 
 def follow(betas: Tensor, mean: float, variance: float, start: float) -> Tensor:
