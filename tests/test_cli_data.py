@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SHAPES, Cli, tree
+from conftest import SHAPES, Cli, assert_refused, tree
 from PIL import Image
 
 from diffcli.commands import data_look
 from diffcli.core.processes.laws.toys import TOYS
 from diffcli.data import loading as datasets
+from diffcli.data.canvas_names import SIDES
 from diffcli.data.published import DATASETS
 
 
@@ -47,7 +48,7 @@ def place(root: Path, name: str, *splits: str) -> Path:
 
 def test_every_data_set_is_listed_with_the_facts_of_its_files(cli: Cli) -> None:
     listed = {e["name"]: e for e in cli("data", "--json").document["datasets"]}
-    assert list(listed) == [*DATASETS, *TOYS]
+    assert list(listed) == [*DATASETS, *SIDES, *TOYS]
     assert listed["moons"]["shape"] == [2]
     assert listed["moons"]["present"] is True
     assert listed["mnist"] == {
@@ -250,3 +251,47 @@ def test_odd_names_of_folders_and_classes_are_shown_in_single_lines(cli: Cli, tm
     facts = {line.partition(":")[0] for line in result.out.splitlines()}
     assert facts >= {"to train on", "classes", "values", "fingerprint", "next"}
     assert json.loads(cli("data", "--json", "--", name).out)["name"] == name
+
+
+# Canvases, and pictures of items
+
+
+def test_canvases_are_told_of_with_captions_and_boxes(cli: Cli) -> None:
+    found = cli("data", "canvas", "--json").document
+    assert (found["name"], found["shape"], found["images"]) == ("canvas-64", [3, 64, 64], 50_000)
+    assert sum(found["class_counts"]) == 50_000
+    for example in found["examples"]:
+        first = example["boxes"][0]
+        assert example["caption"].startswith("a large ")
+        assert f" {example['class']}" in example["caption"]
+        assert first["label"] == example["class"]
+        assert 0 <= first["left"] < first["right"] <= 64
+
+
+@pytest.mark.parametrize("settings", [[], ["--set", "data.hints=mask"]])
+@pytest.mark.parametrize("name", ["canvas-64", "pics"])
+def test_a_picture_of_items_is_drawn(cli: Cli, tmp_path: Path, name: str, settings: list[str]) -> None:
+    for i in range(3):
+        (tmp_path / "pics").mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 40 * i).save(tmp_path / "pics" / f"{i}.png")
+        if settings:
+            Image.new("L", (8, 8), 40 * i).save(tmp_path / "pics" / f"{i}.mask.png")
+    found = cli("data", name, "--look", "look.png", "--json", *settings).document
+    assert found["look"] == "look.png"
+    with Image.open(tmp_path / "look.png") as image:
+        assert image.width > 900
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["moons", "--look", "a.png"], 2, "moons holds points"),
+        (["canvas-64", "--look", "a.jpg"], 2, "--look writes a PNG"),
+        (["cifar10", "--look", "a.png"], 3, "cifar10 is not here"),
+        (["--look", "a.png"], 2, "are about one data set"),
+        (["torchvision", "--look", "a.png"], 2, "are about one data set"),
+        (["canvas-64", "--set", "size=32"], 2, "data.size belongs to folders of images; canvas-64 is painted"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(cli: Cli, arguments: list[str], code: int, words: str) -> None:
+    assert_refused(cli("data", *arguments), code, words)

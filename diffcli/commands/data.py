@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from diffcli.commands.data_look import facts_of, left_out, measured, size_of, wrapped
+from diffcli.commands.data_look import drawn, facts_of, left_out, measured, size_of, truths, wrapped
 from diffcli.commands.together import refuse_idle
 from diffcli.console import options
+from diffcli.data.canvas_names import canonical
 from diffcli.data.reading import Reading
 from diffcli.data.vision import PREFIX
 from diffcli.errors import UsageProblem
@@ -35,7 +36,12 @@ def data(
     everything: Annotated[bool, typer.Option("--all", help="Also list every file that is left out, and why.")] = False,
     settings: Annotated[
         Optional[list[str]],
-        typer.Option("--set", metavar="KEY=VALUE", help="As train reads the files: size, range or frames; repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="As train reads the files: size, range, hints ...; repeatable."
+        ),
+    ] = None,
+    look: Annotated[
+        Optional[Path], typer.Option("--look", metavar="PNG", help="Draw some items and what is known of them here.")
     ] = None,
     skip_broken: options.SkipBroken = False,
     clear_cache: Annotated[
@@ -49,8 +55,8 @@ def data(
     from diffcli.data import catalogue
 
     show = Show(as_json=as_json, quiet=quiet)
-    if target is None and (everything or settings or skip_broken):
-        raise UsageProblem("--all, --set and --skip-broken are about one data set", "name it: diffcli data FOLDER")
+    if target in (None, "torchvision", PREFIX) and (everything or settings or skip_broken or look):
+        raise UsageProblem("--all, --set, --look and --skip-broken are about one data set", "as in diffcli data FOLDER")
     if clear_cache:
         refuse_idle(context, ("folder",), "with --clear-cache, which looks for none")
         _clear_cache(target, show)
@@ -61,14 +67,14 @@ def data(
     elif target in ("torchvision", PREFIX):
         _list_vision(show)
     else:
-        _describe(target, folder, _reading(settings or [], skip_broken), everything, show)
+        _describe(target, folder, _reading(settings or [], skip_broken), everything, look, show)
 
 
 def _reading(settings: list[str], skip_broken: bool) -> Reading:
     """As the keys of a recipe say it."""
     recipe = recipes.override(recipes.Training(), recipes.parse_settings(settings))
     if recipe != recipes.Training(data=recipe.data) or recipe.data.name != DEFAULT.name or recipe.data.augment:
-        raise UsageProblem("--set is about the reading of files here", "data.size, data.range or data.frames")
+        raise UsageProblem("--set is about the reading of files here", "data.size, range, frames or hints")
     return replace(recipe.data.reading, skip_broken=skip_broken or recipe.data.skip_broken)
 
 
@@ -93,17 +99,25 @@ def _list_vision(show: "Show") -> None:
     show.result({"datasets": [PREFIX + name for name in found]}, lines)
 
 
-def _describe(target: str, folder: Path | None, reading: Reading, everything: bool, show: "Show") -> None:
+def _describe(
+    target: str, folder: Path | None, reading: Reading, everything: bool, look: Path | None, show: "Show"
+) -> None:
     """What is known of one data set and, where it is here, what is in it."""
     document, facts, dataset, missing = _known(target, folder, reading)
     notes: tuple[str, ...] = ()
     left: list[str] = []
     if everything and (target.startswith(PREFIX) or "licence" in document):
         raise UsageProblem(f"--all lists the files of a folder; {target} is a named set", "leave --all out")
+    if look is not None:
+        document["look"] = str(drawn(target, dataset, look))
+        facts["look"] = str(look)
     if dataset is not None:
         found, contents = measured(dataset, show)
         document |= found
         facts |= contents
+        if known := truths(dataset):
+            document["examples"] = [one.document for one in known]
+            facts["examples"] = "; ".join(one.caption for one in known)
         notes = dataset.notes
     if everything:
         document["left_out"], left = left_out(target)
@@ -124,6 +138,7 @@ def _known(
 
         found = entry_of(target, folder)
         return found.document, found.facts, found.dataset, found.missing
+    target = canonical(target)
     entry = catalogue.entries(folder).get(target)
     document, facts = ({"name": target}, {}) if entry is None else (entry.document, facts_of(entry))
     if entry is not None and not entry.present:

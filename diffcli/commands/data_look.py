@@ -1,14 +1,20 @@
 """diffcli data: what is in one data set, for --json and for the eye."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from diffcli.errors import DataProblem, UsageProblem
 
 if TYPE_CHECKING:
     from diffcli.console.show import Show
+    from diffcli.data.canvas_truth import Truth
     from diffcli.data.catalogue import Entry
     from diffcli.data.dataset import Dataset
     from diffcli.metrics.values import Values
 
 NAMED = 40  # classes that are listed one by one
+PAINTED = 2000  # canvases whose values are measured: to paint all takes seconds
+SHOWN, TOLD = 6, 3  # items in a picture, and canvases whose captions are told
 
 
 def facts_of(entry: "Entry") -> dict[str, str]:
@@ -42,7 +48,8 @@ def measured(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str
         "to train on": f"{len(dataset):,} {kind.name}, each {size_of(dataset.shape)}",
         "classes": _classes(dataset.classes, counts or []),
         "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}"
-        + (", where black is -1 and white is 1" if kind.bounded else ""),
+        + (", where black is -1 and white is 1" if kind.bounded else "")
+        + (f" (of the first {PAINTED:,})" if _painted(dataset) is not None else ""),
         "fingerprint": dataset.fingerprint,
     }
     return document, facts
@@ -51,10 +58,48 @@ def measured(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str
 def _values(dataset: "Dataset", show: "Show") -> "Values":
     from diffcli.metrics.values import measure
 
+    if _painted(dataset) is not None:
+        import torch
+
+        dataset = dataset.only(torch.arange(min(PAINTED, len(dataset))))
     with show.progress("reading", len(dataset), "images") as bar:
         for done, values in measure(dataset):
             bar.update(done, f"mean {values.mean:.2f}")
     return values
+
+
+def _painted(dataset: "Dataset") -> Any:
+    """The canvases of a data set of them, else None."""
+    from diffcli.data.canvas import Canvases
+
+    return dataset.storage if isinstance(dataset.storage, Canvases) else None
+
+
+def truths(dataset: "Dataset", count: int = TOLD) -> "list[Truth]":
+    """What is known of the first canvases; nothing of other data."""
+    from diffcli.data.canvas_truth import truth
+
+    canvases = _painted(dataset)
+    return [] if canvases is None else [truth(canvases, i) for i in range(count)]
+
+
+def drawn(target: str, dataset: "Dataset | None", path: Path) -> Path:
+    """Draw items and what is known of them; raises DataProblem where they are not here, UsageProblem for points."""
+    if dataset is None:
+        raise DataProblem(f"{target} is not here, so there is nothing to draw", "training downloads it")
+    if dataset.items.kind.dimensions != 3:
+        raise UsageProblem(f"{target} holds {dataset.items.kind.name}, and --look draws images", "leave --look out")
+    if path.suffix.lower() != ".png":
+        raise UsageProblem(f"--look writes a PNG, not {path.name}", "as in --look canvas.png")
+    import torch
+
+    from diffcli.pictures.figures import write_figure
+    from diffcli.pictures.known import hints_figure, truth_figure
+
+    known = truths(dataset, SHOWN)
+    figure = truth_figure(known) if known else hints_figure(dataset, torch.arange(min(SHOWN, len(dataset))))
+    write_figure(figure, path)
+    return path
 
 
 def _classes(names: tuple[str, ...], counts: list[int]) -> str:

@@ -10,10 +10,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 EDGE_SMOOTHING = 0.8  # pixels
-STRONG, WEAK = (
-    0.35,
-    0.15,
-)  # of the steepest gradient in the image: an edge begins at the first and goes on at the second
+STRONG, WEAK = 0.25, 0.1  # of the steepest gradient: an edge begins at the first and goes on at the second
 FOLLOWED = 16  # pixels that an edge goes on without a strong one
 FLAT = 0.05  # a gradient for a pixel, where the range is 2: an image without steeper ones has no edges
 TIE = 1e-4  # gradients as much as this apart, of their size, count as equal
