@@ -55,7 +55,7 @@ def runs_there(found: Mapping[str, Path]) -> Fault | None:
     """Each is a run that has ended as it should, and no two are the same one."""
     for name, path in found.items():
         if not path.is_dir():
-            return Fault("missing", f"{name}: there is no folder {path.name}: diffcli train --out makes it")
+            return Fault("missing", f"{name}: there is no folder {path}: diffcli train --out makes it")
         if not (path / "run.json").is_file():
             return Fault("not-a-run", f"{name}: {path} is no run: name the folder that `diffcli train --out` was given")
         state = summary(path).state
@@ -87,8 +87,9 @@ def one_key_differs(found: Mapping[str, Path], keys: Collection[str]) -> Fault |
             "other-seed", "they have different seeds: give --seed 0 to each, or repeat both with several seeds"
         )
     if others:
+        differences = ", ".join([wanted[0], *others])
         return Fault(
-            "more-differs", f"they differ in {', '.join(others)} too, so nobody can say what made the difference"
+            "more-differs", f"they differ in {differences}: only one may, or nobody can say what made the difference"
         )
     return None
 

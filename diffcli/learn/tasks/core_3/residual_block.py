@@ -38,7 +38,7 @@ def modules(channels_in: int, channels: int, told: int, seed: int) -> nn.ModuleD
             "norm1": nn.GroupNorm(1, channels_in), "conv1": nn.Conv2d(channels_in, channels, 3, padding=1),
             "tell": nn.Linear(told, channels),
             "norm2": nn.GroupNorm(1, channels), "conv2": nn.Conv2d(channels, channels, 3, padding=1),
-            "skip": nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity(),
+            "skip": nn.Conv2d(channels_in, channels, 1),
         })  # fmt: skip
         for norm in (parts["norm1"], parts["norm2"]):
             for weight in norm.parameters():
@@ -66,7 +66,7 @@ def truth(x: Tensor, told: Tensor, parts: nn.ModuleDict) -> Tensor:
     matrix, bias = weights("tell")
     branch = branch + (torch.einsum("be,ce->bc", rectified(told.double()), matrix) + bias)[:, :, None, None]
     branch = F.conv2d(rectified(normed(branch, "norm2")), *weights("conv2"), padding=1)
-    return branch + (wide if isinstance(parts["skip"], nn.Identity) else F.conv2d(wide, *weights("skip")))
+    return branch + F.conv2d(wide, *weights("skip"))
 
 
 def questions(ask: Ask) -> Iterator[Seen]:
@@ -76,7 +76,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
         return torch.randn(shape, generator=generator)
 
     x, told, parts = 2 * drawn(2, 3, 4, 4) + 1, drawn(2, 5), modules(3, 3, 5, 0)
-    yield Seen("x [2, 3, 4, 4], three channels in and out", ask(x, told, parts))
+    yield Seen("x [2, 3, 4, 4], three channels in and out, skip a convolution", ask(x, told, parts))
     x, told, parts = drawn(1, 2, 3, 5), drawn(1, 4), modules(2, 4, 4, 1)
     yield Seen("x [1, 2, 3, 5], two channels in, four out", ask(x, told, parts))
     yield Seen("the gradients of all weights there", ask(x, told, parts, want="gradients"))
@@ -85,6 +85,8 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("no-skip", "without the way past the branch", "the last sentence of the docstring",
          "return skip + branch", "return branch"),
+    Swap("x-itself", "with x itself past the branch, not skip(x)", "what is added to the branch: skip(x)",
+         "return skip + branch", "return x + branch"),
     Swap("skip-of-the-normalised", "when the skip sees x after norm1", "the argument of skip: x itself",
          'parts["skip"](x)', 'parts["skip"](parts["norm1"](x))'),
     Swap("activated-sum", "with a SiLU behind the sum, as in the first residual networks",

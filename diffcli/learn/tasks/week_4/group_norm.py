@@ -1,4 +1,4 @@
-"""Held to torch's group norm."""
+"""Held to torch's group norm, and to its gradients."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float)
     weight, bias: [C]
     eps:          a small number, for groups whose numbers are all the same
 
-    Returns [B, C, H, W].
+    Returns [B, C, H, W]. It is trained with later, so gradients have to pass, through mean and variance as well.
     """
     grouped = x.reshape(len(x), groups, -1)
     centred = grouped - grouped.mean(2, keepdim=True)
@@ -44,6 +44,9 @@ def questions(ask: Ask) -> Iterator[Seen]:
     yield Seen("the same in 4 groups", ask(x, 4, weight, bias, 1e-5))
     yield Seen("the first image alone, in 2 groups", ask(x[:1], 2, weight, bias, 1e-5))
     yield Seen("the same with eps 0.5", ask(x[:1], 2, weight, bias, 0.5))
+    trained = [part.clone().requires_grad_() for part in (x, weight, bias)]
+    asked = "the gradients of the summed result for x, weight and bias, in 2 groups"
+    yield Seen(asked, ask(trained[0], 2, *trained[1:], 1e-5, want="gradients"))
 
 
 def truth(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -61,7 +64,7 @@ WRONG = [
     Swap(
         "eps-outside",
         "with eps added to the root, not below it",
-        "where eps stands",
+        "the place of eps: below the root",
         "(variance + eps).sqrt()",
         "(variance.sqrt() + eps)",
     ),
@@ -101,7 +104,23 @@ def over_the_batch(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: fl
     return unit.flatten(1, 2) * weight.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)
 
 
-@wrong("with every G-th channel in the same group", "which channels are in the first group: the first C/G")
+@wrong(
+    "when no gradient passes through mean and variance, as under no_grad or behind detach",
+    "the gradient for x: mean and variance are made of x, too",
+)
+def statistics_detached(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    grouped = x.reshape(len(x), groups, -1)
+    variance, mean = torch.var_mean(grouped.detach(), dim=2, correction=0, keepdim=True)
+    unit = ((grouped - mean) / (variance + eps).sqrt()).reshape(x.shape)
+    return unit * weight.reshape(-1, 1, 1) + bias.reshape(-1, 1, 1)
+
+
+@wrong("when no gradient reaches x, as when it goes through numpy", "the way from x to the result: torch alone")
+def x_detached(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    return group_norm(x.detach(), groups, weight, bias, eps)
+
+
+@wrong("with every G-th channel in the same group", "the channels of the first group: the first C/G")
 def interleaved(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     places = torch.arange(x.shape[1]).reshape(-1, groups).T.flatten()
     back = places.argsort()
@@ -110,7 +129,7 @@ def interleaved(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float
 
 @wrong(
     "by the statistics of each pixel: its channels of the group alone",
-    "which numbers share a mean: all pixels of the group's channels",
+    "the numbers that share a mean: all pixels of the group's channels",
 )
 def pixel_by_pixel(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     parts = x.unflatten(1, (groups, -1))
@@ -139,10 +158,10 @@ def by_moments(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float)
 @right
 def image_by_image(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     found, size = torch.empty_like(x), x.shape[1] // groups
-    for image, made in zip(x, found, strict=True):
+    for number, image in enumerate(x):
         for first in range(0, x.shape[1], size):
             numbers = image[first : first + size]
             deviation = (((numbers - numbers.mean()) ** 2).mean() + eps) ** 0.5
             for c in range(first, first + size):
-                made[c] = (image[c] - numbers.mean()) / deviation * weight[c] + bias[c]
+                found[number, c] = (image[c] - numbers.mean()) / deviation * weight[c] + bias[c]
     return found

@@ -21,7 +21,8 @@ def modulated_block(x: Tensor, condition: Tensor, parts: nn.ModuleDict) -> Tenso
     SiLU, conv2. The result is the branch plus skip(x).
 
     x:         [B, C_in, H, W]
-    condition: [B, E]; modulate(condition) is [B, 2 C]: the first C numbers are the scales, the last C the shifts
+    condition: [B, E], which has been through SiLU already; modulate(condition) is [B, 2 C]: the first C numbers are
+               the scales, the last C the shifts
     parts:     by name: norm1, conv1, modulate, norm2, conv2, skip, all of them modules
 
     Returns [B, C, H, W].
@@ -77,14 +78,14 @@ WRONG = [
     Swap(
         "scale-without-one",
         "with scale for 1 + scale: a modulation of 0 then silences the branch",
-        "what a scale of 0 should do: nothing",
+        "a scale of 0, which should change nothing",
         "(1 + scale)",
         "scale",
     ),
     Swap(
         "halves-exchanged",
         "with the halves of the modulation exchanged",
-        "which half of modulate(condition) is the scale",
+        "the order in modulate(condition): scales first",
         "scale, shift =",
         "shift, scale =",
     ),
@@ -121,7 +122,7 @@ WRONG = [
     ),
     Swap(
         "activated-condition",
-        "with SiLU of the condition, which comes as modulate wants it",
+        "with SiLU of the condition, which has been through it already",
         "what modulate takes: the condition as it is",
         'parts["modulate"](condition)',
         'parts["modulate"](F.silu(condition))',

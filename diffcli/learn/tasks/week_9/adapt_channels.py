@@ -77,7 +77,7 @@ WRONG = [
     ),
     Swap(
         "sum-of-the-last",
-        "with the sum of the old outputs for their mean",
+        "with the sum of the last weights for their mean",
         "what comes out: one channel is as bright as the others were on average",
         "leave.mean(0, keepdim=True)",
         "leave.sum(0, keepdim=True)",
@@ -104,6 +104,15 @@ WRONG = [
         "leave[:1]",
     ),
 ]
+
+
+@wrong(
+    "with the sums of the last weights and of the bias for their means",
+    "what comes out: one channel is as bright as the others were on average",
+)
+def sums_at_the_end(enter: Tensor, leave: Tensor, bias: Tensor, channels: int) -> list[Tensor]:
+    first, last, shift = adapt_channels(enter, leave, bias, channels)
+    return [first, last * len(leave), shift * len(leave)]
 
 
 @wrong("when one new channel has the weights and the others 0", "`every new channel gets the same weight`")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from diffcli.learn.asking import Ask
-from diffcli.learn.exercise import Seen, Swap, right
+from diffcli.learn.exercise import Seen, Swap, right, wrong
 from diffcli.learn.tasks.week_4.modulated_block import seeded
 
 
@@ -15,8 +15,10 @@ def controlled(x: Tensor, hint: Tensor, parts: nn.ModuleDict) -> Tensor:
 
     x:     [B, C, H, W], what the block is given
     hint:  [B, C, H, W], what has been made of the condition, edges for example
-    parts: by name: block, which is frozen; copy, its trained copy; enter and leave, two convolutions of 1 × 1 that
-           are 0 when training begins
+    parts: by name: block, whose weights are frozen; copy, its trained copy; enter and leave, two convolutions of
+           1 × 1 that are 0 when training begins
+
+    Gradients have to reach copy, enter, leave and, by both ways, x: in a network x depends on the copies before.
 
     Returns [B, C, H, W].
     """
@@ -32,6 +34,10 @@ def questions(ask: Ask) -> Iterator[Seen]:
     asked = "the gradients of the summed result by all weights that are trained"
     yield Seen(f"{asked}, as training begins", ask(x, hint, made(begun=True), want="gradients"))
     yield Seen(f"{asked}, later", ask(x, hint, made(begun=False), want="gradients"))
+    given = x.clone().requires_grad_(), hint, made(begun=False)
+    yield Seen(
+        "the gradients of the summed result for x and all weights that are trained", ask(*given, want="gradients")
+    )
 
 
 def made(*, begun: bool) -> nn.ModuleDict:
@@ -111,10 +117,20 @@ WRONG = [
 ]
 
 
+@wrong(
+    "when no gradient passes through the frozen block",
+    "the block: its weights are frozen, the way through it to x is not",
+)
+def nothing_through_the_block(x: Tensor, hint: Tensor, parts: nn.ModuleDict) -> Tensor:
+    with torch.no_grad():
+        before: Tensor = parts["block"](x)
+    added: Tensor = parts["leave"](parts["copy"](x + parts["enter"](hint)))
+    return before + added
+
+
 @right
 def in_steps(x: Tensor, hint: Tensor, parts: nn.ModuleDict) -> Tensor:
-    with torch.no_grad():
-        before = parts["block"](x)
+    before = parts["block"](x)
     control = parts["enter"](hint)
     control = parts["copy"](control + x)
     return parts["leave"](control) + before

@@ -7,6 +7,7 @@ from diffcli.learn.experiments import Case, Fault, evaluated, left_behind, one_k
 from diffcli.runs.records import evaluation
 
 FEWEST = 100  # samples
+FEWEST_STEPS = 300  # of a training: what draws noise copies nothing
 
 
 def with_augmentation() -> dict[str, str]:
@@ -17,7 +18,8 @@ def with_augmentation() -> dict[str, str]:
     diffcli evaluate week-9-plain --count 156 --metrics copies
     diffcli evaluate week-9-augmented --count 156 --metrics copies
 
-    At least 100 samples of each are wanted: among fewer, copies would have to be very many to be noticed.
+    At least 100 samples of each are wanted: among fewer, copies would have to be very many to be noticed. And at least
+    300 steps (or --minutes for --steps): a model that still draws noise copies nothing.
 
     Returns {name: folder}, two of them, beside this file.
     """
@@ -31,6 +33,10 @@ def examined(found: dict[str, Path]) -> Fault | None:
         return fault
     if all(recipe(path).get("data.augment") for path in found.values()):
         return Fault("both-augmented", "both have a data.augment: train one without it, as what to compare with")
+    if any(0 < recipe(path).get("steps", 0) < FEWEST_STEPS for path in found.values()):
+        return Fault(
+            "few-steps", f"{FEWEST_STEPS} steps or more are wanted: a model that still draws noise copies nothing"
+        )
     if fault := evaluated(found):
         return fault
     for name, path in found.items():
@@ -46,10 +52,10 @@ def cases(folder: Path) -> Iterator[Case]:
     protocol = {"features": "judge", "generated": 156, "sampler": "ddim", "steps": 50}
     copies = {"copies": {"share": 0.3, "flagged": False}}
 
-    def run(name: str, augment: str, count: int = 156, seed: int = 0, searched: bool = True) -> Path:
+    def run(name: str, augment: str, count: int = 156, seed: int = 0, searched: bool = True, **keys: int) -> Path:
         return left_behind(
             folder / name,
-            recipe={"data": {"name": "breastmnist", "augment": augment}},
+            recipe={"data": {"name": "breastmnist", "augment": augment}, **keys},
             seed=seed,
             judged=protocol | {"generated": count},
             measured=copies if searched else {},
@@ -65,5 +71,9 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case({"plain": plain, "augmented": run("other-count", "flip", count=100)}, "other-protocol")
     yield Case({"plain": plain, "augmented": run("unsearched", "flip", searched=False)}, "no-copies")
     yield Case({"plain": run("few", "", count=20), "augmented": run("few-augmented", "flip", count=20)}, "few-samples")
+    short, other = run("short", "", steps=30), run("short-augmented", "flip", steps=30)
+    yield Case({"plain": short, "augmented": other}, "few-steps")
+    by_time = run("minutes", "", steps=0), run("minutes-augmented", "flip", steps=0)
+    yield Case({"plain": by_time[0], "augmented": by_time[1]}, "")
     unjudged = left_behind(folder / "unjudged", recipe={"data": {"name": "breastmnist", "augment": "flip"}})
     yield Case({"plain": plain, "augmented": unjudged}, "not-evaluated")
