@@ -60,7 +60,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("factor-not-squared", "with a for a² in the variance", "what a factor does to a squared distance",
          "a**2", "a"),
-    Swap("std-for-variance", "with the variance of the noise squared once more", "which of the two `added` is",
+    Swap("std-for-variance", "with the variance of the noise squared once more", "the kind of `added`: variances",
          "variance + v", "variance + v**2"),
     Swap("noise-first", "when the noise is added before the factor is applied", "the order within a step",
          "a**2 * variance + v", "a**2 * (variance + v)"),
@@ -103,7 +103,7 @@ def with_the_start(mean: float, variance: float, factors: Tensor, added: Tensor)
     return means, variances
 
 
-@wrong("if entry 0 is x_0, not x_1", "whether a step is made before something is noted down")
+@wrong("if entry 0 is x_0, not x_1", "the order in the loop: a step first, then a note of it")
 def beginning_with_the_start(
     mean: float, variance: float, factors: Tensor, added: Tensor
 ) -> tuple[list[float], list[float]]:

@@ -54,8 +54,8 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 WRONG = [
     Swap("not-centred", "with the values themselves, not with how far they are from their mean",
-         "what happens when the values are just what was expected", "(values - mean[places])", "values"),
-    Swap("no-mean", "without the mean of what is not known", "where one begins before anything is seen",
+         "the case that the values are just what was expected", "(values - mean[places])", "values"),
+    Swap("no-mean", "without the mean of what is not known", "the guess before anything is seen: μ_r",
          "found = mean[rest] + slope", "found = slope"),
     Swap("sign", "when a surprise pulls in the wrong direction",
          "the sign of the slope: positive for a positive covariance", "mean[rest] + slope", "mean[rest] - slope"),

@@ -33,7 +33,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 
 WRONG = [
-    Swap("variance-for-std", "with `std` taken for the variance", "which of the two `std` is, and what is squared",
+    Swap("variance-for-std", "with `std` taken for the variance", "the kind of `std`: it is squared below the distance",
          "(x - mean) / std) ** 2 - math.log(std)", "(x - mean)) ** 2 / std - 0.5 * math.log(std)"),
     Swap("distance-over-std", "when the distance is squared and the standard deviation below it is not",
          "the unit of the exponent: it has to be none", "(x - mean) / std) ** 2", "(x - mean)) ** 2 / std"),

@@ -62,7 +62,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 WRONG = [
     Swap("sum", "with the variance of a sum, which grows", "what multiplying by a second density does to the spread",
          "return m, 1 / precision,", "return m, total,"),
-    Swap("precision-for-variance", "with the precision for the variance", "what is 1 over what",
+    Swap("precision-for-variance", "with the precision for the variance", "the sum of the precisions: it is 1/v",
          "return m, 1 / precision,", "return m, precision,"),
     Swap("weights-swapped", "when each mean counts by its variance, not by its precision",
          "which of the two should count more: the one that is known better",
@@ -71,7 +71,7 @@ WRONG = [
     Swap("no-v", "without the factor v in front of the weighted means", "the sum of the weights: it has to divide",
          "(mean / variance + other_mean / other_variance) / precision",
          "mean / variance + other_mean / other_variance"),
-    Swap("plain-average", "with the plain average of the means", "what happens if one of them is known exactly",
+    Swap("plain-average", "with the plain average of the means", "the case that one of them is known exactly",
          "(mean / variance + other_mean / other_variance) / precision", "(mean + other_mean) / 2"),
     Swap("stds-add", "with the squared sum of the standard deviations in the integral",
          "what adds: variances", "total = variance + other_variance",
@@ -102,7 +102,7 @@ def through_the_integral(
     return m, v, torch.log(torch.exp(log_integral.float()))
 
 
-@wrong("with `variance` taken for the standard deviation", "which of the two is given")
+@wrong("with `variance` taken for the standard deviation", "the kind of what is given: variances")
 def stds(mean: Tensor, variance: Tensor, other_mean: Tensor, other_variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return product(mean, variance**2, other_mean, other_variance**2)
 

@@ -41,7 +41,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 WRONG = [
     Swap("uphill-sign", "with the wrong sign: this points away from the mean, and the density falls there",
-         "where log p rises", "return -torch", "return torch"),
+         "the direction in which log p rises", "return -torch", "return torch"),
     Swap("not-centred", "without the mean: a score vanishes at the mean, not at 0", "the distance in the exponent",
          "(x - mean).T", "x.T"),
     Swap("covariance-for-precision", "when the distance is multiplied by the covariance instead of divided by it",

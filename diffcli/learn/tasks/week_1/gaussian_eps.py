@@ -50,14 +50,14 @@ WRONG = [
     Swap(
         "std-for-variance",
         "with the root of the variance",
-        "what `variance` is",
+        "the kind of `variance`: no standard deviation",
         "abar * variance",
         "abar * variance**0.5",
     ),
     Swap(
         "variance-squared",
         "with the square of the variance",
-        "what `variance` is: the variance, not the standard deviation",
+        "the kind of `variance`: no standard deviation",
         "abar * variance",
         "abar * variance**2",
     ),

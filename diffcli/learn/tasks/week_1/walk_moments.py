@@ -79,7 +79,7 @@ WRONG = [
     Swap(
         "variances-swapped",
         "with β and β̃ exchanged",
-        "what `large` says",
+        "the meaning of `large`: β, the larger one",
         "beta if large else beta * (1 - before[t]) / (1 - abar)",
         "beta * (1 - before[t]) / (1 - abar) if large else beta",
     ),
@@ -142,7 +142,7 @@ WRONG = [
 ]
 
 
-@wrong("if the mean of the data is left out of the prediction", "what E[ε | x] is where x is the mean of x_t: 0")
+@wrong("if the mean of the data is left out of the prediction", "E[ε | x] at the mean of x_t: it is 0")
 def no_mean(betas: Tensor, mean: float, variance: float, large: bool) -> Tensor:
     return walk_moments(betas, 0.0, variance, large)
 
