@@ -77,19 +77,20 @@ def one_key_differs(found: Mapping[str, Path], keys: Collection[str]) -> Fault |
     differing = [key for key in every if len({json.dumps(one.get(key)) for one in recipes.values()}) > 1]
     wanted = [key for key in differing if key in keys]
     if not wanted:
-        return Fault("same-recipe", f"they do not differ in {' or '.join(keys)}, which is what is asked")
+        return Fault("same-recipe", f"the runs do not differ in {' or '.join(keys)}, which is what is asked")
     others = [key for key in differing if key not in (*keys, *IDLE)] + wanted[1:]
     facts = {name: facts_of(path) for name, path in found.items()}
     if len({one.get("data") for one in facts.values()}) > 1:
-        return Fault("other-data", "they were trained on different data, which explains a difference as well")
+        return Fault("other-data", "the runs were trained on different data, which explains a difference as well")
     if len({one.get("seed") for one in facts.values()}) > 1:
         return Fault(
-            "other-seed", "they have different seeds: give --seed 0 to each, or repeat both with several seeds"
+            "other-seed", "the runs have different seeds: give --seed 0 to each, or repeat both with several seeds"
         )
     if others:
         differences = ", ".join([wanted[0], *others])
         return Fault(
-            "more-differs", f"they differ in {differences}: only one may, or nobody can say what made the difference"
+            "more-differs",
+            f"the runs differ in {differences}: only one may, or nobody can say what made the difference",
         )
     return None
 
@@ -103,7 +104,7 @@ def evaluated(found: Mapping[str, Path]) -> Fault | None:
     protocols = {json.dumps(_protocol(one), sort_keys=True) for one in documents.values() if one}
     if len(protocols) > 1:
         return Fault(
-            "other-protocol", "they were evaluated in different ways: the same --count, sampler and steps for all"
+            "other-protocol", "the runs were evaluated in different ways: the same --count, sampler and steps for all"
         )
     return None
 

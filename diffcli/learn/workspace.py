@@ -13,7 +13,8 @@ from diffcli.system.files import write_atomically
 from diffcli.system.shell import argument
 
 README, IGNORED, BACKUPS = "README.md", ".gitignore", "backups"
-NOT_IN_GIT = [progresses.LOCK, "__pycache__/", ".ipynb_checkpoints/", f"{BACKUPS}/", "checkpoints/", "outputs/"]
+OF_COMMANDS = ["checkpoints/", "outputs/", "runs/"]
+NOT_IN_GIT = [progresses.LOCK, "__pycache__/", ".ipynb_checkpoints/", f"{BACKUPS}/", *OF_COMMANDS]
 
 
 @dataclass(frozen=True)

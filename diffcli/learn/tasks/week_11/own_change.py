@@ -37,7 +37,7 @@ def _seeds(base: dict[str, Path], changed: dict[str, Path]) -> Fault | None:
     if min(len(without), len(within)) < FEWEST:
         return Fault("one-seed", f"{FEWEST} seeds of each are wanted: one run says nothing of chance")
     if len({facts_of(path).get("data") for path in (*base.values(), *changed.values())}) > 1:
-        return Fault("other-data", "they were trained on different data, and each is judged by its own")
+        return Fault("other-data", "the runs were trained on different data, and each is judged by its own")
     if without != within or len(set(without)) < len(without):
         return Fault("other-seeds", f"base has the seeds {without}, changed {within}: the same ones are wanted")
     return None
