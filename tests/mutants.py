@@ -302,9 +302,11 @@ def verdict_of(end: Connection, one: Running) -> Verdict:
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the package's code as it is now, for all mutants."""
+    """A copy of the package's code as it is now, for all mutants; the data that come with it are not copied."""
     skip = shutil.ignore_patterns("__pycache__", "bundled")
-    return Path(shutil.copytree(PACKAGE, folder / "diffcli", ignore=skip))
+    found = Path(shutil.copytree(PACKAGE, folder / "diffcli", ignore=skip))
+    (found / "data" / "bundled").symlink_to(PACKAGE / "data" / "bundled", target_is_directory=True)
+    return found
 
 
 def warmed_up() -> None:

@@ -26,7 +26,7 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.diffusion import walks, latent  # noqa: F401, I001
     from diffcli.checks.evaluation import linear_codes  # noqa: F401, I001
     from diffcli.checks.models import layers, networks, autoencoders, lora  # noqa: F401, I001
-    from diffcli.checks.data import reading  # noqa: F401
+    from diffcli.checks.data import reading, hints, canvases  # noqa: F401, I001
     from diffcli.checks.parameters import defaults, limits  # noqa: F401, I001
 
     return CHECKS
