@@ -58,7 +58,16 @@ SCENES: dict[str, Scene] = {
     "finetune": Scene(
         base={"dataset": "shapes", "steps": 2},
         examples=TRAINING
-        | {"resume": "shapes-1", "mode": "head", "rank": 2, "alpha": 2, "layers": "attention", "parts": "middle"},
+        | {
+            "resume": "shapes-1",
+            "mode": "head",
+            "rank": 2,
+            "alpha": 2,
+            "layers": "attention",
+            "parts": "middle",
+            "judge": 3,
+            "downstream": True,
+        },
         needs={
             "rank": {"mode": "lora"},
             "alpha": {"mode": "lora"},
@@ -290,6 +299,10 @@ SCENES: dict[str, Scene] = {
 HARMLESS = {  # pairs of which one may change nothing, by command and option: why
     ("sample", "data"): "a folder to look for data sets in, where none is looked for: --start linear does, and points",
     ("grid", "data"): "the data are looked for by --cost features and bound only",
+    ("finetune", "judge"): "nothing is trained here, so nothing is judged",
+    ("finetune", "against_scratch"): "nothing is trained here, so nothing is judged",
+    ("finetune", "forget_check"): "nothing is trained here, so nothing is judged",
+    ("finetune", "downstream"): "nothing is trained here, so nothing is judged",
     ("dae denoise", "memory"): "a bound, which counts where it is reached",
     ("sample", "ddim", "invert"): "it says what happens anyway",
     ("sample", "ddim", "interpolate"): "it says what happens anyway",

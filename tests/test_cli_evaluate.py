@@ -25,7 +25,7 @@ from diffcli.evaluation.quality.reference import parted, reference, shuffled
 USAGE, DATA, ENVIRONMENT = 2, 3, 5
 KEYS = {
     "frechet", "kernel", "sliced", "precision", "recall", "density", "coverage", "class_agreement", "per_class",
-    "confidence", "copies", "protocol", "downstream", "encoders", "figures",
+    "confidence", "copies", "protocol", "downstream", "diagnosis", "encoders", "figures",
 }  # fmt: skip
 PROTOCOL = {
     "features", "digest", "real", "generated", "split", "preprocessing", "sampler", "grid", "steps", "evaluations",

@@ -1,10 +1,13 @@
 """Runs that begin with another run's weights: what comes in, what is trained, and additions of low rank."""
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import many_pictures
 import numpy as np
 import pytest
 import safetensors.torch
@@ -14,7 +17,11 @@ from PIL import Image
 from sessions import CPU, finish, go_on, same
 from torch import Tensor, nn
 
+from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.models.lora import LowRank, additions_of, layers_of, merged
+from diffcli.data.published import clinical
+from diffcli.evaluation.features import training as judge_training
+from diffcli.evaluation.quality import diagnosis
 from diffcli.ranks.launch import Place
 from diffcli.runs.additions import FILE, read_additions, write_additions
 from diffcli.runs.assignment import Assignment, opened
@@ -329,3 +336,55 @@ def test_errors_are_one_line(cli: Cli, run: Path, tmp_path: Path, pictures: Path
     shard = ("--mode", "lora", "--set", "shard=true")
     refuses(cli, tmp_path, 2, "finetune", "shapes-1", *to, *shard, words=("shard",))
     refuses(cli, tmp_path, 2, "finetune", "shapes-1", "--resume", "shapes-1", words=("--resume",))
+
+
+def test_a_run_is_judged_beside_its_beginning_and_beside_scratch(
+    cli: Cli, many_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge_training, "MOST_EPOCHS", 1)
+    monkeypatch.setattr(diagnosis, "BUDGET", 200)
+    monkeypatch.setattr(diagnosis, "SEEDS", 2)
+    monkeypatch.setitem(SAMPLERS, "ddim", replace(SAMPLERS["ddim"], steps=2))
+    images, labels = many_pictures.pixels(360, seed=2)
+    two = many_pictures.write(tmp_path / "two", images[labels < 2], labels[labels < 2])
+    (two / "stripe").rmdir()
+    asked = ("--judge", 70, "--against-scratch", "--forget-check", "--downstream")
+    made = cli("finetune", many_run, "--dataset", two, "--steps", 2, *asked, "--devices", 1, "--json")
+    assert made.code == 0, made.err
+    found = made.document["judged"]
+    assert list(found["models"]) == ["at step 0", "fine-tuned", "from scratch"]
+    assert all(one["frechet_error"] > 0 and one["copies"] is not None for one in found["models"].values())
+    assert found["models"]["at step 0"]["frechet"] != found["models"]["fine-tuned"]["frechet"]
+    assert list(found["forgotten"]) == ["base", "fine-tuned"]
+    assert all(one["class_agreement"] is not None for one in found["forgotten"].values())
+    assert (found["diagnosis"]["positive"], found["diagnosis"]["added"]) == ("cross", 70)
+    assert found["notes"] == []
+    scratch = json.loads((tmp_path / made.document["scratch"] / "run.json").read_text())
+    assert "base" not in scratch
+
+
+def test_what_cannot_be_judged_is_told_after_the_training(cli: Cli, run: Path, pictures: Path) -> None:
+    made = cli("finetune", run, "--dataset", pictures, "--steps", 1, "--forget-check", "--devices", 1, "--json")
+    assert made.code == 0, made.err
+    assert "too few" in made.document["judged"]["notes"][0]
+    without = cli("finetune", run, "--dataset", pictures, "--steps", 1, "--judge", 0, "--devices", 1, "--json")
+    assert "judged" not in without.document
+
+
+def test_rates_of_classifiers() -> None:
+    ill = torch.tensor([True] * 4 + [False] * 2)
+    right = torch.tensor([[1, 1, 1, 0, 1, 0], [1, 1, 0, 0, 1, 1]]).double()
+    rates = diagnosis.rates_of(right, ill)
+    assert (rates.sensitivity, rates.specificity, rates.balanced) == (0.625, 0.75, 0.6875)
+    of_images = torch.tensor([1, 1, 0.5, 0]).std() / 2
+    of_classifiers = torch.tensor([0.75, 0.5]).std() / 2**0.5
+    assert rates.sensitivity_error == pytest.approx(math.hypot(of_images, of_classifiers), rel=1e-5)
+    assert diagnosis.positive_class(("malignant", "normal, benign")) == 0
+    assert diagnosis.positive_class(("normal", "pneumonia")) == 1
+    assert diagnosis.positive_class(("a", "b")) == 1
+
+
+def test_images_of_patients_are_never_shown_without_a_word() -> None:
+    assert "not for clinical use" in clinical("pneumoniamnist")
+    assert "not for clinical use" in clinical("breastmnist")
+    assert clinical("mnist") == clinical("a folder") == ""

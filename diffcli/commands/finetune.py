@@ -1,7 +1,8 @@
 """diffcli finetune"""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -11,6 +12,11 @@ from diffcli.errors import UsageProblem
 from diffcli.training.recipes.adaptation import FrozenKeys, LoraKeys
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
+if TYPE_CHECKING:
+    from diffcli.commands.training_run import Ended
+    from diffcli.console.show import Show
+
+Again = Callable[[Recipe], "Ended | None"]
 MODES = ("full", "lora", "head", "frozen")
 RANK, ALPHA = LoraKeys().rank, LoraKeys().alpha
 LAYERS, PARTS = ",".join(LoraKeys().layers), ",".join(FrozenKeys().parts)
@@ -37,6 +43,20 @@ def finetune(
     batch: Annotated[Optional[int], typer.Option(help="Images per step.  [the base's]")] = None,
     lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [a tenth of the base's]")] = None,
     seed: Annotated[Optional[int], typer.Option(help="Of all randomness.  [0]")] = None,
+    judge: Annotated[
+        int,
+        typer.Option(help="Samples to judge it by, as it began and as it is; 0 for no judgement.", min=0),
+    ] = 500,
+    against_scratch: Annotated[
+        bool, typer.Option("--against-scratch", help="Train the same from scratch, too, for as many seconds.")
+    ] = False,
+    forget_check: Annotated[
+        bool, typer.Option("--forget-check", help="What the base's own classes have lost, where they can be asked for.")
+    ] = False,
+    downstream: Annotated[
+        Optional[bool],
+        typer.Option(help="Train classifiers of two classes with samples and without.  [for medical sets]"),
+    ] = None,
     settings: options.Settings = None,
     impl: options.Impl = None,
     resume: options.Resume = None,
@@ -57,13 +77,24 @@ def finetune(
     if resume is not None and (run is not None or mode is not None):
         raise UsageProblem("--resume goes with neither RUN nor --mode", "the run knows both")
 
+    if not judge and (against_scratch or forget_check or downstream):
+        raise UsageProblem("--judge 0 leaves nothing to compare", "leave it out")
+
     def begin(changes: dict[str, Any]) -> tuple[Recipe, str]:
         from diffcli.runs.basing import begun_with
 
         return begun_with(run, {"adaptation": "full"} | changes)
 
+    def then(ended: "Ended", document: dict[str, Any], lines: list[str], show: "Show", again: Again) -> None:
+        if not judge or ended.session.based is None:
+            return
+        from diffcli.commands import finetune_judge
+
+        wanted = {"count": judge, "forgotten": forget_check, "diagnosis": downstream, "device": device, "data": data}
+        finetune_judge.judged(ended, wanted, document, lines, show, again if against_scratch else None)
+
     train_as(
         "diffusion", keys, lambda _: Recipe(), RECIPES, settings=settings, resume=resume, device=device,
         devices=devices, skip_broken=skip_broken, impl=impl, dry_run=dry_run, data=data, out=out, as_json=as_json,
-        quiet=quiet, manner=Manner("diffcli finetune", begin),
+        quiet=quiet, manner=Manner("diffcli finetune", begin, then),
     )  # fmt: skip

@@ -15,7 +15,6 @@ from diffcli.errors import UsageProblem
 from diffcli.ranks.count import gathered, processes
 from diffcli.runs.listing import ranks_of
 from diffcli.system import cores
-from diffcli.system.shell import argument
 from diffcli.training import recipes
 from diffcli.training.recipes import Training
 
@@ -43,7 +42,8 @@ class Manner(NamedTuple):
 
     words:  of the command, that goes on with its runs
     begin:  changes of keys -> the recipe with them, and the checkpoint that the run begins with; None has no such base
-    then:   (session, folder, document, lines, show): what else is done with a run that is complete, and said of it
+    then:   (run, document, lines, show, again): what else is done with a run that is complete, and said of it; `again`
+            trains another recipe in the same way
     """
 
     words: str
@@ -138,12 +138,12 @@ def _lead(
 ) -> None:  # fmt: skip
     """Parse, prepare, train, say."""
     from diffcli import plugins
-    from diffcli.console.interrupts import Interrupts
+    from diffcli.commands.training_run import Ended, trained
     from diffcli.console.show import Show
-    from diffcli.runs.assignment import Assignment, opened
+    from diffcli.runs.assignment import Assignment
     from diffcli.runs.codecs import data_of
     from diffcli.runs.session import Setting
-    from diffcli.runs.together import begun_before, check_count, sharing
+    from diffcli.runs.together import begun_before
     from diffcli.system import device as devices
     from diffcli.training.families import FAMILIES
 
@@ -165,26 +165,16 @@ def _lead(
         if family == "diffusion" and changes.get("latent") and not dataset_of(changes):
             start = recipes.override(start, {"data": data_of(changes["latent"])})
         start = recipes.override(start, changes | named)
-    setting = Setting(where, data, out, began, team.count if team else 1)
-    assignment = Assignment(family, setting, start, resume, changes, base)
-    with opened(assignment) as session, sharing(session, assignment, team, choose=choose) as seconds_per_step:
-        announced = training_report.announced(session, seconds_per_step, others)
-        for line in (*session.notes, *check_count(session), *announced):
-            show.note(line)
-        if dry_run:
-            training_report.dry_run(session, seconds_per_step, out, show)
-            return
-        folder = session.begin()
-        if team is not None:
-            team.remember("run", str(folder))
-        show.note(f"run: {folder}   (Ctrl-C saves and stops; {manner.words} --resume {argument(folder)} goes on)")
-        with Interrupts() as wanted:
-            session.prepare(seconds_per_step)
-            saved = training_report.shown(session, lambda: wanted.code != 0, show)
-        if not session.complete:
-            show.note(f"saved at step {session.trainer.step}; go on with: {manner.words} --resume {argument(folder)}")
-            raise typer.Exit(wanted.code)
-    document, lines = training_report.finished(session, folder, saved)
+
+    def run(start: Training | None, base: str | None, out: Path | None, began: float) -> Ended | None:
+        setting = Setting(where, data, out, began, team.count if team else 1)
+        assignment = Assignment(family, setting, start, resume if start is None else None, changes, base)
+        return trained(assignment, manner.words, show, team, others, choose=choose, dry_run=dry_run)
+
+    ended = run(start, base, out, began)
+    if ended is None:
+        return
+    document, lines = training_report.finished(*ended)
     if manner.then:
-        manner.then(session, folder, document, lines, show)
+        manner.then(ended, document, lines, show, lambda recipe: run(recipe, None, None, time.monotonic()))
     show.result(document, lines)

@@ -204,3 +204,9 @@ DATASETS: dict[str, Source] = {
         File("sha256:3a22d2a4625e7dd8903f0f59030e81a3d0c222bece2e5e10927456cb50efdec1", 559_580),
     ),
 }  # fmt: skip
+
+
+def clinical(name: str) -> str:
+    """What must be said wherever images of patients are shown, for a data set of this name; "" for all others."""
+    medical = name in DATASETS and "clinical" in DATASETS[name].licence
+    return f"{name} holds images of patients, for research: not for clinical use" if medical else ""

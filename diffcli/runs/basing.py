@@ -17,7 +17,7 @@ from diffcli.training.recipes import DataKeys, Training, override
 MINUTES = 5.0
 SLOWER = 10.0  # rates are this much lower than those that the base was trained with
 LORA_RATE = 2e-3  # of AdamW
-EMA, WARMUP = 0.995, 30  # at most: averages over long trainings would never leave the base
+EMA, WARMUP, BATCH = 0.995, 30, 64  # at most: averages over long trainings would never leave the base
 
 
 def based_on(target: str | None, device: torch.device) -> tuple[Basis, Carried | None]:
@@ -47,7 +47,13 @@ def recipe_upon(recipe: Any, dataset: str = "") -> Any:
     keys = recipe.optimizer
     rates = {name: getattr(keys, name) / SLOWER for name in ("lr", "muon_lr") if name in keys.own()}
     data = DataKeys(dataset) if dataset else recipe.data
-    length = {"minutes": MINUTES, "steps": 0, "checkpoint_every": 0, "micro_batch": 0}
+    length = {
+        "minutes": MINUTES,
+        "steps": 0,
+        "checkpoint_every": 0,
+        "micro_batch": 0,
+        "batch": min(recipe.batch, BATCH),
+    }
     optimizer = replace(keys, **rates, ema=min(keys.ema, EMA), warmup=min(keys.warmup, WARMUP))
     return replace(recipe, data=data, optimizer=optimizer, dial=(), shard=False, **length)
 
@@ -65,6 +71,17 @@ def begun_with(target: str | None, changes: dict[str, Any]) -> tuple[Any, str]:
     if changes.get("adaptation") == "lora" and "optimizer" not in changes:
         recipe = override(recipe, {"optimizer": "adamw", "optimizer.lr": LORA_RATE})
     return override(recipe, changes), str(stored.path)
+
+
+def from_scratch(recipe: Any, base: str, seconds: float) -> Any:
+    """The recipe of a run that begins with nothing, for so many seconds, to be held beside one upon a base.
+
+    Its rates are the base's own; data, batch and seed are those of the other.
+    """
+    own = read(find(base, "diffusion")).recipe
+    optimizer = replace(own.optimizer, ema=min(own.optimizer.ema, EMA), warmup=min(own.optimizer.warmup, WARMUP))
+    length = {"minutes": seconds / 60, "steps": 0, "checkpoint_every": 0}
+    return replace(own, data=recipe.data, optimizer=optimizer, batch=recipe.batch, seed=recipe.seed, dial=(), **length)
 
 
 def settled_upon(recipe: Training, basis: Basis, dataset: Dataset) -> Training:

@@ -14,6 +14,7 @@ from diffcli.core.diffusion.exact import Exact
 from diffcli.core.diffusion.latent import Codec
 from diffcli.core.diffusion.schedules import Schedule
 from diffcli.data.kinds import CLASS, Items
+from diffcli.data.published import clinical
 from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, Health
 from diffcli.runs.additions import Applied, with_additions
@@ -103,7 +104,10 @@ class Model:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was odd about its checkpoint, and what was added to it."""
-        return (*(self.trained.stored.notes if self.trained else ()), *(one.note for one in self.added))
+        if self.trained is None:
+            return ()
+        said = clinical(self.trained.recipe.data.name)
+        return (*self.trained.stored.notes, *(one.note for one in self.added), *([said] if said else []))
 
 
 def load_model(

@@ -135,3 +135,14 @@ def reading(network: JudgeNetwork, dataset: Dataset, places: Tensor) -> JudgeRea
         return JudgeReading(right / (TURNS * len(places)), 1 / TURNS, len(places))
     most = int(dataset.labels[places].bincount().max())
     return JudgeReading(right / len(places), most / len(places), len(places))
+
+
+@torch.no_grad()
+def read_labels(network: JudgeNetwork, dataset: Dataset) -> Tensor:
+    """The class [N] that the network reads in each image."""
+    device, sides = next(network.parameters()).device, judged_sides(*dataset.shape[1:])
+    found = [
+        network(resized(dataset.take(part)[0], sides).to(device, memory_format=torch.channels_last)).argmax(1).cpu()
+        for part in torch.arange(len(dataset)).split(500)
+    ]
+    return torch.cat(found)

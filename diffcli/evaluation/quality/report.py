@@ -29,6 +29,7 @@ def fill(made: Lesson, study: QualityStudy, found: QualityFound) -> None:
         **judgements[0],
         "copies": _copies(found, first),
         "downstream": found.downstream._asdict() if found.downstream else None,
+        "diagnosis": found.diagnosis.document if found.diagnosis else None,
         "encoders": judgements[1:],
     }
     made.lines = [
@@ -245,6 +246,7 @@ def _said_of_downstream(found: QualityFound) -> list[str]:
         "",
         f"classification accuracy score: a classifier trained on {d.trained} samples reads {d.accuracy:.1%} of "
         f"{d.tested} real images right; trained on as many real ones {d.real_accuracy:.1%}",
+        *(found.diagnosis.lines if found.diagnosis else []),
     ]
 
 

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data.dataset import Dataset
+from diffcli.data.published import clinical
 from diffcli.data.reading import PLAIN, Reading
 from diffcli.errors import UsageProblem, one_of
 from diffcli.evaluation.features.encoders import Encoder, encoder
 from diffcli.evaluation.features.extraction import cached_features, features
 from diffcli.evaluation.quality import judged as subjects
 from diffcli.evaluation.quality.conditions import ClassReading, read_classes
+from diffcli.evaluation.quality.diagnosis import Diagnosis, diagnosed, has_two_classes
 from diffcli.evaluation.quality.downstream import Downstream, check_downstream, downstream
 from diffcli.evaluation.quality.judged import COUNT, Judged, asked_classes
 from diffcli.evaluation.quality.measures import METRICS as METRICS
@@ -87,8 +89,10 @@ class QualityStudy:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about the checkpoint, or about the images."""
-        return self.prepared.model.notes if self.prepared else self.given.images.notes if self.given else ()
+        """What was odd about the checkpoint, or about the images, and what must be said of them."""
+        odd = self.prepared.model.notes if self.prepared else self.given.images.notes if self.given else ()
+        said = clinical(self.reference.real.name)
+        return (*odd, *([said] if said and said not in odd else []))
 
     @property
     def count(self) -> int:
@@ -123,6 +127,7 @@ class QualityFound:
     judgements: list[Judgement]
     copies: Audit | None
     downstream: Downstream | None
+    diagnosis: Diagnosis | None = None
 
 
 def prepared(target: str | None, wanted: QualityOptions) -> QualityStudy:
@@ -170,10 +175,11 @@ def run(study: QualityStudy, show: Show, crew: Crew | None = None) -> QualityFou
     show.note(f"time: about {duration(_seconds(encoders, judged, unseen, study))} to judge {study.count} images")
     judgements = [_judgement(one, judged, unseen, held, study, show, crew) for one in encoders]
     copies = _copies(judged.images, held[0], against, show) if "copies" in wanted.metrics else None
-    cas = None
+    cas = diagnosis = None
     if wanted.downstream:
         cas = downstream(judged, against, show)
-    return QualityFound(judged, unseen, judgements, copies, cas)
+        diagnosis = diagnosed(judged, against, show) if has_two_classes(against) else None
+    return QualityFound(judged, unseen, judgements, copies, cas, diagnosis)
 
 
 def _seconds(encoders: list[Encoder], judged: Judged, unseen: Dataset, study: QualityStudy) -> float:
