@@ -12,7 +12,7 @@ from diffcli.data import pairs
 from diffcli.data.folders import load_folder
 from diffcli.data.loading import lasting, load_dataset
 from diffcli.data.reading import Reading
-from diffcli.errors import DataProblem, UsageProblem
+from diffcli.errors import UsageProblem
 
 
 def written(path: Path, value: int, size: tuple[int, int] = (6, 6), mode: str = "L") -> Path:

@@ -41,6 +41,7 @@ def measured(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str
         "class_counts": counts,
         "notes": list(dataset.notes),
         **values._asdict(),
+        **({} if _painted(dataset) is None else {"values_of": PAINTED}),
         "range": str(dataset.items.spans) if getattr(dataset.items, "spans", None) else None,
         "fingerprint": dataset.fingerprint,
     }
@@ -59,9 +60,9 @@ def _values(dataset: "Dataset", show: "Show") -> "Values":
     from diffcli.metrics.values import measure
 
     if _painted(dataset) is not None:
-        import torch
+        from diffcli.data.examples import first
 
-        dataset = dataset.only(torch.arange(min(PAINTED, len(dataset))))
+        dataset = first(dataset, PAINTED)
     with show.progress("reading", len(dataset), "images") as bar:
         for done, values in measure(dataset):
             bar.update(done, f"mean {values.mean:.2f}")
@@ -91,14 +92,11 @@ def drawn(target: str, dataset: "Dataset | None", path: Path) -> Path:
         raise UsageProblem(f"{target} holds {dataset.items.kind.name}, and --look draws images", "leave --look out")
     if path.suffix.lower() != ".png":
         raise UsageProblem(f"--look writes a PNG, not {path.name}", "as in --look canvas.png")
-    import torch
-
     from diffcli.pictures.figures import write_figure
     from diffcli.pictures.known import hints_figure, truth_figure
 
     known = truths(dataset, SHOWN)
-    figure = truth_figure(known) if known else hints_figure(dataset, torch.arange(min(SHOWN, len(dataset))))
-    write_figure(figure, path)
+    write_figure(truth_figure(known) if known else hints_figure(dataset, SHOWN), path)
     return path
 
 

@@ -25,6 +25,11 @@ def examples(dataset: Dataset, count: int, seed: int) -> Tensor:
     return dataset.take(order[:count])[0]
 
 
+def first(dataset: Dataset, count: int) -> Dataset:
+    """The first `count` items of a data set, or all of them, as one of their own."""
+    return dataset.only(torch.arange(min(count, len(dataset))))
+
+
 def image_file(path: Path) -> Tensor:
     """An image file [1, C, H, W] in [-1, 1], grey or colour; a large one is made smaller in its proportions."""
     mode, (width, height) = header(path)

@@ -31,8 +31,9 @@ def truth_figure(truths: Sequence[Truth]) -> Figure:
     return _columns(columns, [one.caption for one in truths])
 
 
-def hints_figure(dataset: Dataset, places: Tensor) -> Figure:
-    """Images with the hints beside them, if there are any, and those that are computed from them."""
+def hints_figure(dataset: Dataset, count: int) -> Figure:
+    """The first images with the hints beside them, if there are any, and those that are computed from them."""
+    places = torch.arange(min(count, len(dataset)))
     images, known = dataset.take(places)
     columns = {"image": list(images)}
     if HINT in known:

@@ -71,11 +71,13 @@ def smoothed(images: Tensor, deviation: float) -> Tensor:
 def _smoothing(side: int, deviation: float, device: torch.device) -> Tensor:
     """The symmetric matrix [side, side] of the smoothing of a row; each row and column sums to 1."""
     reach = math.ceil(4 * deviation)
-    steps = torch.arange(-reach, reach + 1, device=device)
-    weights = torch.exp(-0.5 * (steps.float() / deviation).square())
-    places = (torch.arange(side, device=device).unsqueeze(1) + steps) % (2 * side)
-    places = torch.minimum(places, 2 * side - 1 - places)
-    return torch.zeros(side, side, device=device).scatter_add_(1, places, (weights / weights.sum()).expand(side, -1))
+    total = sum(math.exp(-0.5 * (step / deviation) ** 2) for step in range(-reach, reach + 1))
+    row, column = torch.arange(side, device=device).unsqueeze(1), torch.arange(side, device=device)
+    found = torch.zeros(side, side, device=device)
+    for turn in range(-(reach // (2 * side)) - 1, reach // (2 * side) + 2):  # mirrored twice is shifted by 2 side
+        for away in (row - column + 2 * side * turn, row + column + 1 + 2 * side * turn):
+            found += torch.exp(-0.5 * (away / deviation).square()) * (away.abs() <= reach)
+    return found / total
 
 
 def _gradients(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
