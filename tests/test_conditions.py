@@ -133,3 +133,11 @@ def test_a_mask_is_what_is_light() -> None:
     assert hints.mask(grey).flatten().tolist() == [-1, -1, 1, 1]
     colours = torch.tensor([[0, 0, 0], [140, 140, 140], [0, 0, 150], [255, 0, 0]]) / 127.5 - 1
     assert hints.mask(colours.T.reshape(1, 3, 1, 4)).flatten().tolist() == [-1, -1, 1, 1]
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_no_number_is_asked_of_a_tensor(name: str) -> None:
+    """On a device without values nothing can be looked at: so an accelerator is never waited for."""
+    extract = CONDITIONS[name].extract
+    assert extract
+    assert extract(torch.empty(2, 3, 32, 32, device="meta")).shape[2:] == (32, 32)
