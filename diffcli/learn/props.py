@@ -57,6 +57,10 @@ class SmallDenoiser(Mlp):
     """(y [B, ...], sigma [B] or a number) -> like y: the same network, told the noise."""
 
     def forward(self, y: Tensor, sigma: Tensor | float) -> Tensor:
+        if isinstance(sigma, Tensor) and sigma.shape not in ((), (len(y),)):
+            raise ValueError(
+                f"sigma has the shape {list(sigma.shape)}, the denoiser takes [{len(y)}], one σ for each item"
+            )
         return super().forward(y, sigma)
 
 

@@ -84,7 +84,7 @@ WRONG = [
     Swap(
         "one-short",
         "with T values of f, which have T − 1 ratios",
-        "how many values of f the T betas need: t = 0 ... T",
+        "the number of values of f that the T betas need: t = 0 ... T",
         "steps + 1,",
         "steps,",
     ),
@@ -95,6 +95,13 @@ WRONG = [
 @wrong("with the times one step late: t + 1 for t", "the times of β_t: t / T and (t - 1) / T")
 def late(steps: int, offset: float = 0.008, limit: float = 0.999) -> Tensor:
     u = torch.arange(1, steps + 2, dtype=torch.float64) / steps
+    bar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
+    return (1 - bar[1:] / bar[:-1]).clamp(max=limit)
+
+
+@wrong("with the times 0 ... T − 1 alone: f(1) is missing", "the times of f that the T betas need: t = 0 ... T")
+def without_the_end(steps: int, offset: float = 0.008, limit: float = 0.999) -> Tensor:
+    u = torch.arange(steps, dtype=torch.float64) / steps
     bar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
     return (1 - bar[1:] / bar[:-1]).clamp(max=limit)
 

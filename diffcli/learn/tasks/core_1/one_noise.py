@@ -64,14 +64,14 @@ WRONG = [
     Swap(
         "own-step-too",
         "if a step's noise is shrunk by that step, too",
-        "in which steps ε_t is shrunk: those after t",
+        "the steps in which ε_t is shrunk: those after t",
         ".flip(0) / alphas",
         ".flip(0)",
     ),
     Swap(
         "steps-before",
         "if each noise is shrunk by the steps before it",
-        "in which steps ε_t is shrunk: those after t",
+        "the steps in which ε_t is shrunk: those after t",
         "alphas.flip(0).cumprod(0).flip(0) / alphas",
         "alphas.cumprod(0)",
     ),

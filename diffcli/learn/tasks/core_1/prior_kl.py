@@ -17,7 +17,7 @@ def prior_kl(x0: Tensor, alpha_bar: float) -> Tensor:
     q(x_T | x_0) = N(sqrt(alpha-bar_T) x_0, (1 - alpha-bar_T) I), where the second place is a variance.
 
     x0:        [B, ...], data of any shape
-    alpha_bar: alpha-bar_T, above 0 and below 1
+    alpha_bar: alpha-bar_T, a number above 0 and below 1
 
     Returns [B]: for each item the sum over all its numbers.
     """

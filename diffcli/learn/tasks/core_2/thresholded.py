@@ -60,6 +60,13 @@ WRONG = [
         "x0.clamp(-1, 1)",
     ),
     Swap(
+        "clipped-to-one-and-divided",
+        "with clipping to [-1, 1] and then the division by q, which darkens what is cut off already",
+        "the numbers that the image is clipped to: −q and q",
+        "torch.minimum(torch.maximum(x0, -q), q) / q",
+        "x0.clamp(-1, 1) / q",
+    ),
+    Swap(
         "not-divided",
         "without the division by q",
         "the last step: the image is divided by its q",
@@ -79,7 +86,7 @@ WRONG = [
     Swap(
         "whole-batch",
         "with one q for the whole batch, so that an image depends on the others",
-        "over which numbers the quantile is taken: those of one image",
+        "the numbers that the quantile is taken of: those of one image",
         "torch.quantile(x0.flatten(1).abs(), share, dim=1)",
         "torch.quantile(x0.abs().flatten(), share)",
     ),

@@ -15,7 +15,7 @@ def x0_from_eps(x: Tensor, eps: Tensor, alpha_bar: float) -> Tensor:
 
     x:         [B, ...], x_t = sqrt(alpha-bar_t) x_0 + sqrt(1 - alpha-bar_t) eps
     eps:       like x
-    alpha_bar: alpha-bar_t, above 0 and below 1
+    alpha_bar: alpha-bar_t, a number above 0 and below 1
 
     Returns x_0, like x.
     """

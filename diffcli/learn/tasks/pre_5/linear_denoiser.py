@@ -22,7 +22,7 @@ def linear_denoiser(y: Tensor, mean: Tensor, covariance: Tensor, sigma: float) -
     Returns [B, D].
     """
     total = covariance + sigma**2 * torch.eye(len(mean), dtype=covariance.dtype)
-    gain = torch.linalg.solve(total, covariance)  # Cov(y)⁻¹ C, the transpose of C Cov(y)⁻¹, as items are rows
+    gain = torch.linalg.solve(total, covariance)  # Cov(y)⁻¹ C; with independent noise C Cov(y)⁻¹ is the same
     return mean + (y - mean) @ gain
 
 
