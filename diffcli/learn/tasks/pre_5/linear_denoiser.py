@@ -22,7 +22,7 @@ def linear_denoiser(y: Tensor, mean: Tensor, covariance: Tensor, sigma: float) -
     Returns [B, D].
     """
     total = covariance + sigma**2 * torch.eye(len(mean), dtype=covariance.dtype)
-    gain = torch.linalg.solve(total, covariance)  # Cov(y)⁻¹ C; with independent noise C Cov(y)⁻¹ is the same
+    gain = torch.linalg.solve(total, covariance)  # Cov(y)⁻¹ C, which is C Cov(y)⁻¹ where Cov(y) = C + σ² I
     return mean + (y - mean) @ gain
 
 
