@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from diffcli.commands import (
     ais,
     compare,
+    control,
     dae,
     data,
     draw,
@@ -42,7 +43,7 @@ from diffcli.system.text import installed, one_line
 
 ORDER = (  # from first lessons to the daily tools
     "learn", "explain", "noise", "draw", "markov", "langevin", "ais", "vae", "dae", "score",
-    "train", "finetune", "sample", "evaluate", "compare", "grid", "vlb", "likelihood",
+    "train", "finetune", "control", "sample", "evaluate", "compare", "grid", "vlb", "likelihood",
     "visualize", "verify", "info", "data", "runs",
 )  # fmt: skip
 
@@ -73,6 +74,7 @@ app.add_typer(learn.app, name="learn")
 app.command()(explain.explain)
 app.command()(train.train)
 app.command()(finetune.finetune)
+app.add_typer(control.app, name="control")
 app.command()(sample.sample)
 app.add_typer(visualize.app, name="visualize")
 app.add_typer(noise.app, name="noise")

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from diffcli.data.dataset import to_pixels
 from diffcli.data.scan import PROGRAM
@@ -51,6 +52,30 @@ def sheet(images: Tensor, columns: int = 0, width: int = 800, above: Tensor | No
         found[:, top : top + h, left : left + w] = image
     factor = max(1, min(6, width // found.shape[-1]))
     return found.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2)
+
+
+def layered(rows: Sequence[Tensor], columns: int = 0, width: int = 800) -> Tensor:
+    """Images [N, C, H, W] of several kinds, of which those of one number lie below each other: [C, H, W]."""
+    count = len(rows[0])
+    columns = columns or best_columns(count)
+    paper = torch.full_like(rows[0][:1], PAPER / 127.5 - 1)
+    parts = []
+    for first in range(0, count, columns):
+        for row in rows:
+            part = row[first : first + columns]
+            parts += [part, paper.expand(columns - len(part), -1, -1, -1)]
+    return sheet(torch.cat(parts), columns, width)
+
+
+def shown_hints(hints: Tensor, like: Tensor) -> Tensor:
+    """Hints [N, k, H, W] as images that lie above others [N, C, H, W]; of many planes the largest of each pixel."""
+    found = hints if hints.shape[1] in (1, 3) else hints.amax(1, keepdim=True)
+    channels = like.shape[1]
+    if found.shape[1] < channels:
+        found = found.expand(-1, channels, -1, -1)
+    elif found.shape[1] > channels:
+        found = found.mean(1, keepdim=True)
+    return interpolate(found, like.shape[-2:]) if found.shape[-2:] != like.shape[-2:] else found
 
 
 def best_columns(count: int) -> int:

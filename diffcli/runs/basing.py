@@ -12,10 +12,11 @@ from diffcli.errors import UsageProblem
 from diffcli.runs.codecs import Carried, codec_in
 from diffcli.runs.loading import Trained, check_family, find, load_trained, read
 from diffcli.training.families.base import Basis
+from diffcli.training.hinting import settled_hint
 from diffcli.training.recipes import DataKeys, Training, override
 
 MINUTES = 5.0
-SLOWER = 10.0  # rates are this much lower than those that the base was trained with
+SLOWER = 3.0  # rates are this much lower than those that the base was trained with
 LORA_RATE = 2e-3  # of AdamW
 EMA, WARMUP, BATCH = 0.995, 30, 64  # at most: averages over long trainings would never leave the base
 
@@ -94,6 +95,8 @@ def settled_upon(recipe: Training, basis: Basis, dataset: Dataset) -> Training:
         raise UsageProblem(
             f"the network of {basis.place} is what this begins with: its keys cannot change", "leave them out"
         )
+    if recipe.family == "diffusion" and own["control"].name != "none":
+        recipe = override(recipe, {"control.hint": settled_hint(recipe, dataset)})
     if recipe.family == "diffusion" and getattr(own["adaptation"], "labels", "") == "auto":
         same = basis.items.classes == dataset.classes
         return override(recipe, {"adaptation.labels": "no" if same else "yes"})

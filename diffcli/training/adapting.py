@@ -8,7 +8,10 @@ from diffcli.core.models.parts import ADDED, PARTS, counted, part_of
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.errors import CheckpointProblem, DataProblem, UsageProblem
 from diffcli.training.families.base import Basis
+from diffcli.training.hinting import fill_branch, freeze_beside
 from diffcli.training.recipes.diffusion import Recipe
+
+BRANCHES = "network.control."  # before the names of weights of branches
 
 
 def adapt(recipe: Recipe, network: nn.Module) -> None:
@@ -23,6 +26,7 @@ def adapt(recipe: Recipe, network: nn.Module) -> None:
         except ValueError as error:
             raise UsageProblem(str(error), "choose a smaller --rank, or other --layers") from None
     if keys.name in ("none", "full"):
+        freeze_beside(recipe, network)
         return
     for name, weight in network.named_parameters():
         weight.requires_grad_(_is_trained(keys, name))
@@ -76,6 +80,8 @@ def fill_upon(recipe: Recipe, model: nn.Module, items: Items, basis: Basis) -> t
         )
     for name, value in known.items():
         own[name].data.copy_(value)
+    if recipe.control.name == "branch" and not any(name.startswith(BRANCHES) for name in known):
+        fill_branch(model.get_submodule("network"))
     return tuple(notes)
 
 

@@ -21,7 +21,8 @@ from diffcli.core.diffusion.times import LossHistory, stratified
 from diffcli.core.diffusion.weightings import WEIGHTINGS, rate, target_weight
 from diffcli.core.draws import Source, drawn_normal
 from diffcli.core.levels import Level
-from diffcli.data.kinds import LATENTS, Items
+from diffcli.data.kinds import HINT, LATENTS, Items
+from diffcli.training.hinting import hinted
 from diffcli.training.recipes.diffusion import Recipe
 from diffcli.training.trainer import Losses, Objective
 
@@ -35,6 +36,7 @@ def objective(recipe: Recipe, items: Items) -> Objective:
     """The loss of each item at a random time (Ho et al. 2020, algorithm 1), some of its conditions dropped."""
     schedule = specs.schedule(recipe.schedule)
     losses = _losses(recipe, schedule, discrete=items.kind.bounded)
+    without_hint = {HINT: recipe.control.own().get("drop", 0.0)}
     history = LossHistory() if recipe.objective.draws == "importance" else None
 
     def loss(denoiser: Any, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
@@ -42,10 +44,12 @@ def objective(recipe: Recipe, items: Items) -> Objective:
         t, density = stratified(len(x0), source), None
         if history:
             t, density = history.draw(sent(t.to(history.losses.dtype), device))
+        conditions = hinted(recipe, x0, conditions)
         if items.kind is LATENTS:
             x0 = drawn_latents(x0, drawn_normal(source, "latent", (len(x0), *items.shape)))
         eps = drawn_normal(source, "noise", x0.shape)
-        told = dropped(conditions, getattr(denoiser.network, "nulls", {}), recipe.objective.drop, source)
+        nulls = getattr(denoiser.network, "nulls", {})
+        told = dropped(conditions, nulls, recipe.objective.drop, source, without_hint)
         told = {name: sent(value, device) for name, value in told.items()}
         found: Tensor = losses(denoiser, sent(x0, device), t, sent(eps, device), told)
         if density is None:

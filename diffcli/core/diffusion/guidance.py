@@ -16,17 +16,21 @@ Conditions = Mapping[str, Tensor]
 """What a denoiser is told of each item: a class, an image, a mask, ... A condition that is absent is not given."""
 
 
-def dropped(conditions: Conditions, nulls: Mapping[str, float], share: float, source: Source) -> dict[str, Tensor]:
+def dropped(
+    conditions: Conditions, nulls: Mapping[str, float], share: float, source: Source,
+    others: Mapping[str, float] | None = None,
+) -> dict[str, Tensor]:  # fmt: skip
     """Conditions [B, ...], each replaced by its null for a share of the items (Ho & Salimans 2022, algorithm 1).
 
     nulls:  what stands for "not given", by name; a condition without one is always given
     share:  of the items that lose a condition, drawn for each condition by itself
+    others: the share of conditions for which it is another, by name
     """
-    found = {}
+    found, others = {}, others or {}
     for name, value in sorted(conditions.items()):
         found[name] = value
         if name in nulls:
-            lost = drawn_uniform(source, f"drop {name}", (len(value),)).to(value.device) < share
+            lost = drawn_uniform(source, f"drop {name}", (len(value),)).to(value.device) < others.get(name, share)
             found[name] = value.masked_fill(lost.reshape(-1, *[1] * (value.dim() - 1)), nulls[name])
     return found
 

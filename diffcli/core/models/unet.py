@@ -1,16 +1,17 @@
 """The U-Net of DDPM (Ho et al. 2020, appendix B) with pixel folding, for any number of channels and any size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffcli.core.models.control import HINT, NOT_GIVEN, Controls, HintPlanes
 from diffcli.core.models.layers import Attention, ChannelNorm, LevelEmbedding, ResBlock, zeroed
 
 
 class UNet(nn.Module):
-    """forward(x [B, inputs * C, H, W], log_snr [B], *, label [B] or None) -> [B, outputs * C, H, W].
+    """forward(x [B, inputs * C, H, W], log_snr [B], *, label [B] or None, **hints) -> [B, outputs * C, H, W].
 
     channels:   C, of the images
     inputs:     images that it sees, and `outputs` those that it gives
@@ -20,11 +21,14 @@ class UNet(nn.Module):
     attention:  resolutions (indices into widths) whose blocks are followed by self-attention; the middle always is
     fold:       side of the square of pixels folded into channels first: 2 makes [C, 28, 28] into [4 C, 14, 14]
     bf16:       compute in bfloat16 (the output is float32 all the same)
+    beside:     what lays the condition `hint` beside x; None takes none
+    control:    branches that look at hints, and add to the skips and the middle; see `controlled`
 
     Sides that the pyramid does not divide are padded inside with the border's pixels and cropped outside.
     """
 
     dimensions = 3  # of an item: [C, H, W]
+    control: Controls | None
 
     def __init__(
         self,
@@ -39,16 +43,21 @@ class UNet(nn.Module):
         fold: int = 2,
         dropout: float = 0.0,
         bf16: bool = False,
+        beside: HintPlanes | None = None,
     ) -> None:
         super().__init__()
-        self.nulls, self.fold, self.bf16 = {"label": classes}, fold, bf16
+        self.nulls: dict[str, float] = {"label": classes}
+        self.fold, self.bf16, self.beside, self.control = fold, bf16, beside, None
+        if beside is not None:
+            self.nulls[HINT] = NOT_GIVEN
         self.multiple = fold * 2 ** (len(widths) - 1)
         condition = 4 * widths[0]
         self.embed_level = nn.Sequential(LevelEmbedding(condition), nn.Linear(condition, condition))
         self.embed_label = nn.Embedding(classes + 1, condition)
         self.condition = nn.Sequential(nn.SiLU(), nn.Linear(condition, condition), nn.SiLU())
 
-        self.enter = nn.Conv2d(inputs * channels * fold**2, widths[0], 3, padding=1)
+        seen = inputs * channels + (beside.planes if beside is not None else 0)
+        self.enter = nn.Conv2d(seen * fold**2, widths[0], 3, padding=1)
         skips, width = [widths[0]], widths[0]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, wider in enumerate(widths):
@@ -60,6 +69,7 @@ class UNet(nn.Module):
                 self.down.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
                 skips.append(width)
 
+        self.skips = tuple(skips)
         self.middle = nn.ModuleList(
             [Stage(width, width, condition, dropout, attend=True), Stage(width, width, condition, dropout)]
         )
@@ -73,21 +83,23 @@ class UNet(nn.Module):
             ChannelNorm(width), nn.SiLU(), zeroed(nn.Conv2d(width, outputs * channels * fold**2, 3, padding=1))
         )
 
-    def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, log_snr: Tensor, *, label: Tensor | None = None, **hints: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         if label is None:
-            label = torch.full((len(x),), self.nulls["label"], device=x.device)
+            label = torch.full((len(x),), int(self.nulls["label"]), device=x.device)
+        if self.beside is not None:
+            x = torch.cat([x, self.beside(x, hints.get(HINT))], 1)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             condition = self.condition(self.embed_level(log_snr) + self.embed_label(label))
             folded = F.pixel_unshuffle(self._padded(x), self.fold).contiguous(memory_format=torch.channels_last)
-            out = F.pixel_shuffle(self._pyramid(folded, condition), self.fold)
+            out = F.pixel_shuffle(self._pyramid(folded, condition, hints), self.fold)
         return out[..., :height, :width].float()
 
     def _padded(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         return F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
 
-    def _pyramid(self, x: Tensor, condition: Tensor) -> Tensor:
+    def _pyramid(self, x: Tensor, condition: Tensor, hints: Mapping[str, Tensor]) -> Tensor:
         h = self.enter(x)
         skips = [h]
         for layer in self.down:
@@ -95,6 +107,9 @@ class UNet(nn.Module):
             skips.append(h)
         for layer in self.middle:
             h = layer(h, condition)
+        if self.control is not None and (added := self.control(x, condition, hints)):
+            skips = [skip + part for skip, part in zip(skips, added, strict=False)]
+            h = h + added[-1]
         for layer in self.up:
             if isinstance(layer, Stage):
                 h = layer(torch.cat([h, skips.pop()], dim=1), condition)

@@ -1,5 +1,6 @@
 """Diffusion models in training: the network, the loss, and a look at their samples, their health and their loss."""
 
+from PIL import Image
 from torch import Tensor
 
 from diffcli import specs
@@ -14,12 +15,15 @@ from diffcli.core.diffusion.samplers import ddim
 from diffcli.core.models import MODELS
 from diffcli.core.randomness import image_noise
 from diffcli.data.dataset import Dataset
-from diffcli.data.kinds import IMAGES, Items
+from diffcli.data.kinds import CLASS, HINT, IMAGES, Items
 from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, line
+from diffcli.pictures.grid import layered, shown_hints, single
 from diffcli.pictures.samples import preview
 from diffcli.training.adapting import adapt, fill_upon
 from diffcli.training.families.base import Family, Look
+from diffcli.training.hinting import add_branch, beside, hinted, is_told, viewed
+from diffcli.training.obeying import HintsInSight
 from diffcli.training.objectives import objective
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 from diffcli.training.validation import Validation
@@ -45,7 +49,8 @@ def build(recipe: Recipe, items: Items, bf16: bool) -> Denoiser | Corrector:
         options["inputs"] = 3  # the images, and the prior's mean and standard deviation
     if learned:
         options["outputs"] = 2
-    made = network(items.shape[0], len(items.classes), bf16=bf16, **options)
+    made = network(items.shape[0], len(items.classes), bf16=bf16, **options, **beside(recipe, items))
+    add_branch(recipe, made, items)
     adapt(recipe, made)
     if prior:
         return Corrector(made, PixelHistogram(), recipe.objective.predict, learned=learned)
@@ -71,10 +76,17 @@ class DiffusionPreview:
         self.data = self.health.of(self.known)
         x0, conditions = drawn_items(dataset, held)
         told = recipe.conditional  # else the network has never seen a class
-        self.validation = Validation.fixed(x0, conditions if told else {}, self.schedule, recipe.seed)
+        if not told:
+            conditions.pop(CLASS, None)
+        self.validation = Validation.fixed(x0, hinted(recipe, x0, conditions), self.schedule, recipe.seed)
         self.linear_loss = self.validation.linear_loss(covariance_spectrum(known), recipe.objective.predict)
         self.count = kind.previewed(numbers)
-        self.conditions = dataset.items.in_turn(self.count) if told else {}
+        self.conditions, self.hints = dataset.items.in_turn(self.count) if told else {}, None
+        if is_told(recipe):
+            self.count = min(self.count, len(x0))
+            few = {name: value[: self.count] for name, value in conditions.items()}
+            self.hints = HintsInSight(recipe, x0[: self.count], self._pictured(x0[: self.count]), few)
+            self.conditions = self.hints.conditions
 
     def look(self, denoiser: Denoiser | Corrector) -> Look:
         """Sample with DDIM from the same noise and conditions as ever, and take the validation loss."""
@@ -82,19 +94,29 @@ class DiffusionPreview:
         steps = min(STEPS, self.schedule.length or STEPS)
         denoise = clipped(denoiser) if self.items.kind.bounded else denoiser
         walk = levels(self.schedule, steps)
-        job = Job(denoise, walk, ddim, self.items.shape, self.seed, self.conditions, device)
-        samples = self._pictured(job.drawn(self.count, self.count))
+
+        def draw(conditions: dict[str, Tensor]) -> Tensor:
+            job = Job(denoise, walk, ddim, self.items.shape, self.seed, conditions, device)
+            return self._pictured(job.drawn(self.count, self.count))
+
+        samples = draw(self.conditions)
         health, loss = self.health.of(samples), self.validation.loss(denoiser)
+        obeyed, row = self.hints.look(samples, draw) if self.hints else ("", {})
         return Look(
             loss,
             self.linear_loss,
-            f"validation loss {loss:.4f}, best linear denoiser {self.linear_loss:.4f}",
-            f"validation loss {loss:.4f} (best linear denoiser {self.linear_loss:.4f}); {line(health, self.data)}",
-            preview(
-                IMAGES.name if self.codec else self.items.kind.name, samples, self.known
-            ),  # beside data where that helps the eye
-            {"samples": health._asdict(), "data": self.data._asdict()},
+            f"validation loss {loss:.4f}, best linear denoiser {self.linear_loss:.4f}{obeyed and f'; {obeyed}'}",
+            f"validation loss {loss:.4f} (best linear denoiser {self.linear_loss:.4f}); "
+            + (obeyed or line(health, self.data)),
+            self._picture(samples),
+            {"samples": health._asdict(), "data": self.data._asdict(), **row},
         )
+
+    def _picture(self, samples: Tensor) -> Image.Image:
+        """Samples, under their hints where they have some, beside data where that helps the eye."""
+        if self.hints:
+            return single(layered([shown_hints(self.conditions[HINT], samples), samples]))
+        return preview(IMAGES.name if self.codec else self.items.kind.name, samples, self.known)
 
     def _pictured(self, items: Tensor) -> Tensor:
         """Items as they are looked at: latents as images."""
@@ -117,5 +139,5 @@ def drawn_items(dataset: Dataset, places: Tensor) -> tuple[Tensor, dict[str, Ten
 DIFFUSION = Family(
     "diffusion", "diffusion model", "", Recipe, RECIPES, build, objective, DiffusionPreview,
     lambda recipe: f"{recipe.network.name}, {recipe.schedule} schedule, predicts {recipe.objective.predict}",
-    begin=begin, upon=fill_upon,
+    view=viewed, begin=begin, upon=fill_upon,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from diffcli.errors import UsageProblem, one_of
 from diffcli.training.dial import KEYS as DIAL
 from diffcli.training.recipes import DataKeys, Training, tables
 from diffcli.training.recipes.adaptation import ADAPTATIONS, PARTLY, NoAdaptationKeys
+from diffcli.training.recipes.control import CONTROLS, PAIRED, NoControlKeys
 from diffcli.training.recipes.keys import Keys, choice, key, table
 from diffcli.training.recipes.networks import NETWORKS, MlpKeys, UNetKeys
 from diffcli.training.recipes.optimizers import AdamWKeys, MuonKeys
@@ -80,13 +81,14 @@ class Recipe(Training):
     objective: Any = choice(OBJECTIVES, SimpleKeys(), "what is minimised")
     sampling: SamplingKeys = table(SamplingKeys())
     adaptation: Any = choice(ADAPTATIONS, NoAdaptationKeys(), "what is trained of a run that this one began with")
+    control: Any = choice(CONTROLS, NoControlKeys(), "how hints are told, the pictures beside noise and class")
     dial: tuple[str, ...] = key((), "keys that the time and the machine choose when the training begins")  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.dial:
             one_of(name, DIAL, "key that the dial may choose")
-        if self.shard and self.adaptation.name in PARTLY:
+        if self.shard and (self.adaptation.name in PARTLY or self.control.name == "branch"):
             raise UsageProblem("shard divides weights that are all trained", "leave it out, or use the mode full")
 
     def settled(self, keys: Collection[str]) -> "Recipe":
@@ -109,6 +111,7 @@ class Recipe(Training):
         from diffcli.core.models import MODELS
         from diffcli.core.models.lora import LAYERS
         from diffcli.core.models.parts import PARTS
+        from diffcli.data.conditions import CONDITIONS
         from diffcli.specs import schedule
 
         law, objective = schedule(self.schedule), self.objective
@@ -122,6 +125,8 @@ class Recipe(Training):
             one_of(layer, LAYERS, "layer that can have an addition")
         for part in self.adaptation.own().get("parts", ()):
             one_of(part, PARTS, "part of a network")
+        if self.control.name != "none":
+            one_of(self.control.condition, (*CONDITIONS, PAIRED), "condition")
         if objective.name == "hybrid" and objective.variance == "fixed":
             raise UsageProblem("the objective hybrid is there to learn the variance", "use --set variance=learned")
         if objective.name != "simple" and law.length is not None and objective.chain > law.length:

@@ -1,0 +1,131 @@
+"""How well images obey the hints that they were drawn under: the condition is taken from them again, and compared."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, max_pool2d, pad
+
+from diffcli.data.conditions import CONDITIONS
+
+TOLERANCE = 1  # pixels that an edge may lie away
+
+Reader = Callable[[Tensor], Tensor]
+"""Images [B, C, H, W] -> class of each [B]."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A score of images beside their hints.
+
+    text:   its name
+    of:     (what images show [B, k, H, W], hints [B, k, H, W]) -> [B]
+    least:  whether less is better
+    """
+
+    text: str
+    of: Callable[[Tensor, Tensor], Tensor]
+    least: bool = False
+
+
+def edge_f1(found: Tensor, wanted: Tensor, tolerance: int = TOLERANCE) -> Tensor:
+    """F1 of edges [B, 1, H, W], 1 on -1: harmonic mean of precision and recall, [B] in [0, 1].
+
+    An edge counts as found where one lies at most `tolerance` pixels away, along rows, columns or both (Martin et al.
+    2004, section 3, without their one-to-one assignment). Where neither has an edge it is 1.
+    """
+    a, b = (found > 0).float(), (wanted > 0).float()
+    near_a, near_b = (max_pool2d(one, 2 * tolerance + 1, 1, tolerance) for one in (a, b))
+    precision, recall = _share(a * near_b, a), _share(b * near_a, b)
+    f1 = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
+    nothing = (a.flatten(1).sum(1) == 0) & (b.flatten(1).sum(1) == 0)
+    return torch.where(nothing, torch.ones_like(f1), f1)
+
+
+def mask_iou(found: Tensor, wanted: Tensor) -> Tensor:
+    """Intersection over union of masks [B, 1, H, W], 1 on -1: [B] in [0, 1]; 1 where both are empty."""
+    a, b = (found > 0).flatten(1), (wanted > 0).flatten(1)
+    both, either = (a & b).sum(1), (a | b).sum(1)
+    return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both, dtype=torch.float32))
+
+
+def difference(found: Tensor, wanted: Tensor) -> Tensor:
+    """Root mean square error, [B], where values lie in [-1, 1]."""
+    return (found - wanted).flatten(1).square().mean(1).sqrt()
+
+
+MEASURES: dict[str, Measure] = {
+    "edges": Measure("edge F1", edge_f1),
+    "mask": Measure("mask IoU", mask_iou),
+    "sketch": Measure("error of the sketch", difference, least=True),
+    "blur": Measure("error of the blurred image", difference, least=True),
+    "lowres": Measure("error of the low resolution", difference, least=True),
+}
+LAYOUT = Measure("boxes read as asked", lambda found, wanted: found)
+
+
+def obedience(condition: str, images: Tensor, hints: Tensor) -> Tensor:
+    """The score of each image [B, C, H, W] in [-1, 1] under its hint [B, k, H, W], [B]; see `MEASURES`."""
+    extract = CONDITIONS[condition].extract
+    assert extract is not None
+    return MEASURES[condition].of(extract(images.float()), hints.float())
+
+
+def layout_accuracy(images: Tensor, layouts: Tensor, read: Reader, side: int) -> Tensor:
+    """The share of the boxes of each layout [B, K, H, W] in which its class is read, [B]; nan without a box.
+
+    read:  by a judge of images of `side` pixels a side; a box is cut out with a margin, as a square, and resized
+    """
+    found = torch.full((len(images),), float("nan"))
+    for i, (image, planes) in enumerate(zip(images, layouts, strict=True)):
+        cuts, classes = list[Tensor](), list[int]()
+        for label in (planes > 0).flatten(1).any(1).nonzero().flatten().tolist():
+            for box in boxes_of(planes[label] > 0):
+                cuts.append(_cut(image, box, side))
+                classes.append(label)
+        if cuts:
+            found[i] = (read(torch.stack(cuts)).cpu() == torch.tensor(classes)).float().mean()
+    return found
+
+
+def boxes_of(plane: Tensor) -> list[tuple[int, int, int, int]]:
+    """The boxes that a plane [H, W] of a layout is made of: left, top, right, bottom, by their upper left corners.
+
+    A rectangle ends where its first row and its first column do; boxes that overlap become what these say.
+    """
+    left, found = plane.clone(), []
+    while left.any():
+        top, first = divmod(int(left.flatten().int().argmax()), left.shape[1])
+        width = _run(left[top, first:])
+        height = _run(left[top:, first])
+        found.append((first, top, first + width, top + height))
+        left[top : top + height, first : first + width] = False
+    return found
+
+
+def way(score: float, without: float, real: float) -> float:
+    """How far a score has come from that of unconditioned samples to that of real images: 0 to 1."""
+    return (score - without) / (real - without) if abs(real - without) > 1e-9 else float("nan")
+
+
+def _run(line: Tensor) -> int:
+    """How many are true before the first that is not."""
+    return int(line.int().cumprod(0).sum())
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    """[B]: sums of a part [B, ...] by those of the whole; 0 of nothing."""
+    return part.flatten(1).sum(1) / whole.flatten(1).sum(1).clamp(min=1)
+
+
+def _cut(image: Tensor, box: tuple[int, int, int, int], side: int) -> Tensor:
+    """What lies in a box of an image [C, H, W], in the middle of a square that is a quarter larger, [C, side, side]."""
+    left, top, right, bottom = box
+    inside = image[:, top:bottom, left:right]
+    height, width = inside.shape[1:]
+    whole = max(height, width) * 5 // 4 + 1
+    y, x = (whole - height) // 2, (whole - width) // 2
+    edge = (x, whole - width - x, y, whole - height - y)
+    square = pad(inside.unsqueeze(0), edge, mode="replicate")
+    return interpolate(square, (side, side), mode="bilinear", antialias=True)[0]
