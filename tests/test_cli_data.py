@@ -278,6 +278,7 @@ def test_a_picture_of_items_is_drawn(cli: Cli, tmp_path: Path, name: str, settin
             Image.new("L", (8, 8), 40 * i).save(tmp_path / "pics" / f"{i}.mask.png")
     found = cli("data", name, "--look", "look.png", "--json", *settings).document
     assert found["look"] == "look.png"
+    assert found["hints"] == ([1, *found["shape"][1:]] if settings else None)
     with Image.open(tmp_path / "look.png") as image:
         assert image.width > 900
 

@@ -43,10 +43,12 @@ def measured(dataset: "Dataset", show: "Show") -> tuple[dict[str, Any], dict[str
         **values._asdict(),
         **({} if _painted(dataset) is None else {"values_of": PAINTED}),
         "range": str(dataset.items.spans) if getattr(dataset.items, "spans", None) else None,
+        "hints": None if dataset.hints is None else list(dataset.hints[0].shape),
         "fingerprint": dataset.fingerprint,
     }
+    beside = "" if dataset.hints is None else f", with a hint of {size_of(tuple(dataset.hints[0].shape))}"
     facts = {
-        "to train on": f"{len(dataset):,} {kind.name}, each {size_of(dataset.shape)}",
+        "to train on": f"{len(dataset):,} {kind.name}, each {size_of(dataset.shape)}{beside}",
         "classes": _classes(dataset.classes, counts or []),
         "values": f"mean {values.mean:.4f}, std {values.std:.4f}, min {values.min:.2f}, max {values.max:.2f}"
         + (", where black is -1 and white is 1" if kind.bounded else "")
