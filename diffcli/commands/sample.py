@@ -87,6 +87,12 @@ def sample(
     batch: Annotated[Optional[int], typer.Option(help="Images at once.  [64]", min=1)] = None,
     weights: options.Weights = "ema",
     lora: options.Lora = None,
+    control: options.Control = None,
+    hint: options.Hint = None,
+    hint_from: options.HintFrom = None,
+    guide_by: Annotated[
+        Optional[str], typer.Option(metavar="NAME", help="What --guidance follows: class, hint or both.  [class]")
+    ] = None,
     each: Annotated[bool, typer.Option("--each", help="Write every image as a file of its own, too.")] = False,
     depth: Annotated[Optional[int], typer.Option(metavar="8|16", help="Bits per channel of PNG or TIFF.  [8]")] = None,
     animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,
@@ -138,7 +144,8 @@ def sample(
         schedule=schedule, start=start, label=label, guidance=guidance, guide=guide,
         guidance_interval=guidance_interval, guidance_rescale=guidance_rescale,
         clip=clip, threshold=threshold, count=count, seed=seed, device=device, weights=weights, data=data,
-        lora=tuple(lora or ()), options={
+        lora=tuple(lora or ()), control=tuple(control or ()), hint=tuple(hint or ()), hint_from=tuple(hint_from or ()),
+        guide_by=guide_by, options={
             "eta": eta, "variance": variance, "churn": churn, "churn_min": churn_min, "churn_max": churn_max,
             "churn_noise": churn_noise, "corrections": corrections, "snr": snr,
         },

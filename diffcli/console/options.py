@@ -60,6 +60,18 @@ Lora = Annotated[
     Optional[list[str]],
     typer.Option("--lora", metavar="FILE|RUN[:SCALE]", help="Low-rank additions to the weights; repeatable."),
 ]
+Control = Annotated[
+    Optional[list[str]],
+    typer.Option("--control", metavar="RUN[:STRENGTH]", help="What obeys hints, beside the model; repeatable."),
+]
+Hint = Annotated[
+    Optional[list[Path]],
+    typer.Option("--hint", metavar="IMAGE|FOLDER", help="What is to be obeyed, as edges; repeatable."),
+]
+HintFrom = Annotated[
+    Optional[list[Path]],
+    typer.Option("--hint-from", metavar="IMAGE|FOLDER", help="Find the hint in an image instead; repeatable."),
+]
 Batch = Annotated[Optional[int], typer.Option("--batch", help="Images at once.  [64]", min=1)]
 Settings = Annotated[
     Optional[list[str]],

@@ -54,17 +54,19 @@ def sheet(images: Tensor, columns: int = 0, width: int = 800, above: Tensor | No
     return found.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2)
 
 
-def layered(rows: Sequence[Tensor], columns: int = 0, width: int = 800) -> Tensor:
+def layered(rows: Sequence[Tensor], columns: int = 0, width: int = 800, above: Tensor | None = None) -> Tensor:
     """Images [N, C, H, W] of several kinds, of which those of one number lie below each other: [C, H, W]."""
-    count = len(rows[0])
-    columns = columns or best_columns(count)
+    if len(rows) == 1:
+        return sheet(rows[0], columns, width, above)
+    rows, count = [row.cpu() for row in rows], len(rows[0])
+    columns = max(columns or best_columns(count), 0 if above is None else len(above))
     paper = torch.full_like(rows[0][:1], PAPER / 127.5 - 1)
     parts = []
     for first in range(0, count, columns):
         for row in rows:
             part = row[first : first + columns]
             parts += [part, paper.expand(columns - len(part), -1, -1, -1)]
-    return sheet(torch.cat(parts), columns, width)
+    return sheet(torch.cat(parts), columns, width, above)
 
 
 def shown_hints(hints: Tensor, like: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ def _alpha(path: Path, name: str, metadata: Mapping[str, str], rank: int) -> flo
         raise CheckpointProblem(f"{path} has an alpha that is no number") from None
 
 
-def parsed_lora(text: str) -> tuple[str, float]:
+def parsed_lora(text: str, option: str = "--lora", what: str = "scale") -> tuple[str, float]:
     """FILE or RUN, and the scale behind a colon, 1 where there is none. Raises UsageProblem."""
     name, colon, number = text.rpartition(":")
     try:
@@ -150,7 +150,7 @@ def parsed_lora(text: str) -> tuple[str, float]:
     except ValueError:  # a colon of the path
         return text, 1.0
     if not abs(scale) <= MOST:
-        raise UsageProblem(f"--lora {text}: the scale must be from -{MOST:g} to {MOST:g}", "as in FILE:0.5")
+        raise UsageProblem(f"{option} {text}: the {what} must be from -{MOST:g} to {MOST:g}", "as in FILE:0.5")
     return (name, scale) if colon else (text, 1.0)
 
 

@@ -1,18 +1,44 @@
 """Runs that train a network to obey hints: what their recipes look like, and the branches that come of them."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from diffcli.core.models.control import HINT, ControlBranch, controlled
 from diffcli.data.canvas import KNOWN
 from diffcli.data.canvas_names import SIDES
 from diffcli.data.conditions import CONDITIONS
-from diffcli.errors import UsageProblem, one_of
+from diffcli.errors import CheckpointProblem, UsageProblem, one_of
+from diffcli.runs.additions import parsed_lora
 from diffcli.runs.basing import begun_with
-from diffcli.runs.loading import find, read
+from diffcli.runs.loading import Trained, find, load_trained, read
 from diffcli.system.files import expanded, is_dir
 from diffcli.training.recipes import override
 from diffcli.training.recipes.control import PAIRED
+
+
+@dataclass(frozen=True)
+class ControlTaken:
+    """A hint that a loaded model takes.
+
+    name:       of the condition that the network is told: hint, hint2, ...
+    condition:  what hints show, one of `CONDITIONS` or `PAIRED`
+    shape:      of a hint, (k, H, W)
+    place:      the checkpoint that learned it
+    own:        whether the model has it of itself; else it was put beside, with this strength
+    """
+
+    name: str
+    condition: str
+    shape: tuple[int, ...]
+    place: str
+    strength: float = 1.0
+    own: bool = False
+
+    @property
+    def note(self) -> str:
+        """For the user; "" where the model has it of itself."""
+        return "" if self.own else f"control: {self.place} ({self.condition}) at {self.strength:g}"
 
 
 def begun_beside(target: str | None, condition: str, mode: str, changes: Mapping[str, Any]) -> tuple[Any, str]:
@@ -40,3 +66,47 @@ def begun_beside(target: str | None, condition: str, mode: str, changes: Mapping
     if not known or (condition in KNOWN and recipe.data.name in SIDES):
         keys["data.hints"] = condition
     return override(recipe, keys | dict(changes)), path
+
+
+def with_controls(trained: Trained, wanted: Sequence[str]) -> list[ControlTaken]:
+    """Put branches beside a model that is loaded, each by RUN[:strength]; what hints it takes then, its own first.
+
+    Raises CheckpointProblem for what is no branch, or one of another model.
+    """
+    keys, found = trained.recipe.control, list[ControlTaken]()
+    bases = {Trained(trained.model, trained.stored).digest}
+    if keys.name != "none":
+        found.append(ControlTaken(HINT, keys.condition, tuple(keys.hint), str(trained.path), own=True))
+        bases.add(trained.stored.about.get("base", {}).get("digest", ""))
+    device = next(trained.model.parameters()).device
+    for text in wanted:
+        name, strength = parsed_lora(text, "--control", "strength")
+        other = load_trained(name, device=device)
+        branch = _branch(other)
+        base = other.stored.about.get("base", {})
+        if base.get("digest") not in bases:
+            raise CheckpointProblem(
+                f"{other.target} obeys hints beside another model: its base has the digest "
+                f"{base.get('digest', '?')[:16]}, {trained.target} has {min(bases)[:16]}",
+                f"it began with {base.get('from', 'a model that it does not name')}",
+            )
+        own = trained.model.network.enter.weight.shape
+        if branch.enter.get_parameter("weight").shape != own:
+            raise CheckpointProblem(f"{other.target} obeys hints of images of other channels than {trained.target} has")
+        key = controlled(trained.model.network, branch, strength)
+        shape = tuple(other.recipe.control.hint)
+        found.append(ControlTaken(key, other.recipe.control.condition, shape, str(other.path), strength))
+    return found
+
+
+def _branch(other: Trained) -> ControlBranch:
+    """The branch of a run of `control train`; raises CheckpointProblem where it has none."""
+    kind = other.recipe.control.name
+    if kind == "concat":
+        raise CheckpointProblem(
+            f"{other.target} is a whole network that obeys hints, no branch beside another", f"sample {other.target}"
+        )
+    if kind != "branch":
+        raise CheckpointProblem(f"{other.target} obeys no hints", "diffcli control train makes what does")
+    branch: ControlBranch = other.model.network.control[HINT]
+    return branch

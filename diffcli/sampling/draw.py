@@ -87,6 +87,8 @@ def settings(prepared: Prepared, wanted: SamplingOptions, how: dict[str, Any]) -
         "guidance_interval": wanted.guidance_interval, "guidance_rescale": wanted.guidance_rescale,
         "clip": wanted.clip, "threshold": wanted.threshold,
         "weights": wanted.weights, "seed": wanted.seed, "count": prepared.count,
-        "lora": ", ".join(wanted.lora) or None, **how,
+        "lora": ", ".join(wanted.lora) or None, "control": ", ".join(wanted.control) or None,
+        "hint": ", ".join(map(str, wanted.hint)) or None, "hint_from": ", ".join(map(str, wanted.hint_from)) or None,
+        "guide_by": wanted.guide_by, **how,
     }  # fmt: skip
     return {f"diffcli {k.replace('_', '-')}": v for k, v in found.items() if v is not None}

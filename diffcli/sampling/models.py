@@ -19,6 +19,7 @@ from diffcli.errors import UsageProblem
 from diffcli.metrics.health import HEALTH, Health
 from diffcli.runs.additions import Applied, with_additions
 from diffcli.runs.codecs import codec_in
+from diffcli.runs.controlling import ControlTaken, with_controls
 from diffcli.runs.loading import Trained, load_trained
 from diffcli.sampling import exact_models
 
@@ -35,6 +36,7 @@ class Model:
     trained:  the checkpoint, where there is one
     codec:    of a model of latents what turns them into images; its walks are over latents
     added:    low-rank additions that were summed into its weights
+    controls: the hints that it takes
     """
 
     name: str
@@ -46,6 +48,7 @@ class Model:
     trained: Trained | None = None
     codec: Codec | None = None
     added: tuple[Applied, ...] = ()
+    controls: tuple[ControlTaken, ...] = ()
 
     @property
     def walked(self) -> Items:
@@ -107,7 +110,8 @@ class Model:
         if self.trained is None:
             return ()
         said = clinical(self.trained.recipe.data.name)
-        return (*self.trained.stored.notes, *(one.note for one in self.added), *([said] if said else []))
+        told = [*(one.note for one in self.controls), *(one.note for one in self.added), said]
+        return (*self.trained.stored.notes, *filter(None, told))
 
 
 def load_model(
@@ -118,23 +122,28 @@ def load_model(
     schedule: str | None = None,
     data: Path | None = None,
     lora: Sequence[str] = (),
+    control: Sequence[str] = (),
 ) -> Model:
     """The model called `target`: exact:..., a run, or a checkpoint file; None is the newest run.
 
     schedule:  another than the one it was trained under
     lora:      FILE[:scale] of low-rank additions, or runs that have them
+    control:   RUN[:strength] of branches that obey hints
 
-    Raises CheckpointProblem for additions to another network, UsageProblem for a schedule that does not suit what the
-    network predicts.
+    Raises CheckpointProblem for additions to another network and for branches beside another model, UsageProblem for a
+    schedule that does not suit what the network predicts.
     """
     if target is not None and target.startswith(exact_models.PREFIX):
         if weights != "ema":
             raise UsageProblem("an exact model has no weights to choose from", "leave --weights out")
         if lora:
             raise UsageProblem("an exact model has no weights to add to", "leave --lora out")
+        if control:
+            raise UsageProblem("an exact model has no network to control", "leave --control out")
         law, name = exact_models.exact_model(target, data), EXACT_SCHEDULE if schedule is None else schedule
         return Model(target, law.exact, specs.schedule(name), name, law.items, exact=law.exact)
     trained = load_trained(target, weights=weights, device=device)
+    controls = tuple(with_controls(trained, control))
     added = tuple(with_additions(trained, lora))
     name = trained.recipe.schedule if schedule is None else schedule
     noise = specs.schedule(name)
@@ -147,4 +156,7 @@ def load_model(
     if not trained.recipe.conditional or CLASS not in getattr(trained.model.network, "nulls", {}):  # never told
         items = Items(items.kind, items.shape)
     codec = None if carried is None else carried.codec
-    return Model(str(trained.path), trained.model, noise, name, items, trained=trained, codec=codec, added=added)
+    return Model(
+        str(trained.path), trained.model, noise, name, items, trained=trained, codec=codec, added=added,
+        controls=controls,
+    )  # fmt: skip

@@ -21,8 +21,13 @@ class SamplingOptions:
     guide:        how conditions are followed, with parameters perhaps
     usual_steps:  steps unless told, and unless the table of the schedule is shorter; None is the sampler's
     label:        a class by number or name, or "all" in turn
+    classes:      where there is no label: names of classes, in turn
     start:        what takes the place of the first evaluations, with parameters perhaps: linear,at=10
     lora:         FILE[:scale] of low-rank additions to the weights
+    control:      RUN[:strength] of branches that obey hints
+    hint:         what these are told, one for each or one for all: pictures or arrays, or folders of such
+    hint_from:    images that hints are found in, instead
+    guide_by:     what guidance follows where there are hints: class, hint or both; None is the class if there is one
     options:      those of one sampler
     """
 
@@ -32,6 +37,7 @@ class SamplingOptions:
     grid: str | None = None
     schedule: str | None = None
     label: str | None = None
+    classes: tuple[str, ...] = ()
     start: str | None = None
     guidance: float | None = None
     guide: str = "cfg"
@@ -45,6 +51,10 @@ class SamplingOptions:
     weights: str = "ema"
     data: Path | None = None
     lora: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
+    hint: tuple[Path, ...] = ()
+    hint_from: tuple[Path, ...] = ()
+    guide_by: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 

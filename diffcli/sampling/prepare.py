@@ -1,6 +1,7 @@
 """From a model and the options of a command to the job that they ask for."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from diffcli.core.levels import CLEAN
 from diffcli.data.kinds import CLASS, Items
 from diffcli.errors import UsageProblem, one_of
 from diffcli.sampling import gridfile
+from diffcli.sampling.hints import Hinted, hints_of
 from diffcli.sampling.models import Model, load_model
 from diffcli.sampling.options import SamplingOptions, Variation, check_ranges
 from diffcli.sampling.start import STARTS, LinearStart, linear_begin
@@ -49,6 +51,7 @@ class Prepared:
     source:     images that the job goes by, [N, C, H, W], to be shown above its own
     notes:      how these were read, for the user to know
     kept:       of an image that is painted in latents, what is known of it: it comes back as it was
+    hinted:     the hints of the job's items
     """
 
     job: Job
@@ -63,6 +66,7 @@ class Prepared:
     variation: Variation = field(default_factory=Variation)
     notes: tuple[str, ...] = ()
     kept: Kept | None = None
+    hinted: Hinted = field(default_factory=Hinted)
 
     def finished(self, x: Tensor) -> Tensor:
         """Items of the job after their walk, [B, ...] on the CPU: as images; what is known of one stays."""
@@ -85,23 +89,26 @@ def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = N
     walk, sampler = chosen(name, **options), SAMPLERS[name]
     _check_together(wanted, options)
     grid = sampler.grid if wanted.grid is None else wanted.grid
-    steer = follow(wanted)
     start = None if wanted.start is None else specs.make(STARTS, wanted.start, "start")
     where = devices.pick(wanted.device)
     if model is None:
         model = load_model(
-            target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data, lora=wanted.lora
-        )
+            target, weights=wanted.weights, device=where, schedule=wanted.schedule, data=wanted.data,
+            lora=wanted.lora, control=wanted.control,
+        )  # fmt: skip
     where = torch.device("cpu") if model.exact else where
     if options.get("variance") == "learned" and not model.learned:
         raise UsageProblem(f"{model.name} has learned no variance", "use --variance small or large")
     times = walk_times(model, wanted.steps, wanted.usual_steps or sampler.steps, grid, start)
     kind = model.items.kind
-    count = wanted.count or kind.sampled
+    hinted = hints_of(wanted, model)
+    count = wanted.count or max(kind.sampled, hinted.count)
     if count > kind.most:
         raise UsageProblem(f"--count must be at most {kind.most} {kind.name}", "draw several times with another --seed")
-    conditions = of_class(wanted.label, count, model.items)
-    guidance = guidance_scale(wanted, model, conditional=bool(conditions))
+    conditions = of_class(wanted.label, count, model.items) or of_classes(wanted.classes, count, model.items)
+    hints = hinted.of(count)
+    steer = follow(wanted, hints, has_class=bool(conditions))
+    guidance = guidance_scale(wanted, model, has_class=bool(conditions), has_hint=bool(hints))
     clip = model.clip if wanted.clip is None else wanted.clip
 
     def steered(denoise: Denoise) -> Denoise:
@@ -114,8 +121,8 @@ def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = N
         )
     begin = None if start is None else linear_begin(model, levels[0], wanted.seed, conditions, wanted.data)
     walk = partial(walk, schedule=model.schedule) if sampler.timed else walk
-    job = Job(model.denoise, levels, walk, model.walked.shape, wanted.seed, conditions, where, steered, begin)
-    return Prepared(job, model, wanted, name, count, guidance, grid, (*times.tolist(), 0.0))
+    job = Job(model.denoise, levels, walk, model.walked.shape, wanted.seed, conditions | hints, where, steered, begin)
+    return Prepared(job, model, wanted, name, count, guidance, grid, (*times.tolist(), 0.0), hinted=hinted)
 
 
 def _sampler(wanted: SamplingOptions) -> tuple[str, dict[str, Any]]:
@@ -192,3 +199,11 @@ def of_class(label: str | None, count: int, items: Items) -> dict[str, Tensor]:
     if label == "all":
         return items.in_turn(count)
     return {CLASS: torch.full((count,), items.number_of(label))}
+
+
+def of_classes(names: Sequence[str], count: int, items: Items) -> dict[str, Tensor]:
+    """The conditions, [count] each, of some classes in turn; none for no names."""
+    if not names:
+        return {}
+    numbers = torch.tensor([items.classes.index(name) for name in names])
+    return {CLASS: numbers[torch.arange(count) % len(names)]}

@@ -40,13 +40,14 @@ class ModelElsewhere:
     device: str
     impl: tuple[Path, ...]
     lora: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
 
     def loaded(self, place: Place) -> Model:
         """The model in the process at this place; raises CheckpointProblem if it is another one there."""
         _installed()
         plugins.load(self.impl)
         where = devices.pick(own_device(self.device, place))
-        found = _load(self.name, self.weights, self.schedule, self.data, where, self.lora)
+        found = _load(self.name, self.weights, self.schedule, self.data, where, self.lora, self.control)
         if found.digest != self.digest:
             raise CheckpointProblem(f"{self.name} is not the same file in every process")
         return found
@@ -69,8 +70,9 @@ def elsewhere(model: Model, wanted: Loading) -> ModelElsewhere:
     """A model that was loaded here by these options, as it is told to others."""
     impl = tuple(plugin.path for plugin in plugins.loaded())
     lora = tuple(f"{one.name}:{one.scale!r}" for one in model.added)
+    control = tuple(f"{one.place}:{one.strength!r}" for one in model.controls if not one.own)
     return ModelElsewhere(
-        model.name, model.digest, wanted.weights, wanted.schedule, wanted.data, wanted.device, impl, lora
+        model.name, model.digest, wanted.weights, wanted.schedule, wanted.data, wanted.device, impl, lora, control
     )
 
 
@@ -140,9 +142,10 @@ def _drawn_part(
 
 @functools.lru_cache(maxsize=SOME)
 def _load(
-    name: str, weights: str, schedule: str | None, data: Path | None, device: torch.device, lora: tuple[str, ...]
-) -> Model:
-    return load_model(name, weights=weights, schedule=schedule, data=data, device=device, lora=lora)
+    name: str, weights: str, schedule: str | None, data: Path | None, device: torch.device, lora: tuple[str, ...],
+    control: tuple[str, ...],
+) -> Model:  # fmt: skip
+    return load_model(name, weights=weights, schedule=schedule, data=data, device=device, lora=lora, control=control)
 
 
 @functools.cache

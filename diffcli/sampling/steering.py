@@ -1,20 +1,29 @@
 """How a walk follows its conditions, and where its clean estimates are held: what the options ask of a denoiser."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from diffcli import specs
 from diffcli.core.diffusion.denoiser import Denoise
 from diffcli.core.diffusion.guidance import GUIDANCE, clipped, thresholded
-from diffcli.errors import UsageProblem
+from diffcli.data.kinds import CLASS
+from diffcli.errors import UsageProblem, one_of
 from diffcli.sampling.models import Model
 from diffcli.sampling.options import SamplingOptions
 from diffcli.system.text import flag
 
+BY = ("class", "hint", "both")  # what guidance follows
 
-def follow(wanted: SamplingOptions) -> Callable[[Denoise, float], Denoise]:
-    """How conditions are followed: (denoise, scale) -> denoise."""
+
+def follow(
+    wanted: SamplingOptions, hints: Collection[str] = (), *, has_class: bool = False
+) -> Callable[[Denoise, float], Denoise]:
+    """How conditions are followed: (denoise, scale) -> denoise.
+
+    hints:      names of the conditions that are hints; unless told, guidance follows the class, and the hint without it
+    has_class:  whether a class is told
+    """
     name, own = specs.parameters(GUIDANCE, wanted.guide, "guidance")
     takes = inspect.signature(GUIDANCE[name]).parameters
     asked = {"interval": wanted.guidance_interval, "rescale": wanted.guidance_rescale}
@@ -27,19 +36,29 @@ def follow(wanted: SamplingOptions) -> Callable[[Denoise, float], Denoise]:
         own["interval"] = _interval(wanted.guidance_interval)
     if wanted.guidance_rescale is not None:
         own["rescale"] = wanted.guidance_rescale
+    by = wanted.guide_by
+    if by is not None:
+        one_of(by, BY, "guide-by")
+        if not hints or not has_class:
+            raise UsageProblem(f"--guide-by {by} chooses between a class and a hint", "add --class, and a hint")
+        if "drop" not in takes:
+            raise UsageProblem(f"the guidance {name} follows all that it is told", "leave --guide-by out")
+    if hints and has_class and by != "both" and "drop" in takes:
+        own["drop"] = tuple(hints) if by == "hint" else (CLASS,)
     return partial(GUIDANCE[name], **own)
 
 
-def guidance_scale(wanted: SamplingOptions, model: Model, *, conditional: bool) -> float:
-    """The scale of guidance: as asked for, or the model's own where there are conditions to follow."""
+def guidance_scale(wanted: SamplingOptions, model: Model, *, has_class: bool, has_hint: bool = False) -> float:
+    """The scale of guidance: as asked for, or the model's own where there is a class to follow."""
     guidance = wanted.guidance
     if guidance is None:
-        guidance = model.guidance if conditional else 1.0
-    if guidance != 1 and not conditional:
+        guidance = model.guidance if has_class else 1.0
+    if guidance != 1 and not (has_class or has_hint):
         raise UsageProblem("--guidance needs a class to guide towards", "add --class all")
     for option, value in (
         ("guidance_interval", wanted.guidance_interval),
         ("guidance_rescale", wanted.guidance_rescale),
+        ("guide_by", wanted.guide_by),
     ):
         if value is not None and guidance == 1:
             raise UsageProblem(f"{flag(option)} changes nothing at guidance 1", "add --class and --guidance")

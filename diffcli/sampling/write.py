@@ -1,12 +1,14 @@
 """What was drawn, written as pictures: a grid or a scatter, one file each, frames, an array."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from diffcli.pictures.deep import quantised, save_pixels
-from diffcli.pictures.grid import save_array, save_gif, sheet, single
+from diffcli.pictures.grid import layered, save_array, save_gif, save_png, shown_hints, single
 from diffcli.pictures.samples import animation, scatter
 from diffcli.sampling.draw import Samples
 from diffcli.sampling.planes import PlanarData
@@ -44,7 +46,9 @@ def write(
     plane = PlanarData.of_model(model, data)
     density = plane.density() if plane else None
     if model.items.kind.dimensions == 3:
-        pixels = quantised(sheet(samples.x, output.strip, above=prepared.source), output.depth)
+        rows = [shown_hints(hints, samples.x) for hints in prepared.hinted.of(prepared.count).values()]
+        whole = layered([*rows, samples.x], output.strip, above=prepared.source)
+        pixels = quantised(whole, output.depth)
     else:
         pixels = np.asarray(scatter(samples.x, density=density, law=model.exact))
     save_pixels(written[0], pixels, facts)
@@ -52,6 +56,9 @@ def write(
         written.append(place.animation)
         moving = animation(samples.frames, samples.levels, density) if output.animate else map(single, samples.x)
         save_gif(written[-1], list(moving))
+    for path, hint in _found_hints(prepared, place):
+        written.append(path)
+        save_png(path, single(hint))
     suffix = place.picture.suffix.lower()
     singles = [place.singles / f"{i:05d}{suffix}" for i in range(prepared.count)] if output.each else []
     if output.each:
@@ -65,3 +72,12 @@ def write(
             written.append(output.array.with_suffix(f".latents{output.array.suffix}"))
             save_array(written[-1], samples.walked)
     return written, singles
+
+
+def _found_hints(prepared: Prepared, place: OutputPlace) -> Iterator[tuple[Path, Tensor]]:
+    """Hints that were found in images, [k, H, W], each beside the picture, from where --hint takes it."""
+    if prepared.hinted.found:
+        for name, hints in prepared.hinted.hints:
+            for i, hint in enumerate(hints):
+                number = "" if len(hints) == 1 else f"-{i:03d}"
+                yield place.picture.with_name(f"{place.picture.stem}.{name}{number}.png"), hint
