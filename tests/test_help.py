@@ -3,7 +3,7 @@
 import pytest
 from conftest import Cli
 
-GROUPS = ("", "learn", "noise", "visualize", "vae", "dae", "runs")
+GROUPS = ("", "learn", "noise", "visualize", "control", "vae", "dae", "runs")
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -13,7 +13,7 @@ def test_every_command_has_a_line_that_fits_its_column(cli: Cli, monkeypatch: py
     lines = cli(*group.split(), "--help").out.splitlines()
     listed = lines[lines.index("Commands:") + 1 :]
     rows = [line for line in listed[: listed.index("") if "" in listed else None] if line.startswith("  ")]
-    assert len(rows) >= (3 if group != "runs" else 1)
+    assert len(rows) >= {"runs": 1, "control": 2}.get(group, 3)
     assert [row for row in rows if row.endswith("...") or len(row) > 80 or len(row.split(maxsplit=1)) < 2] == []
 
 

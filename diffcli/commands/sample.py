@@ -90,9 +90,7 @@ def sample(
     control: options.Control = None,
     hint: options.Hint = None,
     hint_from: options.HintFrom = None,
-    guide_by: Annotated[
-        Optional[str], typer.Option(metavar="NAME", help="What --guidance follows: class, hint or both.  [class]")
-    ] = None,
+    guide_by: options.GuideBy = None,
     each: Annotated[bool, typer.Option("--each", help="Write every image as a file of its own, too.")] = False,
     depth: Annotated[Optional[int], typer.Option(metavar="8|16", help="Bits per channel of PNG or TIFF.  [8]")] = None,
     animate: Annotated[bool, typer.Option("--animate", help="Write a GIF of the reverse process, too.")] = False,

@@ -72,6 +72,10 @@ HintFrom = Annotated[
     Optional[list[Path]],
     typer.Option("--hint-from", metavar="IMAGE|FOLDER", help="Find the hint in an image instead; repeatable."),
 ]
+GuideBy = Annotated[
+    Optional[str],
+    typer.Option("--guide-by", metavar="NAME", help="What --guidance follows: class, hint or both.  [class]"),
+]
 Batch = Annotated[Optional[int], typer.Option("--batch", help="Images at once.  [64]", min=1)]
 Settings = Annotated[
     Optional[list[str]],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,11 +23,13 @@ class Measure:
     text:   its name
     of:     (what images show [B, k, H, W], hints [B, k, H, W]) -> [B]
     least:  whether less is better
+    exact:  the same without tolerance, where it has one
     """
 
     text: str
     of: Callable[[Tensor, Tensor], Tensor]
     least: bool = False
+    exact: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 def edge_f1(found: Tensor, wanted: Tensor, tolerance: int = TOLERANCE) -> Tensor:
@@ -56,7 +59,7 @@ def difference(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 MEASURES: dict[str, Measure] = {
-    "edges": Measure("edge F1", edge_f1),
+    "edges": Measure("edge F1", edge_f1, exact=partial(edge_f1, tolerance=0)),
     "mask": Measure("mask IoU", mask_iou),
     "sketch": Measure("error of the sketch", difference, least=True),
     "blur": Measure("error of the blurred image", difference, least=True),
@@ -65,11 +68,12 @@ MEASURES: dict[str, Measure] = {
 LAYOUT = Measure("boxes read as asked", lambda found, wanted: found)
 
 
-def obedience(condition: str, images: Tensor, hints: Tensor) -> Tensor:
+def obedience(condition: str, images: Tensor, hints: Tensor, *, exact: bool = False) -> Tensor:
     """The score of each image [B, C, H, W] in [-1, 1] under its hint [B, k, H, W], [B]; see `MEASURES`."""
-    extract = CONDITIONS[condition].extract
+    extract, measure = CONDITIONS[condition].extract, MEASURES[condition]
     assert extract is not None
-    return MEASURES[condition].of(extract(images.float()), hints.float())
+    score = measure.exact if exact and measure.exact else measure.of
+    return score(extract(images.float()), hints.float())
 
 
 def layout_accuracy(images: Tensor, layouts: Tensor, read: Reader, side: int) -> Tensor:

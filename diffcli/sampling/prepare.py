@@ -79,10 +79,13 @@ class Prepared:
         return SAMPLERS[self.sampler].adaptive
 
 
-def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = None) -> Prepared:
+def prepare(
+    target: str | None, wanted: SamplingOptions, model: Model | None = None, hinted: Hinted | None = None
+) -> Prepared:
     """The job that the options ask for, everything about it checked.
 
-    model:  that of the target, where it is loaded already
+    model:   that of the target, where it is loaded already
+    hinted:  hints that lie in no file
     """
     check_ranges(guidance=wanted.guidance, guidance_rescale=wanted.guidance_rescale, threshold=wanted.threshold)
     name, options = _sampler(wanted)
@@ -101,7 +104,7 @@ def prepare(target: str | None, wanted: SamplingOptions, model: Model | None = N
         raise UsageProblem(f"{model.name} has learned no variance", "use --variance small or large")
     times = walk_times(model, wanted.steps, wanted.usual_steps or sampler.steps, grid, start)
     kind = model.items.kind
-    hinted = hints_of(wanted, model)
+    hinted = hints_of(wanted, model) if hinted is None else hinted
     count = wanted.count or max(kind.sampled, hinted.count)
     if count > kind.most:
         raise UsageProblem(f"--count must be at most {kind.most} {kind.name}", "draw several times with another --seed")

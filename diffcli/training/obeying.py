@@ -54,14 +54,18 @@ class HintsInSight:
         found = Obeyed(self._score(samples), self.without, self._score(self.images))
         name, came = MEASURES[self.condition].text, found.share >= HALF
         text = f"{name} {found.score:.3f} (without hints {found.without:.3f}, real images {found.real:.3f})"
+        row = {"measure": name, **found._asdict(), "share": found.share}
+        if MEASURES[self.condition].exact:
+            row["exact"] = self._score(samples, exact=True)
+            text += f", without tolerance {row['exact']:.3f}"
         turned = came and (self.before is None or self.before < HALF)
         if turned:
             text += "; it obeys its hints by now: half of the way" + (
                 " was come since the last look (sudden convergence)" if self.before is not None else ""
             )
         self.before = found.share
-        return text, {"obedience": {"measure": name, **found._asdict(), "share": found.share, "turned": turned}}
+        return text, {"obedience": row | {"turned": turned}}
 
-    def _score(self, images: Tensor) -> float:
+    def _score(self, images: Tensor, *, exact: bool = False) -> float:
         hints = self.conditions[HINT]
-        return obedience(self.condition, images.cpu(), hints).mean().item()
+        return obedience(self.condition, images.cpu(), hints, exact=exact).mean().item()

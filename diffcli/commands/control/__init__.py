@@ -2,7 +2,7 @@
 
 import typer
 
-from diffcli.commands.control import train
+from diffcli.commands.control import evaluate, train
 
 app = typer.Typer(
     help="Models that obey pictures: edges, masks, layouts.",
@@ -10,3 +10,4 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(train.train)
+app.command()(evaluate.evaluate)
