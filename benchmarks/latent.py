@@ -3,9 +3,9 @@
     python benchmarks/latent.py [--sides 64 128] [--rounds 5]
 
 One thread each. A round times a step of both, one after the other; shown are the medians of the rounds, and of their
-ratios. The networks are those of `diffcli train` with the same widths, blocks and folding: of images of S x S in colour,
-and of their latents of S/4 x S/4 x 4 (recipe kl-f4). Encoding comes once beside it, and decoding at the end: both are
-timed, too.
+ratios. The networks are those of `diffcli train` with the same widths, blocks and folding: of images of S x S in
+colour, and of their latents of S/4 x S/4 x 4 (recipe kl-f4). Encoding comes once beside it, and decoding at the end:
+both are timed, too.
 """
 
 import argparse
