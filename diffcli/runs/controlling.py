@@ -51,7 +51,8 @@ def begun_beside(target: str | None, condition: str, mode: str, changes: Mapping
 
     Raises CheckpointProblem and UsageProblem.
     """
-    recipe, path = begun_with(target, dict(changes))
+    named = {key: changes[key] for key in ("dataset", "data.name") if key in changes}
+    recipe, path = begun_with(target, named)
     own = read(find(path, "diffusion")).recipe
     if own.control.name != "none":
         raise UsageProblem(f"{target or path} obeys hints already", "name the model that it began with")
@@ -65,7 +66,7 @@ def begun_beside(target: str | None, condition: str, mode: str, changes: Mapping
     keys = {"control": mode, "control.condition": condition if known else PAIRED}
     if not known or (condition in KNOWN and recipe.data.name in SIDES):
         keys["data.hints"] = condition
-    return override(recipe, keys | dict(changes)), path
+    return override(recipe, keys | {k: v for k, v in changes.items() if k not in named}), path
 
 
 def with_controls(trained: Trained, wanted: Sequence[str]) -> list[ControlTaken]:

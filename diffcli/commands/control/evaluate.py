@@ -24,7 +24,7 @@ def evaluate(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Does a model obey its hints? What its samples show, beside samples without hints and real images."""
+    """Measure how well a model obeys. What samples show, beside samples without hints and real images."""
     from diffcli import plugins
     from diffcli.console.results import lesson
     from diffcli.console.show import Show
