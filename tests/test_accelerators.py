@@ -149,6 +149,8 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "by losses": ("diffusion", "tiny", SMALL | {"draws": "importance"}),
     "by losses, edm": ("diffusion", "tiny", SMALL | {"draws": "importance", "schedule": "edm"}),
     "weighted": ("diffusion", "tiny", SMALL | {"weighting": "sigmoid", "optimizer": "adamw"}),
+    "additions": ("diffusion", "tiny", SMALL | {"adaptation": "lora", "rank": 2, "optimizer": "adamw"}),
+    "partly frozen": ("diffusion", "tiny", SMALL | {"adaptation": "frozen", "parts": "encoder,middle"}),
     "vae": ("vae", "default", {"network": "mlp"}),
     "vae of bytes": ("vae", "default", {"network": "mlp", "pixels": "8bit"}),
     "dae": ("dae", "default", SMALL),

@@ -160,6 +160,20 @@ def test_classes_keep_their_embeddings_by_name_and_new_ones_begin_as_none(
         assert told in session.notes
 
 
+def test_classes_of_the_base_may_stay_in_front_of_new_ones(shapes_run: Path, pictures: Path, tmp_path: Path) -> None:
+    others = recoloured(pictures, tmp_path / "others", {"stripe": "bar", "cross": "cross"})
+    rows = weights(shapes_run)["network.embed_label.weight"]
+    with upon(shapes_run, tmp_path / "run", others, "head", classes="all") as session:
+        assert session.dataset.classes == ("circle", "cross", "stripe", "bar")
+        assert set(session.dataset.labels.tolist()) == {1, 3}  # type: ignore[union-attr]
+        assert torch.equal(session.trainer.ema.state_dict()["network.embed_label.weight"], rows[[0, 1, 2, 3, 3]])
+        whole = finish(session)
+    with upon(shapes_run, tmp_path / "parts", others, "head", classes="all") as session:
+        finish(session, stop_at=2)
+    assert same(whole, go_on(tmp_path / "parts"))
+    assert load_model(str(tmp_path / "run"), device=CPU).items.classes == ("circle", "cross", "stripe", "bar")
+
+
 @pytest.fixture
 def network(shapes_run: Path) -> nn.Module:
     found: nn.Module = load_trained(str(shapes_run), device=CPU).model.network
@@ -297,7 +311,7 @@ def test_the_command_from_base_to_samples(cli: Cli, run: Path, pictures: Path, t
     refuses(cli, tmp_path, 2, "sample", "own", "--lora", "own", words=("already", "shapes-1"))
     dry = cli("finetune", "shapes-1", *options, "--minutes", 1, "--dry-run", "--json").document
     assert dry["recipe"]["adaptation"] == {
-        "name": "lora", "rank": 2, "alpha": 8.0, "layers": ["attention", "ends"], "labels": "no",
+        "name": "lora", "rank": 2, "alpha": 8.0, "layers": ["attention", "ends"], "labels": "no", "classes": "data",
     }  # fmt: skip
     assert cli("train", "--dry-run", "--json", "--steps", 1, "--dataset", pictures).document["recipe"].keys() == set(
         ["latent", "schedule", "network", "objective", "sampling", "dial", "minutes", "steps", "batch", "micro_batch"]
@@ -310,7 +324,7 @@ def test_rates_are_lower_and_keys_are_the_bases(run: Path, monkeypatch: pytest.M
     recipe, path = begun_with(str(run), {"adaptation": "full", "dataset": "x"})
     assert path == str(run / "step-000000012.safetensors")
     assert recipe.network == base.network
-    assert recipe.optimizer.muon_lr == pytest.approx(base.optimizer.muon_lr / 10)
+    assert recipe.optimizer.muon_lr == pytest.approx(base.optimizer.muon_lr / 3)
     assert (recipe.steps, recipe.minutes) == (0, 5.0)
     own, _ = begun_with(str(run), {"adaptation": "full", "dataset": "x", "lr": 0.3, "minutes": 2})
     assert (own.optimizer.lr, own.minutes) == (0.3, 2)
@@ -349,7 +363,8 @@ def test_a_run_is_judged_beside_its_beginning_and_beside_scratch(
     two = many_pictures.write(tmp_path / "two", images[labels < 2], labels[labels < 2])
     (two / "stripe").rmdir()
     asked = ("--judge", 70, "--against-scratch", "--forget-check", "--downstream")
-    made = cli("finetune", many_run, "--dataset", two, "--steps", 2, *asked, "--devices", 1, "--json")
+    more = ("--set", "classes=all", "--devices", 1, "--json")
+    made = cli("finetune", many_run, "--dataset", two, "--steps", 2, *asked, *more)
     assert made.code == 0, made.err
     found = made.document["judged"]
     assert list(found["models"]) == ["at step 0", "fine-tuned", "from scratch"]
@@ -359,6 +374,7 @@ def test_a_run_is_judged_beside_its_beginning_and_beside_scratch(
     assert all(one["class_agreement"] is not None for one in found["forgotten"].values())
     assert (found["diagnosis"]["positive"], found["diagnosis"]["added"]) == ("cross", 70)
     assert found["notes"] == []
+    assert all(one["class_agreement"] is not None for one in found["models"].values())
     scratch = json.loads((tmp_path / made.document["scratch"] / "run.json").read_text())
     assert "base" not in scratch
 

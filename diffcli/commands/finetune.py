@@ -41,7 +41,7 @@ def finetune(
     minutes: Annotated[Optional[float], typer.Option(help="Time budget; the run ends with it.  [5]")] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, instead of --minutes.")] = None,
     batch: Annotated[Optional[int], typer.Option(help="Images per step.  [the base's]")] = None,
-    lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [a tenth of the base's]")] = None,
+    lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [a third of the base's]")] = None,
     seed: Annotated[Optional[int], typer.Option(help="Of all randomness.  [0]")] = None,
     judge: Annotated[
         int,

@@ -81,6 +81,14 @@ class Dataset:
         """How many items each class has; None where items have no class."""
         return None if self.labels is None else self.labels.bincount(minlength=len(self.classes)).tolist()
 
+    def among(self, classes: tuple[str, ...]) -> "Dataset":
+        """The same, its classes counted among others that are known; as it is where one of its own is not."""
+        if classes == self.classes or not set(self.classes) <= set(classes):
+            return self
+        numbers = torch.tensor([classes.index(name) for name in self.classes], dtype=torch.int64)
+        labels = None if self.labels is None else numbers[self.labels]
+        return replace(self, items=replace(self.items, classes=classes), labels=labels)
+
     def take(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The items at these places, float32 [B, ...], images in [-1, 1], and their conditions, [B, ...] by name."""
         places = torch.as_tensor(indices)

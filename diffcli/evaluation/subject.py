@@ -33,7 +33,8 @@ def held_out(trained: Trained, data: Path | None) -> tuple[Dataset, Tensor]:
             f"{wanted.name} holds items of {found.shape}, and the model was trained on {trained.items.shape}",
             "train a model on the data as they are",
         )
-    return found, torch.arange(len(found)) if tested else found.holdout(by_class=trained.stored.by_class)[1]
+    places = torch.arange(len(found)) if tested else found.holdout(by_class=trained.stored.by_class)[1]
+    return found.among(trained.items.classes), places
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def subject(model: Model, count: int, known: int, *, conditional: bool, seed: in
     order = torch.randperm(len(places), generator=keyed(0, "judged"))  # the first of MNIST are harder than the rest
     x0, conditions = test.take(places[order[:count]])
     train = datasets.load_dataset(trained.recipe.data.name, data=data, reading=trained.stored.reading)
-    more, more_conditions = train.take(train.holdout(kind.held, by_class=trained.stored.by_class)[0][:known])
+    seen = train.holdout(kind.held, by_class=trained.stored.by_class)[0][:known]
+    more, more_conditions = train.among(trained.items.classes).take(seen)
     if not conditional:
         conditions, more_conditions = {}, {}
     source = f"{len(x0)} test {kind.name}"

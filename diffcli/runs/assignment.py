@@ -81,7 +81,7 @@ def _resumed(folder: Path, wanted: Assignment, held: contextlib.ExitStack) -> "S
     torch.set_num_threads(stored.about["threads"])
     codec = codec_in(stored, wanted.setting.device)
     recipe = override(stored.recipe, wanted.changes)
-    session = Session(recipe, wanted.setting, held, stored.about.get("holdout", ""), codec)
+    session = Session(recipe, wanted.setting, held, stored.about.get("holdout", ""), codec, known=stored.items.classes)
     here = {plugin.digest for plugin in plugins.loaded()}
     if changed := [d["file"] for d in stored.about.get("impl", ()) if d["digest"] not in here]:
         copy = folder / "impl" / changed[0]

@@ -50,6 +50,10 @@ class Carried:
         """For a checkpoint."""
         return {PREFIX + name: value for name, value in self.codec.state_dict().items()}
 
+    def among(self, classes: tuple[str, ...]) -> "Carried":
+        """The same, where more classes are known than those of its images."""
+        return replace(self, items=replace(self.items, classes=classes))
+
     @property
     def digest(self) -> str:
         """Of its weights and its scale."""

@@ -56,7 +56,7 @@ class Session:
 
     def __init__(
         self, recipe: Training, place: Setting, held: contextlib.ExitStack, holdout: str = BY_CLASS,
-        codec: Carried | None = None, basis: Basis | None = None,
+        codec: Carried | None = None, basis: Basis | None = None, known: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         recipe.check_core()
         self.device, self.used, self.group = place.device, 0.0, ALONE
@@ -64,6 +64,9 @@ class Session:
         self.dataset, recipe, self.places, self.held, reading, self.codec = loaded(
             recipe, place.data, holdout, place.device, codec
         )
+        if getattr(getattr(recipe, "adaptation", None), "classes", "") == "all":
+            every = tuple(dict.fromkeys((*(basis.items.classes if basis else known), *self.dataset.classes)))
+            self.dataset, self.codec = self.dataset.among(every), self.codec and self.codec.among(every)
         self.notes, self._basis = self.dataset.notes, basis
         recipe = settled_upon(recipe, basis, self.dataset) if basis else recipe
         self.began = place.began + reading  # the minutes are for training

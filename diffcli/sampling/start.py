@@ -95,13 +95,13 @@ def _laws_of(model: Model, data: Path | None) -> dict[int, Gaussian]:
             "leave it out",
         )
     recipe = model.trained.recipe
-    return _laws_in(recipe.data.name, model.trained.stored.reading, data)
+    return _laws_in(recipe.data.name, model.trained.stored.reading, data, model.trained.items.classes)
 
 
 @functools.lru_cache(maxsize=2)
-def _laws_in(name: str, reading: Reading, data: Path | None) -> dict[int, Gaussian]:
+def _laws_in(name: str, reading: Reading, data: Path | None, classes: tuple[str, ...]) -> dict[int, Gaussian]:
     """Those of a data set: a comparison asks for them again and again."""
-    return _laws(datasets.load_dataset(name, data=data, reading=reading))
+    return _laws(datasets.load_dataset(name, data=data, reading=reading).among(classes))
 
 
 def _laws(dataset: Dataset) -> dict[int, Gaussian]:

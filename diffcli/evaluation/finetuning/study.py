@@ -4,17 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from diffcli.console.show import Show
-from diffcli.data.kinds import CLASS
 from diffcli.errors import Problem
 from diffcli.evaluation.quality import judged as subjects
 from diffcli.evaluation.quality import study as quality
 from diffcli.evaluation.quality.diagnosis import Diagnosis, diagnosed, has_two_classes
 from diffcli.evaluation.quality.reference import reference, trained_on
 from diffcli.evaluation.quality.study import QualityFound, QualityOptions, QualityStudy
-from diffcli.ranks.sharing import Crew
 from diffcli.sampling.models import load_model
 from diffcli.sampling.options import SamplingOptions
 from diffcli.system import device as devices
@@ -115,10 +111,7 @@ def _forgotten(base: str, run: str, wanted: FineTuningOptions, notes: list[str],
     found = {}
     for title, model in models.items():
         show.note(f"judging on {name}: {title}")
-        prepared = subjects.prepared_to_judge(model.name, options.sampling, against, model)
-        numbers = torch.tensor([model.items.classes.index(one) for one in both])
-        labels = numbers[torch.arange(prepared.count) % len(both)]
-        job = replace(prepared.job, conditions={**prepared.job.conditions, CLASS: labels})
-        study = QualityStudy(options, against, None, replace(prepared, job=job), reading)
-        found[title] = quality.run(study, show, Crew())
+        sampling = replace(options.sampling, classes=tuple(both))
+        prepared = subjects.prepared_to_judge(model.name, sampling, against, model)
+        found[title] = quality.run(QualityStudy(options, against, None, prepared, reading), show)
     return found

@@ -89,12 +89,17 @@ def prepared_to_judge(
 ) -> Prepared:
     """The job of a model whose samples are to be judged: with all classes in turn where it has any, unless told.
 
+    Where the reference knows some of them only, with those.
+
     model:  that of the target, where it is loaded already
     """
     if model is None:
         model = model_to_judge(target, wanted, reference)
-    label = "all" if wanted.label is None and model.items.classes else wanted.label
-    return prepare(target, replace(wanted, label=label), model)
+    if wanted.label is None and not wanted.classes and model.items.classes:
+        known = tuple(name for name in model.items.classes if name in reference.real.classes)
+        some = 0 < len(known) < len(model.items.classes)
+        wanted = replace(wanted, classes=known) if some else replace(wanted, label="all")
+    return prepare(target, wanted, model)
 
 
 def model_to_judge(target: str | None, wanted: SamplingOptions, reference: Reference) -> Model:
@@ -131,13 +136,21 @@ def drawn(
     made = {
         "sampler": wanted.sampler, "grid": prepared.grid, "steps": prepared.job.steps, "evaluations": evaluations,
         "guidance": prepared.guidance if prepared.job.conditions else None,
-        "class": (wanted.label or "all") if prepared.job.conditions else None,
+        "class": _classes_drawn(prepared, reference) if prepared.job.conditions else None,
         "weights": wanted.weights if model.trained else None, "seed": wanted.seed,
         **({"lora": list(wanted.lora)} if wanted.lora else {}),
     }  # fmt: skip
     asked = asked_classes(prepared, reference)
     run = model.trained.run if model.trained and not model.added else None
     return Judged(model.name, images, asked, made, run)
+
+
+def _classes_drawn(prepared: Prepared, reference: Reference) -> str:
+    """The class that samples were asked for, or some, or "all" that the reference has."""
+    wanted = prepared.wanted
+    if wanted.classes and not set(reference.real.classes) <= set(wanted.classes):
+        return ", ".join(wanted.classes)
+    return "all" if wanted.classes else wanted.label or "all"
 
 
 def asked_classes(prepared: Prepared, reference: Reference) -> Tensor | None:
@@ -168,10 +181,10 @@ def _by_name(images: Dataset, reference: Reference) -> Tensor | None:
 def _translated(labels: Tensor, classes: tuple[str, ...], wanted: tuple[str, ...]) -> Tensor | None:
     """The classes by their numbers in the reference: by their names, or where those are numbers by these.
 
-    None where the reference does not know one of them.
+    None where the reference does not know one of them that is there.
     """
-    if classes and set(classes) <= set(wanted):
-        return torch.tensor([wanted.index(name) for name in classes])[labels]
+    if classes and {classes[number] for number in labels.unique().tolist()} <= set(wanted):
+        return torch.tensor([wanted.index(name) if name in wanted else -1 for name in classes])[labels]
     numbers = [int(name) if name.isdecimal() else len(wanted) for name in classes]
     return torch.tensor(numbers)[labels] if numbers and max(numbers) < len(wanted) else None
 

@@ -15,14 +15,25 @@ class NoAdaptationKeys(Keys):
 
 
 @dataclass(frozen=True)
-class FullKeys(Keys):
+class AdaptedKeys(Keys):
+    """What all adaptations have."""
+
+    classes: str = key("data", "of the run: those of the data, or all: those of the base, then new ones")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(self.classes, ("data", "all"), "classes")
+
+
+@dataclass(frozen=True)
+class FullKeys(AdaptedKeys):
     """All weights."""
 
     name: ClassVar[str] = "full"
 
 
 @dataclass(frozen=True)
-class LoraKeys(Keys):
+class LoraKeys(AdaptedKeys):
     """Low-rank additions to frozen weights (Hu et al. 2022)."""
 
     name: ClassVar[str] = "lora"
@@ -41,14 +52,14 @@ class LoraKeys(Keys):
 
 
 @dataclass(frozen=True)
-class HeadKeys(Keys):
+class HeadKeys(AdaptedKeys):
     """The last layers, and the embeddings of classes."""
 
     name: ClassVar[str] = "head"
 
 
 @dataclass(frozen=True)
-class FrozenKeys(Keys):
+class FrozenKeys(AdaptedKeys):
     """All weights but those of some parts."""
 
     name: ClassVar[str] = "frozen"
