@@ -21,11 +21,11 @@ def all_checks() -> dict[str, Check]:
     from diffcli.checks.processes import corruption  # noqa: F401, I001
     from diffcli.checks.evaluation import memorisation, quality, tiles, features  # noqa: F401, I001
     from diffcli.checks.evaluation import frechet, feature_distances, coverage, resampling  # noqa: F401, I001
-    from diffcli.checks.evaluation import feature_likelihood, judging, strata  # noqa: F401, I001
+    from diffcli.checks.evaluation import feature_likelihood, judging, strata, obedience  # noqa: F401, I001
     from diffcli.checks.diffusion import score_matching, bound, weightings, likelihood, solver, contracts, conditions  # noqa: F401, I001
     from diffcli.checks.diffusion import walks, latent  # noqa: F401, I001
     from diffcli.checks.evaluation import linear_codes  # noqa: F401, I001
-    from diffcli.checks.models import layers, networks, autoencoders, lora  # noqa: F401, I001
+    from diffcli.checks.models import layers, networks, autoencoders, lora, control  # noqa: F401, I001
     from diffcli.checks.data import reading, hints, canvases  # noqa: F401, I001
     from diffcli.checks.parameters import defaults, limits  # noqa: F401, I001
 
