@@ -38,7 +38,7 @@ def truth(network: nn.Module, x0: Tensor, alpha: Tensor, sigma: Tensor, t: Tenso
 
 def questions(ask: Ask) -> Iterator[Seen]:
     generator = torch.Generator().manual_seed(0)
-    for shape, seed in (((4, 2), 0), ((3, 3), 1), ((2, 1, 2, 2), 2)):
+    for shape, seed in (((3, 3), 1), ((4, 2), 0), ((2, 1, 2, 2), 2)):
         network = Mlp(torch.Size(shape[1:]).numel(), width=8, seed=seed)
         x0, eps = torch.randn(2, *shape, generator=generator)
         t = torch.rand(len(x0), generator=generator)
@@ -69,6 +69,11 @@ WRONG = [
     Swap("exchanged", "with α and σ exchanged", "the factor of the data: α",
          "alpha.reshape(column) * x0 + sigma.reshape(column) * eps",
          "sigma.reshape(column) * x0 + alpha.reshape(column) * eps"),
+    Swap("along-the-columns", "with a noise level for each column, not for each item",
+         "the shape of alpha and sigma: [B] has to become [B, 1, ..., 1] before it meets x0",
+         "alpha.reshape(column) * x0 + sigma.reshape(column) * eps", "alpha * x0 + sigma * eps"),
+    Swap("two-axes-only", "with alpha and sigma as [B, 1], which suits x0 [B, D] alone: in images they go by rows",
+         "the number of axes of x0, which varies", "(-1, *[1] * (x0.dim() - 1))", "(-1, 1)"),
     Swap("untold", "when the network is told time 0 for every item", "its second argument",
          "network(noisy, t)", "network(noisy, 0 * t)"),
 ]  # fmt: skip

@@ -27,6 +27,8 @@ def truth(x: Tensor) -> Tensor:
 
 def questions(ask: Ask) -> Iterator[Seen]:
     yield Seen("x = [-1, 1, 0.3]", ask(torch.tensor([-1.0, 1.0, 0.3])))
+    kind = torch.as_tensor(ask(torch.tensor([0.5]))).dtype
+    yield Seen("the type of the result", "floats" if kind.is_floating_point else "whole numbers")
     yield Seen("x = [[-0.42, 0.999], [0.007, -0.996]]", ask(torch.tensor([[-0.42, 0.999], [0.007, -0.996]])))
     yield Seen("beyond the ends: x = [-1.02, -3, 1.01, 1.7]", ask(torch.tensor([-1.02, -3.0, 1.01, 1.7])))
     pixels = torch.arange(256, dtype=torch.uint8)
@@ -42,6 +44,8 @@ WRONG = [
     Swap("as-it-comes", "with neither rounding nor holding x to [−1, 1]", "`round` and `clamp`: a cast does neither",
          "((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)",
          "((x + 1) * 127.5).to(torch.int64).remainder(256).to(torch.uint8)"),
+    Swap("no-cast", "without the cast: whole numbers that are still floats, four bytes for each pixel",
+         "the type: uint8", ".to(torch.uint8)", ""),
     Swap("by-128", "with 128 for 127.5", "the value that 1 becomes: 255", "* 127.5)", "* 128).clamp(0, 255)"),
     Swap("by-255", "when x is taken to go from 0 to 1", "the value that −1 becomes: 0",
          "((x.clamp(-1, 1) + 1) * 127.5)", "(x.clamp(0, 1) * 255)"),

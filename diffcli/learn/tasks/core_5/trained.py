@@ -27,7 +27,7 @@ PLACES = ("far enough", "below the linear denoiser, not far enough", "above the 
 def trained(network: nn.Module, data: Tensor, generator: Generator) -> None:
     """Train a network to tell the noise in points of the plane. It is changed in place; nothing has to be returned.
 
-    network:    (x [B, 2], t [B]) -> [B, 2], about 750 weights, untrained. It should give the noise ε in
+    network:    (x [B, 2], t [B]) -> [B, 2], float32, about 750 weights, untrained. It should give the noise ε in
                 x = α x0 + σ ε, for all t between 0 and 1, where α = cos(π t / 2) and σ = sin(π t / 2)
     data:       [N, 2], points x0
     generator:  for all random numbers
@@ -96,7 +96,7 @@ def questions(ask: Ask) -> Iterator[Seen]:
 
 def plain_loop(
     network: nn.Module, data: Tensor, generator: Generator, *, steps: int = 200, clear: bool = True, power: int = 1,
-    told: float = 1.0, wants: str = "eps", even: bool = False,
+    rest: bool = False, told: float = 1.0, wants: str = "eps", even: bool = False,
 ) -> None:  # fmt: skip
     """A loop in one piece, with what can be wrong in it."""
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
@@ -105,6 +105,7 @@ def plain_loop(
         t = torch.rand(256, generator=generator)
         eps = (torch.rand if even else torch.randn)(x0.shape, generator=generator)
         alpha, sigma = torch.cos(math.pi * t / 2).unsqueeze(1), torch.sin(math.pi * t / 2).unsqueeze(1)
+        sigma = 1 - alpha if rest else sigma
         target = {"eps": eps, "x0": x0, "v": alpha * eps - sigma * x0}[wants]
         loss = (network(alpha * x0 + sigma**power * eps, told * t) - target).square().mean()
         if clear:
@@ -124,17 +125,25 @@ def data_for_noise(network: nn.Module, data: Tensor, generator: Generator) -> No
     plain_loop(network, data, generator, wants="x0")
 
 
-@wrong("with v as the target", "the target: the noise ε")
+@wrong("with v as the target, or with σ = 1 − α", "the target, which is ε, and the σ of the noisy points, sin(π t / 2)")
 def velocity_for_noise(network: nn.Module, data: Tensor, generator: Generator) -> None:
     plain_loop(network, data, generator, wants="v")
 
 
-@wrong("with σ² for σ", "the factor of ε: σ = sin(π t / 2) is a standard deviation")
+@wrong("with v as the target, or with σ = 1 − α", "the target, which is ε, and the σ of the noisy points, sin(π t / 2)")
+def rest_for_noise(network: nn.Module, data: Tensor, generator: Generator) -> None:
+    plain_loop(network, data, generator, rest=True)
+
+
+@wrong("with σ² for σ, or x0 without its α", "the line that makes the noisy points: α x0 + σ ε")
 def variance(network: nn.Module, data: Tensor, generator: Generator) -> None:
     plain_loop(network, data, generator, power=2)
 
 
-@wrong("when the network is always told time 0", "its second argument in training")
+@wrong(
+    "when the network is always told time 0, or with an angle that is not π t / 2",
+    "its second argument in training, and the angle",
+)
 def untold(network: nn.Module, data: Tensor, generator: Generator) -> None:
     plain_loop(network, data, generator, told=0.0)
 
