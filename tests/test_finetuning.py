@@ -25,7 +25,7 @@ from diffcli.evaluation.quality import diagnosis
 from diffcli.ranks.launch import Place
 from diffcli.runs.additions import FILE, read_additions, write_additions
 from diffcli.runs.assignment import Assignment, opened
-from diffcli.runs.basing import begun_with
+from diffcli.runs.basing import begun_with, from_scratch
 from diffcli.runs.loading import load_trained
 from diffcli.runs.session import Session, Setting
 from diffcli.sampling.models import load_model
@@ -324,10 +324,25 @@ def test_rates_are_lower_and_keys_are_the_bases(run: Path, monkeypatch: pytest.M
     recipe, path = begun_with(str(run), {"adaptation": "full", "dataset": "x"})
     assert path == str(run / "step-000000012.safetensors")
     assert recipe.network == base.network
-    assert recipe.optimizer.muon_lr == pytest.approx(base.optimizer.muon_lr / 3)
+    assert recipe.optimizer.muon_lr == pytest.approx(base.optimizer.muon_lr / 2)
     assert (recipe.steps, recipe.minutes) == (0, 5.0)
     own, _ = begun_with(str(run), {"adaptation": "full", "dataset": "x", "lr": 0.3, "minutes": 2})
     assert (own.optimizer.lr, own.minutes) == (0.3, 2)
+
+
+def test_a_run_may_begin_with_one_that_has_additions(
+    drawn: Callable[[str], Path], tmp_path: Path, pictures: Path
+) -> None:
+    first = load_trained(str(drawn("lora")), device=CPU)
+    with upon(tmp_path / "lora", tmp_path / "next", pictures, "full") as session:
+        network = network_of(session)
+        assert additions_of(session.trainer.model) == {}
+        assert session.recipe.optimizer.name == "muon"
+        first.model.network.bf16 = False
+        x = torch.randn(2, 1, 8, 8)
+        assert (network(x, LOG_SNR) - first.model.network(x, LOG_SNR)).abs().max() < 1e-5
+    plain = from_scratch(session.recipe, str(tmp_path / "lora"), 60)
+    assert (plain.adaptation.name, plain.minutes) == ("none", 1.0)
 
 
 def test_errors_are_one_line(cli: Cli, run: Path, tmp_path: Path, pictures: Path) -> None:

@@ -41,7 +41,7 @@ def finetune(
     minutes: Annotated[Optional[float], typer.Option(help="Time budget; the run ends with it.  [5]")] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, instead of --minutes.")] = None,
     batch: Annotated[Optional[int], typer.Option(help="Images per step.  [the base's]")] = None,
-    lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [a third of the base's]")] = None,
+    lr: Annotated[Optional[float], typer.Option(help="Learning rate of AdamW.  [half the base's]")] = None,
     seed: Annotated[Optional[int], typer.Option(help="Of all randomness.  [0]")] = None,
     judge: Annotated[
         int,
@@ -83,7 +83,10 @@ def finetune(
     def begin(changes: dict[str, Any]) -> tuple[Recipe, str]:
         from diffcli.runs.basing import begun_with
 
-        return begun_with(run, {"adaptation": "full"} | changes)
+        recipe, path = begun_with(run, {"adaptation": "full"} | changes)
+        if recipe.control.name != "none":
+            raise UsageProblem(f"{path} obeys hints, which other data do not have", "name the model that it began with")
+        return recipe, path
 
     def then(ended: "Ended", document: dict[str, Any], lines: list[str], show: "Show", again: Again) -> None:
         if not judge or ended.session.based is None:

@@ -14,10 +14,12 @@ from diffcli.runs.loading import Trained, check_family, find, load_trained, read
 from diffcli.training.families.base import Basis
 from diffcli.training.hinting import settled_hint
 from diffcli.training.recipes import DataKeys, Training, override
+from diffcli.training.recipes.adaptation import NoAdaptationKeys
+from diffcli.training.recipes.optimizers import MuonKeys
 
 MINUTES = 5.0
-SLOWER = 3.0  # rates are this much lower than those that the base was trained with
-LORA_RATE = 2e-3  # of AdamW
+SLOWER = 2.0  # rates are this much lower than those that the base was trained with
+LORA_RATE = 1e-2  # of AdamW, for additions of low rank
 EMA, WARMUP, BATCH = 0.995, 30, 64  # at most: averages over long trainings would never leave the base
 
 
@@ -45,7 +47,7 @@ def recipe_upon(recipe: Any, dataset: str = "") -> Any:
 
     dataset:  that it is trained on; "" is that of the base
     """
-    keys = recipe.optimizer
+    keys = MuonKeys() if recipe.adaptation.name == "lora" else recipe.optimizer  # additions had rates of their own
     rates = {name: getattr(keys, name) / SLOWER for name in ("lr", "muon_lr") if name in keys.own()}
     data = DataKeys(dataset) if dataset else recipe.data
     length = {
@@ -56,7 +58,8 @@ def recipe_upon(recipe: Any, dataset: str = "") -> Any:
         "batch": min(recipe.batch, BATCH),
     }
     optimizer = replace(keys, **rates, ema=min(keys.ema, EMA), warmup=min(keys.warmup, WARMUP))
-    return replace(recipe, data=data, optimizer=optimizer, dial=(), shard=False, **length)
+    recipe = replace(recipe, adaptation=NoAdaptationKeys(), dial=(), shard=False, **length)
+    return replace(recipe, data=data, optimizer=optimizer)
 
 
 def begun_with(target: str | None, changes: dict[str, Any]) -> tuple[Any, str]:
@@ -81,8 +84,9 @@ def from_scratch(recipe: Any, base: str, seconds: float) -> Any:
     """
     own = read(find(base, "diffusion")).recipe
     optimizer = replace(own.optimizer, ema=min(own.optimizer.ema, EMA), warmup=min(own.optimizer.warmup, WARMUP))
-    length = {"minutes": seconds / 60, "steps": 0, "checkpoint_every": 0}
-    return replace(own, data=recipe.data, optimizer=optimizer, batch=recipe.batch, seed=recipe.seed, dial=(), **length)
+    length = {"minutes": seconds / 60, "steps": 0, "checkpoint_every": 0, "dial": ()}
+    own = replace(own, adaptation=NoAdaptationKeys(), data=recipe.data, optimizer=optimizer, **length)
+    return replace(own, batch=recipe.batch, seed=recipe.seed)
 
 
 def settled_upon(recipe: Training, basis: Basis, dataset: Dataset) -> Training:
