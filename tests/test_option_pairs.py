@@ -57,7 +57,7 @@ LONG = {  # a second or more each time
 @pytest.fixture
 def bench(
     request: pytest.FixtureRequest, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Path,
-    others_run: dict[str, Path], many_run: Path, pictures: Path,
+    others_run: dict[str, Path], many_run: Path, edges_run: Path, pictures: Path,
 ) -> Iterator[Bench]:  # fmt: skip
     """A folder with all that examples name, and walks of a few steps."""
     for name, path in others_run.items():
@@ -71,6 +71,8 @@ def bench(
     (tmp_path / "others" / "circle" / "00.png").unlink()
     (tmp_path / "sets").mkdir()
     name = request.node.callspec.params.get("name", "") if hasattr(request.node, "callspec") else ""
+    if name in ("", "sample", "control evaluate"):  # elsewhere the newest run is one that obeys nothing
+        shutil.copytree(edges_run, tmp_path / "checkpoints" / "edges-1")
     if name in ("evaluate", "compare"):
         (tmp_path / "more").symlink_to(request.getfixturevalue("more"))
     elif name.startswith("learn"):
@@ -137,6 +139,19 @@ def others_run(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> dict
         (folder / "step-000000004.safetensors").unlink()
         found[f"{family}-1"] = folder
     return found
+
+
+@pytest.fixture(scope="session")
+def edges_run(tmp_path_factory: pytest.TempPathFactory, shapes_run: Path) -> Path:
+    """What obeys edges, beside the run of the bench. Read it only."""
+
+    def make(root: Path) -> Path:
+        base = ("control", "train", str(shapes_run / "step-000000006.safetensors"), "--condition", "edges")
+        more = ("--steps", "4", "--set", "optimizer.lr=0.1", "--set", "muon_lr=0.1")
+        assert main([*base, *more, "--quiet", "--out", str(root)]) == 0
+        return root
+
+    return made_once(tmp_path_factory, "edges-run", make)
 
 
 def test_every_command_is_tried() -> None:

@@ -69,17 +69,22 @@ def begun_beside(target: str | None, condition: str, mode: str, changes: Mapping
     return override(recipe, keys | {k: v for k, v in changes.items() if k not in named}), path
 
 
-def with_controls(trained: Trained, wanted: Sequence[str]) -> list[ControlTaken]:
+def with_controls(trained: Trained, wanted: Sequence[str], weights: str = "ema") -> list[ControlTaken]:
     """Put branches beside a model that is loaded, each by RUN[:strength]; what hints it takes then, its own first.
+
+    weights:  that it was loaded with; a branch knows its base by the average
 
     Raises CheckpointProblem for what is no branch, or one of another model.
     """
     keys, found = trained.recipe.control, list[ControlTaken]()
-    bases = {Trained(trained.model, trained.stored).digest}
+    bases = set[str]()
     if keys.name != "none":
         found.append(ControlTaken(HINT, keys.condition, tuple(keys.hint), str(trained.path), own=True))
         bases.add(trained.stored.about.get("base", {}).get("digest", ""))
     device = next(trained.model.parameters()).device
+    if wanted:
+        average = trained if weights == "ema" else load_trained(str(trained.path), device=device)
+        bases.add(Trained(average.model, average.stored).digest)
     for text in wanted:
         name, strength = parsed_lora(text, "--control", "strength")
         other = load_trained(name, device=device)
@@ -88,7 +93,7 @@ def with_controls(trained: Trained, wanted: Sequence[str]) -> list[ControlTaken]
         if base.get("digest") not in bases:
             raise CheckpointProblem(
                 f"{other.target} obeys hints beside another model: its base has the digest "
-                f"{base.get('digest', '?')[:16]}, {trained.target} has {min(bases)[:16]}",
+                f"{base.get('digest', '?')[:16]}, and {trained.target} is another",
                 f"it began with {base.get('from', 'a model that it does not name')}",
             )
         own = trained.model.network.enter.weight.shape

@@ -143,7 +143,7 @@ def load_model(
         law, name = exact_models.exact_model(target, data), EXACT_SCHEDULE if schedule is None else schedule
         return Model(target, law.exact, specs.schedule(name), name, law.items, exact=law.exact)
     trained = load_trained(target, weights=weights, device=device)
-    controls = tuple(with_controls(trained, control))
+    controls = tuple(with_controls(trained, control, weights))
     added = tuple(with_additions(trained, lora))
     name = trained.recipe.schedule if schedule is None else schedule
     noise = specs.schedule(name)

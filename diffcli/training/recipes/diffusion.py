@@ -148,6 +148,8 @@ class Recipe(Training):
         """The next useful command after training. classes: whether the data have any"""
         if self.objective.name == "vlb":
             return f"diffcli vlb {run}"
+        if self.control.name != "none":
+            return f"diffcli control evaluate {run}"
         return f"diffcli sample {run} --ddim" + (" --class all" if classes and self.conditional else "")
 
     @property
