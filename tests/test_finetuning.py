@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from diffcli.sampling.models import load_model
 from diffcli.sampling.options import SamplingOptions
 from diffcli.sampling.sharing import elsewhere
 
-RATE = {"optimizer.lr": 0.01}
+MEDICAL = os.environ.get("DIFFCLI_DATA", "")
 LOG_SNR = torch.tensor([0.3, -2.0])
 
 
@@ -419,3 +420,17 @@ def test_images_of_patients_are_never_shown_without_a_word() -> None:
     assert "not for clinical use" in clinical("pneumoniamnist")
     assert "not for clinical use" in clinical("breastmnist")
     assert clinical("mnist") == clinical("a folder") == ""
+
+
+@pytest.mark.skipif(not MEDICAL, reason="needs the files of BreastMNIST")
+def test_commands_that_show_images_of_patients_say_so_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFCLI_DATA", MEDICAL)
+    quick = ("--recipe", "tiny", "--steps", 1, "--devices", 1, "--out", "run")
+    for arguments in (
+        ("train", "--dataset", "breastmnist", *quick),
+        ("sample", "run", "--ddim", "--steps", 2, "--count", 1, "--devices", 1),
+        ("visualize", "forward", "--dataset", "breastmnist"),
+    ):
+        made = cli(*arguments)
+        assert made.code == 0, made.err
+        assert made.err.count("not for clinical use") == 1

@@ -14,12 +14,15 @@ def opened(run: str | None, family: str, show: "Show", device: str = "cpu") -> "
 
     Raises as `diffcli.runs.loading.load_trained` and `diffcli.system.device.pick` do.
     """
+    from diffcli.data.published import clinical
     from diffcli.runs.loading import load_trained
     from diffcli.system import device as devices
 
     trained = load_trained(run, device=devices.pick(device), family=family)
     for note in trained.stored.notes:
         show.note(f"note: {note}")
+    if said := clinical(trained.recipe.data.name):
+        show.once(said)
     return trained
 
 

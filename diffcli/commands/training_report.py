@@ -45,7 +45,6 @@ def finished(session: "Session", folder: Path, saved: Path) -> tuple[dict[str, A
 
 def announced(session: "Session", seconds_per_step: float, others: Callable[[], float | None]) -> list[str]:
     """What will be trained, and how long it will take. others: tells how many cores something else keeps busy"""
-    from diffcli.data.published import clinical
     from diffcli.system.text import duration
 
     recipe, dataset = session.recipe, session.dataset
@@ -55,7 +54,6 @@ def announced(session: "Session", seconds_per_step: float, others: Callable[[], 
     return [
         f"data: {dataset.name}, {len(session.places)} {session.kind.name} of {size} numbers{classes}, "
         f"{len(session.held)} held out",
-        *([said] if (said := clinical(dataset.name)) else []),
         f"model: {session.family.describe(recipe)}, {session.parameters / 1e6:.2f} M parameters, "
         f"{session.precision} on {session.device}"
         + (f", {session.group.count} processes" if session.group.count > 1 else ""),

@@ -19,6 +19,7 @@ class Show:
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json, self.quiet = as_json, quiet
+        self._said: set[str] = set()
         Show._latest = self
 
     @classmethod
@@ -30,6 +31,12 @@ class Show:
         """A line for whoever watches."""
         if not self.quiet:
             _print(text, sys.stderr)
+
+    def once(self, text: str) -> None:
+        """A line that is said once, however often there is a reason to."""
+        if text not in self._said:
+            self._said.add(text)
+            self.note(text)
 
     def result(self, document: dict[str, Any], lines: list[str]) -> None:
         """The result: the document with --json, else the lines."""

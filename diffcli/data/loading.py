@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 
+from diffcli.console.show import Show
 from diffcli.data import canvas_names, points
 from diffcli.data.dataset import Dataset
 from diffcli.data.fitting import digest
 from diffcli.data.folders import is_place, load_folder, splits_of
 from diffcli.data.kinds import IMAGES, Items
-from diffcli.data.published import DATASETS
+from diffcli.data.published import DATASETS, clinical
 from diffcli.data.reading import PLAIN, Reading
 from diffcli.data.vision import PREFIX
 from diffcli.errors import DataProblem, UsageProblem, one_of
@@ -121,6 +122,8 @@ def _refuse(reading: Reading, why: str) -> None:
 
 def _load_named(name: str, split: str, data: Path | None) -> Dataset:
     source = DATASETS[name]
+    if said := clinical(name):
+        Show.of_command().once(said)
     images, labels = source.read(one_of(split, source.images, f"split of {name}"), data)
     notes = []
     if len(images) != source.images[split]:  # of files that have no checksum

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from diffcli.console.show import Show
 from diffcli.data.dataset import Dataset
-from diffcli.data.published import clinical
 from diffcli.data.reading import PLAIN, Reading
 from diffcli.errors import UsageProblem, one_of
 from diffcli.evaluation.features.encoders import Encoder, encoder
@@ -89,10 +88,8 @@ class QualityStudy:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about the checkpoint, or about the images, and what must be said of them."""
-        odd = self.prepared.model.notes if self.prepared else self.given.images.notes if self.given else ()
-        said = clinical(self.reference.real.name)
-        return (*odd, *([said] if said and said not in odd else []))
+        """What was odd about the checkpoint, or about the images."""
+        return self.prepared.model.notes if self.prepared else self.given.images.notes if self.given else ()
 
     @property
     def count(self) -> int:
