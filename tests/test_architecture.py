@@ -50,7 +50,9 @@ FLOORS: dict[str, set[str]] = {
 MOST_ROOMS = 20
 
 CORE_FLOORS = {"processes": {"levels", "randomness"}, "models": {"levels", "randomness"}}
-STANDARD = ("abc", "collections", "copy", "dataclasses", "functools", "hashlib", "inspect", "itertools", "math", "typing")
+STANDARD = (
+    "abc", "collections", "copy", "dataclasses", "functools", "hashlib", "inspect", "itertools", "math", "typing",
+)  # fmt: skip
 HEAVY = {"torch", "numpy", "PIL", "matplotlib", "safetensors", "scipy", "torchvision"}
 LIGHT = [
     ROOT / "cli.py",
