@@ -246,9 +246,9 @@ def test_boxes_are_read_one_by_one() -> None:
     planes[0, 2, 6:10, 2:4] = 1
     planes[0, 2, 6:11, 7:11] = 1
     assert boxes_of(planes[0, 2] > 0) == [(2, 6, 4, 10), (7, 6, 11, 11)]
-    found = layout_accuracy(torch.zeros(1, 1, 12, 12), planes, lambda cuts: torch.tensor([0, 2, 1]), 8)
+    found = layout_accuracy(torch.zeros(1, 1, 12, 12), planes, lambda cuts: torch.tensor([0, 2, 1]))
     assert found.item() == pytest.approx(2 / 3)
-    assert layout_accuracy(torch.zeros(1, 1, 12, 12), -torch.ones(1, 3, 12, 12), lambda cuts: cuts, 8).isnan().all()
+    assert layout_accuracy(torch.zeros(1, 1, 12, 12), -torch.ones(1, 3, 12, 12), lambda cuts: cuts).isnan().all()
 
 
 @pytest.mark.parametrize("condition", ["mask", "sketch", "blur", "lowres"])

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d, pad
 
+from diffcli.core.processes.hints import mask
 from diffcli.data.conditions import CONDITIONS
 
 TOLERANCE = 1  # pixels that an edge may lie away
+DIGIT, FRAME = 20, 28  # pixels of a digit of MNIST, and of its image (LeCun et al. 1998)
 
 Reader = Callable[[Tensor], Tensor]
 """Images [B, C, H, W] -> class of each [B]."""
@@ -76,17 +78,17 @@ def obedience(condition: str, images: Tensor, hints: Tensor, *, exact: bool = Fa
     return score(extract(images.float()), hints.float())
 
 
-def layout_accuracy(images: Tensor, layouts: Tensor, read: Reader, side: int) -> Tensor:
+def layout_accuracy(images: Tensor, layouts: Tensor, read: Reader) -> Tensor:
     """The share of the boxes of each layout [B, K, H, W] in which its class is read, [B]; nan without a box.
 
-    read:  by a judge of images of `side` pixels a side; a box is cut out with a margin, as a square, and resized
+    read:  by a judge of MNIST's digits: what is light in a box is brought to their size and form
     """
-    found = torch.full((len(images),), float("nan"))
-    for i, (image, planes) in enumerate(zip(images, layouts, strict=True)):
+    found, light = torch.full((len(images),), float("nan")), mask(images)
+    for i, (shown, planes) in enumerate(zip(light, layouts, strict=True)):
         cuts, classes = list[Tensor](), list[int]()
         for label in (planes > 0).flatten(1).any(1).nonzero().flatten().tolist():
             for box in boxes_of(planes[label] > 0):
-                cuts.append(_cut(image, box, side))
+                cuts.append(_digit_in(shown, box))
                 classes.append(label)
         if cuts:
             found[i] = (read(torch.stack(cuts)).cpu() == torch.tensor(classes)).float().mean()
@@ -123,13 +125,12 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
     return part.flatten(1).sum(1) / whole.flatten(1).sum(1).clamp(min=1)
 
 
-def _cut(image: Tensor, box: tuple[int, int, int, int], side: int) -> Tensor:
-    """What lies in a box of an image [C, H, W], in the middle of a square that is a quarter larger, [C, side, side]."""
+def _digit_in(shown: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+    """What lies in a box of a mask [1, H, W], its longer side `DIGIT` pixels, in the middle of [1, FRAME, FRAME]."""
     left, top, right, bottom = box
-    inside = image[:, top:bottom, left:right]
+    inside = shown[:, top:bottom, left:right].float()
     height, width = inside.shape[1:]
-    whole = max(height, width) * 5 // 4 + 1
-    y, x = (whole - height) // 2, (whole - width) // 2
-    edge = (x, whole - width - x, y, whole - height - y)
-    square = pad(inside.unsqueeze(0), edge, mode="replicate")
-    return interpolate(square, (side, side), mode="bilinear", antialias=True)[0]
+    sides = [max(1, round(DIGIT * side / max(height, width))) for side in (height, width)]
+    small = interpolate(inside.unsqueeze(0), sides, mode="bilinear", antialias=True)[0]
+    y, x = ((FRAME - side) // 2 for side in sides)
+    return pad(small, (x, FRAME - sides[1] - x, y, FRAME - sides[0] - y), value=-1.0)

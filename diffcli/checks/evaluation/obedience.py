@@ -80,9 +80,18 @@ def boxes_read() -> Iterator[Finding]:
     layouts[0, 1], layouts[0, 2, 0, :] = 2 * plane.float() - 1, -1
     images[0, 0, 1:4, 2:7], images[0, 0, 5:8, 0:2] = 0.5, 1
 
-    def read(cuts: Tensor) -> Tensor:  # bright is class 2
-        return torch.where(cuts.amax((1, 2, 3)) > 0.9, 2, 1)
+    def read(cuts: Tensor) -> Tensor:  # what is wider than high is class 1
+        seen.append(cuts)
+        return torch.where((cuts > 0).any(-2).sum((1, 2)) > (cuts > 0).any(-1).sum((1, 2)), 1, 2)
 
-    accuracy = layout_accuracy(images, layouts, read, 12)
+    seen: list[Tensor] = []
+    accuracy = layout_accuracy(images, layouts, read)
+    (cuts,) = seen
+    for i, (high, wide) in enumerate(((12, 20), (20, 13))):
+        yield near(f"rows of digit {i}", high, (cuts[i] > 0).any(-1).sum())
+        yield near(f"columns of digit {i}", wide, (cuts[i] > 0).any(-2).sum())
+        rows, columns = ((cuts[i] > 0).any(axis).flatten().nonzero() for axis in (-1, -2))
+        yield near(f"pixels above digit {i}", (28 - high) // 2, rows.min())
+        yield near(f"pixels beside digit {i}", (28 - wide) // 2, columns.min())
     yield near("one of two boxes", 0.5, accuracy[0])
     yield near("no box", 1, float(accuracy[1].isnan()))

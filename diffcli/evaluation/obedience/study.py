@@ -24,6 +24,7 @@ from diffcli.sampling.prepare import prepare
 from diffcli.system import device as devices
 
 AT_ONCE = 64  # images
+DIGITS = "mnist"  # whose judge reads what lies in boxes: those of canvases are its digits
 
 
 class HintedImages(NamedTuple):
@@ -109,8 +110,6 @@ def studied(target: str | None, wanted: SamplingOptions, show: Show, *, judged: 
     labels = given.labels if model.items.classes else None
     measure = LAYOUT if condition == "layout" else MEASURES.get(condition)
     reader = _judge(trained, model, wanted, show) if judged and labels is not None else None
-    if condition == "layout" and reader is None:
-        measure = None
     others = None if labels is None or len(model.items.classes) < 2 else _others(labels, len(model.items.classes))
     jobs = {"told": (given.hints, labels), "without": (None, labels)}
     jobs |= {} if others is None else {"contradicting": (given.hints, others)}
@@ -127,7 +126,7 @@ def studied(target: str | None, wanted: SamplingOptions, show: Show, *, judged: 
                 bar.update(len(drawn) * count + part.done // job.steps)
             drawn[name] = Drawn(torch.cat(parts).clamp(-1, 1), asked)
     images = {name: one.images for name, one in drawn.items()} | {"real": given.images}
-    score = _score_of(condition, measure, reader, model.items.shape[1])
+    score = _score_of(condition, measure, wanted, show)
     return ObedienceFound(
         model, condition, given, measure, drawn["told"], drawn["without"], drawn.get("contradicting"),
         {name: score(x, given.hints) for name, x in images.items()} if score else {},
@@ -144,14 +143,14 @@ def _others(labels: Tensor, classes: int) -> Tensor:
 
 
 def _score_of(
-    condition: str, measure: Measure | None, reader: Encoder | None, side: int
+    condition: str, measure: Measure | None, wanted: SamplingOptions, show: Show
 ) -> Callable[[Tensor, Tensor], Tensor] | None:
     """(images, hints) -> [N]; None where nothing measures it."""
     if measure is None:
         return None
-    if reader is not None and condition == "layout":
-        judge = reader
-        return lambda images, hints: layout_accuracy(images, hints, lambda x: _read(judge, x), side)
+    if measure is LAYOUT:
+        digits = encoder("judge", DIGITS, wanted.data, devices.pick(wanted.device), show)
+        return lambda images, hints: layout_accuracy(images, hints, lambda x: _read(digits, x))
     return lambda images, hints: obedience(condition, images, hints)
 
 
