@@ -304,6 +304,7 @@ def test_the_command_from_base_to_samples(cli: Cli, run: Path, pictures: Path, t
     assert "lora" in made.err
     assert "trained" in made.err
     assert made.document["base"]["from"] == "checkpoints/shapes-1"
+    assert "begun with" in cli("info", "own").out
     more = cli("finetune", "--resume", "own", "--steps", 5, "--json")
     assert more.document["steps"] == 5
     drawn = cli("sample", "shapes-1", "--lora", "own:0.5", "--count", 2, "--ddim", "--steps", 2, "--json")

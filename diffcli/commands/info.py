@@ -68,6 +68,11 @@ def _lines(document: dict[str, Any]) -> list[str]:
     elif "described" in d:
         rows["network"] = f"{d['described']}, {d['parameters'] / 1e6:.3g} M parameters"
         rows["data"] = d["dataset"]
+    if d.get("base"):
+        rows["begun with"] = f"{d['base']['from']}, digest {d['base']['digest'][:16]}"
+    if d.get("hints"):
+        shape = "x".join(map(str, d["hints"]["shape"]))
+        rows["obeys"] = f"{d['hints']['condition']}, hints of {shape} ({d['hints']['name']})"
     if d.get("latents_of"):
         before = d["latents_of"]
         whole = "x".join(map(str, before["shape"]))

@@ -93,6 +93,7 @@ def _trained(trained: Trained) -> dict[str, Any]:
         "file_bytes": trained.path.stat().st_size,
         "exported": about.get("exported"),
         "latents_of": about.get("codec"),
+        "base": about.get("base"),
         "made_by": made_by(about.get("made") or facts_of(trained.run)),
         "recipe": recipes.to_dict(recipe),
         "next": recipe.next_command(argument(trained.target), classes=bool(trained.items.classes)),
