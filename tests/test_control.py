@@ -363,7 +363,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
 
 def test_info_runs_and_export_treat_it_as_others(cli: Cli, here: Path, control: Path) -> None:
     assert "edges-1" in cli("runs").out
-    assert cli("info", "edges-1").code == 0
+    assert "edges, hints of 1x8x8 (branch)" in cli("info", "edges-1").out
     whole = here / "whole.safetensors"
     assert cli("runs", "export", "edges-1", whole, "--precision", "float32").code == 0
     told = (here / "hint.png",)

@@ -94,6 +94,7 @@ def _trained(trained: Trained) -> dict[str, Any]:
         "exported": about.get("exported"),
         "latents_of": about.get("codec"),
         "base": about.get("base"),
+        "hints": _hints(recipe),
         "made_by": made_by(about.get("made") or facts_of(trained.run)),
         "recipe": recipes.to_dict(recipe),
         "next": recipe.next_command(argument(trained.target), classes=bool(trained.items.classes)),
@@ -129,3 +130,11 @@ def _schedule(name: str, schedule: Schedule) -> dict[str, Any]:
         "log_snr_first": first.log_snr.item(),
         "log_snr_last": last.log_snr.item(),
     }
+
+
+def _hints(recipe: Any) -> dict[str, Any] | None:
+    """What pictures a model obeys; None where it obeys none."""
+    keys = getattr(recipe, "control", None)
+    if keys is None or keys.name == "none":
+        return None
+    return {"name": keys.name, "condition": keys.condition, "shape": list(keys.hint)}
