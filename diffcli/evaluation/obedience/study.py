@@ -117,7 +117,10 @@ def studied(target: str | None, wanted: SamplingOptions, show: Show, *, judged: 
     with show.progress("sampling", len(jobs) * count, "images") as bar:
         for name, (hints, asked) in jobs.items():
             hinted = Hinted() if hints is None else Hinted(((HINT, hints),))
-            prepared = prepare(target, replace(wanted, label=None if asked is None else "all"), model, hinted)
+            by = None if hints is None else wanted.guide_by
+            prepared = prepare(
+                target, replace(wanted, label=None if asked is None else "all", guide_by=by), model, hinted
+            )
             told = {**prepared.job.conditions, **({} if asked is None else {CLASS: asked})}
             job, parts = replace(prepared.job, conditions=told), list[Tensor]()
             for part in job.draw(count, AT_ONCE):
