@@ -87,6 +87,13 @@ WRONG = [
         "step *",
     ),
     Swap(
+        "twice-the-size",
+        "with α_i before the score and √(2α_i) before the noise: the other form of a Langevin step, twice as large",
+        "the two factors: α_i/2 and √α_i",
+        "step / 2 * score(x, sigma) + step**0.5 * z",
+        "step * score(x, sigma) + (2 * step) ** 0.5 * z",
+    ),
+    Swap(
         "halved-noise",
         "with √(α_i/2) before the noise",
         "the factor of the noise",

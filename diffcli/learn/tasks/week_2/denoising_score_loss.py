@@ -56,6 +56,13 @@ WRONG = [
         "noise)",
     ),
     Swap(
+        "times-sigma",
+        "with σ ε, the noise that was added, where ε/σ belongs",
+        "the division by σ² in the score of q(x | x0)",
+        "noise / sigma)",
+        "noise * sigma)",
+    ),
+    Swap(
         "variance-for-std",
         "with ε/σ² where ε/σ belongs",
         "what x − x0 is before it is divided by σ²",

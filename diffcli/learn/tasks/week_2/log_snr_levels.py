@@ -47,6 +47,13 @@ WRONG = [
         "[log_snr.sigmoid(), (-log_snr).sigmoid()]",
     ),
     Swap(
+        "half-in-the-sigmoid",
+        "with sigmoid(λ/2) for the root of sigmoid(λ)",
+        "the root: it is taken of the sigmoid, not of what stands in it",
+        "[log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()]",
+        "[(log_snr / 2).sigmoid(), (-log_snr / 2).sigmoid()]",
+    ),
+    Swap(
         "half-log-snr",
         "if log(α/σ) runs along the line: half of the log-SNR, the λ of DPM-Solver",
         "the definition: α and σ are squared in it",
