@@ -307,16 +307,15 @@ def test_canvases_know_their_masks_and_layouts() -> None:
 
 
 def test_the_command_trains_samples_and_measures(cli: Cli, here: Path) -> None:
-    trained = cli("control", "train", "shapes-1", "--condition", "edges", "--steps", 2, "--dataset", here / "none")
-    assert trained.code != 0
-    found = cli(
-        "sample", "edges-1", "--hint-from", "photo.png", "--count", 2, "--ddim", "--steps", 2, "--out", "s", "--json"
-    )
+    asked = ("control", "train", "shapes-1", "--condition", "edges", "--steps", 2)
+    assert cli(*asked, "--dataset", here / "none").code != 0
+    assert cli(*asked, "--dry-run", "--json").document["run"].endswith("edges-shapes-1")
+    quick = ("--count", 2, "--ddim", "--steps", 2, "--json")
+    assert "no hint is given" in cli("sample", "edges-1", *quick).err
+    found = cli("sample", "edges-1", "--hint-from", "photo.png", *quick, "--out", "s")
     assert found.code == 0, found.err
     assert (here / "s" / "grid.hint.png").exists()
-    again = cli(
-        "sample", "edges-1", "--hint", "s/grid.hint.png", "--count", 2, "--ddim", "--steps", 2, "--out", "t", "--json"
-    )
+    again = cli("sample", "edges-1", "--hint", "s/grid.hint.png", *quick, "--out", "t")
     assert again.document["mean"] == found.document["mean"]
     measured = cli("control", "evaluate", "edges-1", "--count", 4, "--steps", 2, "--no-judge", "--json")
     assert measured.code == 0, measured.err
@@ -350,6 +349,13 @@ def test_what_does_not_fit_is_refused_in_one_line(
     no(2, *both, "--hint", "hint.png", "--hint", "hint.png", "--hint", "hint.png", words=("3 hints",))
     no(2, *both, "--hint", "hint.png", "--hint-from", "photo.png", words=("exclude",))
     no(2, *both, "--hint", "hint.png", "--guide-by", "hint", words=("--class",))
+    larger = tmp_path / "larger"
+    for path in sorted(pictures.rglob("*.png")):
+        (larger / path.parent.name).mkdir(parents=True, exist_ok=True)
+        Image.open(path).resize((12, 12)).save(larger / path.parent.name / path.name)
+    with beside(shapes_run, tmp_path / "large", larger, steps=1) as session:
+        finish(session)
+    no(4, "sample", "shapes-1", "--control", "large", "--hint", "hint.png", words=("12x12", "8x8"))
     no(4, "sample", "other", "--control", "edges-1", "--hint", "hint.png", words=("another model",))
     no(4, "sample", "shapes-1", "--control", "concat", "--hint", "hint.png", words=("whole network",))
     no(4, "sample", "shapes-1", "--control", "shapes-1", "--hint", "hint.png", words=("obeys no hints",))

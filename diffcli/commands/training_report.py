@@ -132,7 +132,7 @@ def dry_run(session: "Session", seconds_per_step: float, out: Path | None, show:
     recipe = session.recipe
     seconds = recipe.steps * seconds_per_step if recipe.steps else recipe.minutes * 60
     disk, (memory, shared) = bytes_of_checkpoints(session.trainer), memory_of(session)
-    folder = session.folder or out or numbered(ROOT, session.family.prefix + session.dataset.name)
+    folder = session.folder or out or numbered(ROOT, recipe.prefix + session.family.prefix + session.dataset.name)
     document = {
         "recipe": recipes.to_dict(recipe),
         "parameters": session.parameters,

@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate, max_pool2d, pad
 from diffcli.core.processes.hints import mask
 from diffcli.data.conditions import CONDITIONS
 
+INK = 0.1  # of the pixels of a box; digits have a third
 TOLERANCE = 1  # pixels that an edge may lie away
 DIGIT, FRAME = 20, 28  # pixels of a digit of MNIST, and of its image (LeCun et al. 1998)
 
@@ -60,20 +61,34 @@ def difference(found: Tensor, wanted: Tensor) -> Tensor:
     return (found - wanted).flatten(1).square().mean(1).sqrt()
 
 
+def light_in_boxes(found: Tensor, wanted: Tensor) -> Tensor:
+    """How far what is light [B, 1, H, W], 1 on -1, keeps to the boxes of a layout [B, K, H, W]: [B] in [0, 1].
+
+    The harmonic mean of two shares: of what is light, that lies in boxes, and of the planes with boxes, those with
+    as much light in them as a digit has: `INK` of their pixels. It reads no class, and needs no judge.
+    """
+    light, boxes = (found > 0).float(), (wanted > 0).float()
+    inside = _share(light * boxes.amax(1, keepdim=True), light)
+    sizes = boxes.flatten(2).sum(2)
+    filled = (light * boxes).flatten(2).sum(2) >= INK * sizes
+    held = (filled & (sizes > 0)).sum(1) / (sizes > 0).sum(1).clamp(min=1)
+    return 2 * inside * held / (inside + held).clamp(min=1e-12)
+
+
 MEASURES: dict[str, Measure] = {
     "edges": Measure("edge F1", edge_f1, exact=partial(edge_f1, tolerance=0)),
     "mask": Measure("mask IoU", mask_iou),
     "sketch": Measure("error of the sketch", difference, least=True),
     "blur": Measure("error of the blurred image", difference, least=True),
     "lowres": Measure("error of the low resolution", difference, least=True),
+    "layout": Measure("light in boxes", light_in_boxes),
 }
 LAYOUT = Measure("boxes read as asked", lambda found, wanted: found)
 
 
 def obedience(condition: str, images: Tensor, hints: Tensor, *, exact: bool = False) -> Tensor:
     """The score of each image [B, C, H, W] in [-1, 1] under its hint [B, k, H, W], [B]; see `MEASURES`."""
-    extract, measure = CONDITIONS[condition].extract, MEASURES[condition]
-    assert extract is not None
+    extract, measure = CONDITIONS[condition].extract or mask, MEASURES[condition]
     score = measure.exact if exact and measure.exact else measure.of
     return score(extract(images.float()), hints.float())
 

@@ -99,8 +99,11 @@ def with_controls(trained: Trained, wanted: Sequence[str], weights: str = "ema")
         own = trained.model.network.enter.weight.shape
         if branch.enter.get_parameter("weight").shape != own:
             raise CheckpointProblem(f"{other.target} obeys hints of images of other channels than {trained.target} has")
+        shape, sides = tuple(other.recipe.control.hint), trained.items.shape[1:]
+        if tuple(-(-side // branch.factor) for side in shape[1:]) != sides:
+            size, own = ("x".join(map(str, part)) for part in (shape[1:], sides))
+            raise CheckpointProblem(f"hints of {other.target} are {size}, and {trained.target} has items of {own}")
         key = controlled(trained.model.network, branch, strength)
-        shape = tuple(other.recipe.control.hint)
         found.append(ControlTaken(key, other.recipe.control.condition, shape, str(other.path), strength))
     return found
 

@@ -144,7 +144,7 @@ class Session:
             self.folder = self.group.told(None)
             return self.folder
         if self.folder is None:
-            self.folder = runs.create(self._out, self.family.prefix + self.dataset.name)
+            self.folder = runs.create(self._out, self.recipe.prefix + self.family.prefix + self.dataset.name)
             self._held.enter_context(runs.locked(self.folder))
             self._held.enter_context(runs.removed_if_empty(self.folder))
         (self.folder / "samples").mkdir(exist_ok=True)  # of a run that is gone on with, somebody may have deleted it

@@ -29,6 +29,7 @@ from diffcli.system import device as devices
 from diffcli.system.text import flag
 
 MOST_STEPS = 100_000
+UNTOLD = "no hint is given, so it draws as it would without control: add --hint or --hint-from"
 
 FLAGS = ("eta", "variance", "churn", "churn_min", "churn_max", "churn_noise", "corrections", "snr")
 """Options of samplers that are flags too; others stand behind the name only, as in deis,order=2."""
@@ -122,10 +123,11 @@ def prepare(
         raise UsageProblem(
             f"{name} cannot begin in pure noise, in which {model.schedule_name} ends", "add --grid log-snr, or karras"
         )
+    noted = (UNTOLD,) if model.controls and not hints else ()
     begin = None if start is None else linear_begin(model, levels[0], wanted.seed, conditions, wanted.data)
     walk = partial(walk, schedule=model.schedule) if sampler.timed else walk
     job = Job(model.denoise, levels, walk, model.walked.shape, wanted.seed, conditions | hints, where, steered, begin)
-    return Prepared(job, model, wanted, name, count, guidance, grid, (*times.tolist(), 0.0), hinted=hinted)
+    return Prepared(job, model, wanted, name, count, guidance, grid, (*times.tolist(), 0.0), hinted=hinted, notes=noted)
 
 
 def _sampler(wanted: SamplingOptions) -> tuple[str, dict[str, Any]]:

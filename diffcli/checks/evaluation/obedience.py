@@ -15,6 +15,7 @@ from diffcli.metrics.obedience import (
     difference,
     edge_f1,
     layout_accuracy,
+    light_in_boxes,
     mask_iou,
     obedience,
     way,
@@ -79,6 +80,16 @@ def boxes_read() -> Iterator[Finding]:
     layouts, images = -torch.ones(2, 3, 8, 10), -torch.ones(2, 1, 8, 10)
     layouts[0, 1], layouts[0, 2, 0, :] = 2 * plane.float() - 1, -1
     images[0, 0, 1:4, 2:7], images[0, 0, 5:8, 0:2] = 0.5, 1
+
+    share = 6 / 15  # two thirds of the upper box are dark
+    some = -torch.ones(1, 1, 8, 10)
+    some[0, 0, 1:4, 2:4], some[0, 0, 0, 0:3] = 1, 1  # three pixels lie beside the boxes
+    two = torch.stack([2 * plane.float() - 1, -torch.ones(8, 10), torch.ones(8, 10) * -1])[None]
+    inside, held = 6 / 9, float(share > 0.1)
+    yield near("light in boxes", 2 * inside * held / (inside + held), light_in_boxes(some, two[:, :1]), abs=1e-6)
+    two[0, 2, 6:8, 8:10] = 1  # a box without light
+    yield near("and one of two that are empty", 2 * inside * 0.5 / (inside + 0.5), light_in_boxes(some, two), abs=1e-6)
+    yield near("nothing light", 0, light_in_boxes(-some.abs(), two))
 
     def read(cuts: Tensor) -> Tensor:  # what is wider than high is class 1
         seen.append(cuts)

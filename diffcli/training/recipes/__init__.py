@@ -93,6 +93,11 @@ class Training(Keys):
         return self
 
     @property
+    def prefix(self) -> str:
+        """Of the names of its runs, before that of the family."""
+        return ""
+
+    @property
     def encoded_by(self) -> str:
         """The run whose latents are trained on; "" where it is the data themselves."""
         return ""

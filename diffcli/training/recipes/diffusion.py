@@ -153,6 +153,11 @@ class Recipe(Training):
         return f"diffcli sample {run} --ddim" + (" --class all" if classes and self.conditional else "")
 
     @property
+    def prefix(self) -> str:
+        """What hints show, where it obeys some."""
+        return "" if self.control.name == "none" else f"{self.control.condition}-"
+
+    @property
     def encoded_by(self) -> str:
         """The run whose latents are learned; "" for pixels and points."""
         return self.latent
