@@ -30,16 +30,16 @@ def sample(
     grid: options.Grid = None,
     schedule: options.Schedule = None,
     auto: Annotated[
-        bool, typer.Option("--auto", help="The cheapest walk that `diffcli compare` found good for this run.")
+        bool, typer.Option("--auto", help="The cheapest good walk by `diffcli compare`.")
     ] = False,
     start: Annotated[
         Optional[str],
         typer.Option(metavar="linear[,at=X]", help="Begin at sigma/alpha X, led there by the data's moments.  [none]"),
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print the levels of the walk and its cost; draw nothing.")
+        bool, typer.Option("--plan", help="Print levels and cost; draw nothing.")
     ] = False,
-    eta: Annotated[Optional[float], typer.Option(help="Fresh noise of ddim: 0 none, 1 as in ddpm.  [0]")] = None,
+    eta: Annotated[Optional[float], typer.Option(help="Fresh noise of ddim, 0 to 1 (as ddpm).  [0]")] = None,
     variance: Annotated[Optional[str], typer.Option(help="Of ddpm: small, large or learned.  [small]")] = None,
     churn: Annotated[Optional[float], typer.Option(help="S_churn of edm.  [0]")] = None,
     churn_min: Annotated[Optional[float], typer.Option(help="S_min of edm.  [0]")] = None,
@@ -56,7 +56,7 @@ def sample(
         str, typer.Option(metavar="NAME", help="How --guidance follows the class: cfg, or a plug-in's.")
     ] = "cfg",
     guidance_interval: Annotated[
-        Optional[str], typer.Option(metavar="LOW,HIGH", help="Noise levels sigma/alpha between which to guide.  [all]")
+        Optional[str], typer.Option(metavar="LOW,HIGH", help="Noise levels sigma/alpha to guide at.  [all]")
     ] = None,
     guidance_rescale: Annotated[Optional[float], typer.Option(help="Phi of Lin et al. 2024, 0 to 1.  [0]")] = None,
     clip: Annotated[
@@ -76,10 +76,10 @@ def sample(
         Optional[int], typer.Option(help="Of --inpaint: how often each step is taken (RePaint).  [1]", min=1, max=100)
     ] = None,
     interpolate: Annotated[
-        bool, typer.Option("--interpolate", help="From the noise of image 0 to that of image 1; a strip and a GIF.")
+        bool, typer.Option("--interpolate", help="From noise 0 to noise 1; a strip and a GIF.")
     ] = False,
     invert: Annotated[
-        Optional[Path], typer.Option(metavar="IMAGE", help="Find the noise of an image, and how well it comes back.")
+        Optional[Path], typer.Option(metavar="IMAGE", help="Find an image's noise; does it come back?")
     ] = None,
     count: Annotated[
         Optional[int], typer.Option(help="Number of images, or points.  [20 images, 2000 points]", min=1, max=1_000_000)

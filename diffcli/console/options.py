@@ -28,7 +28,7 @@ SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Go on without files that cannot be read; the run says which.")
 ]
 Label = Annotated[
-    Optional[str], typer.Option("--class", help="A class by number or name, or all: image i gets class i mod K.")
+    Optional[str], typer.Option("--class", help="A class by number or name; all takes turns.")
 ]
 Guidance = Annotated[
     Optional[float],
@@ -58,11 +58,11 @@ Steps = Annotated[Optional[int], typer.Option("--steps", help="Of its walk.  [th
 Weights = Annotated[str, typer.Option("--weights", help="ema (the average) or raw.")]
 Lora = Annotated[
     Optional[list[str]],
-    typer.Option("--lora", metavar="FILE|RUN[:SCALE]", help="Low-rank additions to the weights; repeatable."),
+    typer.Option("--lora", metavar="FILE|RUN[:SCALE]", help="Low-rank additions; repeatable."),
 ]
 Control = Annotated[
     Optional[list[str]],
-    typer.Option("--control", metavar="RUN[:STRENGTH]", help="What obeys hints, beside the model; repeatable."),
+    typer.Option("--control", metavar="RUN[:STRENGTH]", help="What obeys hints; repeatable."),
 ]
 Hint = Annotated[
     Optional[list[Path]],
@@ -70,11 +70,11 @@ Hint = Annotated[
 ]
 HintFrom = Annotated[
     Optional[list[Path]],
-    typer.Option("--hint-from", metavar="IMAGE|FOLDER", help="Find the hint in an image instead; repeatable."),
+    typer.Option("--hint-from", metavar="IMAGE|FOLDER", help="Find the hint in an image; repeatable."),
 ]
 GuideBy = Annotated[
     Optional[str],
-    typer.Option("--guide-by", metavar="NAME", help="What --guidance follows: class, hint or both.  [class]"),
+    typer.Option("--guide-by", metavar="NAME", help="Of --guidance: class, hint or both.  [class]"),
 ]
 Batch = Annotated[Optional[int], typer.Option("--batch", help="Images at once.  [64]", min=1)]
 Settings = Annotated[

@@ -36,7 +36,7 @@ def linear_code(dataset: Dataset, places: Tensor, numbers: int) -> LinearCode:
     """The linear code of `numbers` numbers with the least squared error over the items at some places.
 
     Exact for items of up to 2,000 numbers (Pearson 1901), from all of them; for larger ones by a randomised
-    decomposition of the first 8,000 (Halko, Martinsson & Tropp 2011, algorithm 4.4), the same for every seed. There are
+    decomposition of the first 8,000 (Halko, Martinsson & Tropp 2011), the same for every seed. There are
     never more directions than items.
     """
     if dataset.items.numbers <= EXACT:

@@ -40,7 +40,7 @@ def linear_code_error() -> Iterator[Finding]:
     )
 
 
-@check("the randomised decomposition leaves as little", "Halko, Martinsson & Tropp 2011, algorithm 4.4")
+@check("the randomised decomposition leaves as little", "Halko, Martinsson & Tropp 2011")
 def linear_code_of_many() -> Iterator[Finding]:
     rows = drawn(300, 200, 0.98)
     centred = rows - rows.mean(0)

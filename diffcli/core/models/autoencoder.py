@@ -66,7 +66,7 @@ class LatentAutoencoder(nn.Module):
 def perceptual_distance(model: LatentAutoencoder, images: Tensor, truth: Tensor) -> Tensor:
     """Mean squared distance of the encoder's features of two sets of images, over the blocks, [B].
 
-    Zhang et al. 2018, eq. 1, with the model's own features instead of a network that would have to be downloaded.
+    Zhang et al. 2018, section 3, with the model's own features instead of a network that would have to be downloaded.
     """
     with torch.no_grad():
         wanted = model.perceived(truth)
