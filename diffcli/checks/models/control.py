@@ -32,7 +32,9 @@ def through(layer: nn.Module, h: Tensor, condition: Tensor) -> Tensor:
     return found
 
 
-@check("a branch begins as a copy of encoder and middle that changes nothing, to the bit", "Zhang et al. 2023, section 3.1")
+@check(
+    "a branch begins as a copy of encoder and middle that changes nothing, to the bit", "Zhang et al. 2023, section 3.1"
+)
 def branch_begins_as_nothing() -> Iterator[Finding]:
     plain, net, x = small(), small(), numbers(2, 1, 8, 12)
     branch = ControlBranch(net, SHAPE, (8, 12)).double()
