@@ -168,7 +168,7 @@ def _lead(
 
     def run(start: Training | None, base: str | None, out: Path | None, began: float) -> Ended | None:
         setting = Setting(where, data, out, began, team.count if team else 1)
-        assignment = Assignment(family, setting, start, resume if start is None else None, changes, base)
+        assignment = Assignment(family, setting, start, resume if start is None else None, changes, base=base)
         return trained(assignment, manner.words, show, team, others, choose=choose, dry_run=dry_run)
 
     ended = run(start, base, out, began)

@@ -30,8 +30,8 @@ class Assignment:
     resume:   a run; only `steps` or `minutes`, which count from the run's beginning, `shard`, and where the very same
               data lie may change
     changes:  of keys, for a resume
-    base:     the checkpoint that a fresh run begins with; None is random weights
     follows:  whether another process leads, which holds the run and writes it
+    base:     the checkpoint that a fresh run begins with; None is random weights
     """
 
     family: str
@@ -39,8 +39,8 @@ class Assignment:
     recipe: Training | None = None
     resume: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
-    base: str | None = None
     follows: bool = False
+    base: str | None = None
 
 
 @contextlib.contextmanager
