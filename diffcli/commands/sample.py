@@ -29,16 +29,12 @@ def sample(
     ] = None,
     grid: options.Grid = None,
     schedule: options.Schedule = None,
-    auto: Annotated[
-        bool, typer.Option("--auto", help="The cheapest good walk by `diffcli compare`.")
-    ] = False,
+    auto: Annotated[bool, typer.Option("--auto", help="The cheapest good walk by `diffcli compare`.")] = False,
     start: Annotated[
         Optional[str],
         typer.Option(metavar="linear[,at=X]", help="Begin at sigma/alpha X, led there by the data's moments.  [none]"),
     ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Print levels and cost; draw nothing.")
-    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print levels and cost; draw nothing.")] = False,
     eta: Annotated[Optional[float], typer.Option(help="Fresh noise of ddim, 0 to 1 (as ddpm).  [0]")] = None,
     variance: Annotated[Optional[str], typer.Option(help="Of ddpm: small, large or learned.  [small]")] = None,
     churn: Annotated[Optional[float], typer.Option(help="S_churn of edm.  [0]")] = None,

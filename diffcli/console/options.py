@@ -27,9 +27,7 @@ Grid = Annotated[
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Go on without files that cannot be read; the run says which.")
 ]
-Label = Annotated[
-    Optional[str], typer.Option("--class", help="A class by number or name; all takes turns.")
-]
+Label = Annotated[Optional[str], typer.Option("--class", help="A class by number or name; all takes turns.")]
 Guidance = Annotated[
     Optional[float],
     typer.Option(

@@ -131,7 +131,8 @@ def at(t: float) -> Tensor:
 
 
 @check(
-    "a shift: the noise of each time to the signal, so many times", "Esser et al. 2024, section 5.3.2; Hoogeboom et al. 2023"
+    "a shift: the noise of each time to the signal, so many times",
+    "Esser et al. 2024, section 5.3.2; Hoogeboom et al. 2023",
 )
 def shifted_schedules() -> Iterator[Finding]:
     for t in (0.1, 0.5, 0.9):

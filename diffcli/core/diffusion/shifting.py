@@ -12,7 +12,7 @@ class Shifted(Schedule):
     """A schedule with sigma / alpha `shift` times as large at every time: its log-SNR falls by 2 log(shift).
 
     What of a schedule is constant stays so: alpha² + sigma², alpha + sigma, or alpha. Items of m numbers instead of n,
-    alike nearby, are hidden as well by shift sqrt(m / n): for the straight line see Esser et al. 2024, 5.3.2; for others
+    alike nearby, are hidden as well by shift sqrt(m / n): for the straight line Esser et al. 2024, 5.3.2; for others
     see Hoogeboom et al. 2023, section 3.1. Raises ValueError for other schedules, and unless 0 < shift < inf.
     """
 
