@@ -8,7 +8,7 @@ import typer
 
 from diffcli.commands.training import Manner, train_as
 from diffcli.console import options
-from diffcli.errors import UsageProblem
+from diffcli.errors import UsageProblem, one_of
 from diffcli.training.recipes.adaptation import FrozenKeys, LoraKeys
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 
@@ -76,7 +76,8 @@ def finetune(
         raise UsageProblem("what is the model to learn?", "add --dataset NAME, or a folder of images")
     if resume is not None and (run is not None or mode is not None):
         raise UsageProblem("--resume goes with neither RUN nor --mode", "the run knows both")
-
+    if mode is not None:
+        one_of(mode, MODES, "mode")
     if not judge and (against_scratch or forget_check or downstream):
         raise UsageProblem("--judge 0 leaves nothing to compare", "leave it out")
 

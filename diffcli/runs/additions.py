@@ -142,7 +142,7 @@ def _alpha(path: Path, name: str, metadata: Mapping[str, str], rank: int) -> flo
         raise CheckpointProblem(f"{path} has an alpha that is no number") from None
 
 
-def parsed_lora(text: str, option: str = "--lora", what: str = "scale") -> tuple[str, float]:
+def name_and_scale(text: str, option: str = "--lora", what: str = "scale") -> tuple[str, float]:
     """FILE or RUN, and the scale behind a colon, 1 where there is none. Raises UsageProblem."""
     name, colon, number = text.rpartition(":")
     try:
@@ -174,7 +174,7 @@ def with_additions(trained: Trained, wanted: Sequence[str]) -> list[Applied]:
     """
     done, network = [], trained.model.network
     for text in wanted:
-        name, scale = parsed_lora(text)
+        name, scale = name_and_scale(text)
         path = found_lora(name)
         if additions_of(network) and trained.run is not None and path.resolve().parent == trained.run.resolve():
             base = trained.stored.about.get("base", {}).get("from", "the base")

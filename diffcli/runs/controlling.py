@@ -9,7 +9,7 @@ from diffcli.data.canvas import KNOWN
 from diffcli.data.canvas_names import SIDES
 from diffcli.data.conditions import CONDITIONS
 from diffcli.errors import CheckpointProblem, UsageProblem, one_of
-from diffcli.runs.additions import parsed_lora
+from diffcli.runs.additions import name_and_scale
 from diffcli.runs.basing import begun_with
 from diffcli.runs.loading import Trained, find, load_trained, read
 from diffcli.system.files import expanded, is_dir
@@ -86,7 +86,7 @@ def with_controls(trained: Trained, wanted: Sequence[str], weights: str = "ema")
         average = trained if weights == "ema" else load_trained(str(trained.path), device=device)
         bases.add(Trained(average.model, average.stored).digest)
     for text in wanted:
-        name, strength = parsed_lora(text, "--control", "strength")
+        name, strength = name_and_scale(text, "--control", "strength")
         other = load_trained(name, device=device)
         branch = _branch(other)
         base = other.stored.about.get("base", {})

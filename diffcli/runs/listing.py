@@ -28,7 +28,7 @@ UNREADABLE = (OSError, ValueError, RecursionError)
 class Summary:
     """One run.
 
-    family:      of models: diffusion, vae or dae
+    family:      of models: diffusion, vae, codec or dae
     state:       how it ended, "running", "stopped" (killed before it could say how it ended), or "damaged"
     dataset:     as the recipe says
     steps:       as far as is known; None before the first row of metrics

@@ -33,9 +33,8 @@ class WithBareLatent(TyperCommand):
     """`--latent` without a number of units: latents that are pictures, by the recipe kl-f4 unless another is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        places = [i for i, word in enumerate(args) if word == "--latent" and args[i + 1 : i + 2] in ([], ["--"])]
-        places += [i for i, word in enumerate(args[:-1]) if word == "--latent" and args[i + 1].startswith("--")]
-        for place in sorted(set(places), reverse=True):
+        after = [*args[1:], "-"]
+        for place in [i for i, word in enumerate(args) if word == "--latent" and after[i].startswith("-")][::-1]:
             named = any(word.partition("=")[0] in ("--recipe", "--resume") for word in args)
             args[place : place + 1] = [] if named else ["--recipe", "kl-f4"]
         return super().parse_args(ctx, args)

@@ -12,7 +12,12 @@ PIXELS_AT_ONCE = 1 << 18  # of images in a batch of an encoder or a decoder
 
 
 class Coder(Protocol):
-    """What maps images [B, C, H, W] to the laws of their latents, and latents to images."""
+    """What maps images [B, C, H, W] to the laws of their latents, and latents to images.
+
+    factor:  pixels of an image along one place of the latents
+    """
+
+    factor: int
 
     def encode(self, x: Tensor) -> Posterior: ...
 
@@ -45,9 +50,11 @@ class Codec(nn.Module):
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Images [B, C, H, W] in [-1, 1] of latents [B, c, h, w]."""
-        factor = getattr(self.autoencoder, "factor", 8)
-        scaled = z * self.get_buffer("std") + self.get_buffer("mean")
-        parts = [self.autoencoder.decode(part) for part in self._parts(scaled, z[0, 0].numel() * factor**2)]
+        scaled, pixels = (
+            z * self.get_buffer("std") + self.get_buffer("mean"),
+            z[0, 0].numel() * self.autoencoder.factor**2,
+        )
+        parts = [self.autoencoder.decode(part) for part in self._parts(scaled, pixels)]
         return torch.cat(parts).clamp(-1, 1)
 
     @staticmethod

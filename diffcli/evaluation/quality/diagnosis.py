@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from diffcli.console.show import Show, table
-from diffcli.data.dataset import Dataset
+from diffcli.data.dataset import Dataset, to_pixels
 from diffcli.evaluation.features import training
 from diffcli.evaluation.features.network import JudgeNetwork
 from diffcli.evaluation.quality.judged import Judged
@@ -151,8 +151,7 @@ def _balanced(right: Tensor, ill: Tensor) -> tuple[float, float]:
 
 def joined(real: Dataset, samples: Dataset) -> Dataset:
     """Real images and samples as one data set, 8-bit pixels in memory."""
-    images = [part.take(torch.arange(len(part)))[0] for part in (real, samples)]
-    pixels = ((torch.cat(images) + 1) * 127.5).round().to(torch.uint8)
+    pixels = to_pixels(torch.cat([part.take(torch.arange(len(part)))[0] for part in (real, samples)]))
     assert real.labels is not None and samples.labels is not None
     mark = f"{real.fingerprint}+{samples.fingerprint}"
     return Dataset(real.name, real.items, pixels, torch.cat([real.labels, samples.labels]), mark)
