@@ -22,6 +22,7 @@ from diffcli.runs.listing import checkpoints
 from diffcli.runs.loading import load_trained, read
 from diffcli.sampling.models import load_model
 from diffcli.training import recipes
+from diffcli.training.families.codec import scale_of
 from diffcli.training.recipes import codec, diffusion
 
 CPU = torch.device("cpu")
@@ -343,3 +344,14 @@ def test_a_foreign_autoencoder_that_does_not_suit_is_refused(cli: Cli, foreign: 
     (other / "config.json").write_text(json.dumps(config))
     (other / "diffusion_pytorch_model.safetensors").write_bytes(b"nothing")
     refused(cli, (*command, other), 4, "holds no whole AutoencoderKL")
+
+
+def test_a_run_that_was_stopped_knows_the_size_of_its_latents(cli: Cli, tmp_path: Path) -> None:
+    recipe = recipes.override(codec.RECIPES["kl-tiny"], {"steps": 200, "checkpoint_every": 50})
+    path = train(recipe, tmp_path / "stopped", stop_at=60)  # no preview was made there
+    about = read_checkpoint(path)[1]
+    trained = load_trained(str(path), device=CPU, family="codec")
+    places, _ = datasets.load_dataset("mnist").holdout()
+    x, _ = datasets.load_dataset("mnist").take(places[:1000])
+    assert about["latents"]["std"] == pytest.approx(scale_of(trained.model, x)["std"], rel=1e-3)
+    assert cli("train", "--latent", tmp_path / "stopped", "--steps", 2, "--set", "widths=8,16").code == 0

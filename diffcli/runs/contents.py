@@ -1,5 +1,6 @@
 """What a training says of itself in the files of its run: run.json, metrics.jsonl, the header of a checkpoint."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,8 +38,8 @@ def facts(session: "Session") -> dict[str, Any]:
     }
 
 
-def about(session: "Session") -> dict[str, Any]:
-    """What the header of a checkpoint says beside step and plan."""
+def about(session: "Session", averaged: Callable[[], Any]) -> dict[str, Any]:
+    """What the header of a checkpoint says beside step and plan. averaged: the model that is saved"""
     items = session.dataset.items
     return {
         "family": session.family.name,
@@ -57,7 +58,7 @@ def about(session: "Session") -> dict[str, Any]:
         "validation_loss": session.look.validation_loss if session.look else None,
         **({"base": session.based} if session.based else {}),
         **({"codec": session.codec.about} if session.codec else {}),
-        **session.preview.about(),
+        **session.preview.about(averaged),
     }
 
 

@@ -103,7 +103,7 @@ def find(target: str | None, family: str | None = None) -> Path:
     every = {p.parent.name: p.parent for p in ROOT.glob("*/step-*.safetensors")}
     runs = {name: run for name, run in every.items() if family in (None, family_name(run))}
     wanted = FAMILIES[family or "diffusion"]
-    train = f"train one: {wanted.command} train"
+    train = f"train one: {wanted.command} train{wanted.recipe.option}"
     named = files()
     if target is None and not runs and wanted.name == "diffusion" and SHIPPED in named:
         return named[SHIPPED]

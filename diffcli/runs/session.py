@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import math
 import time
@@ -192,7 +193,7 @@ class Session:
         if self.based and trainer.step == 0:
             tensors = trainer.tensors()
             if leads:
-                runs.save_begin(folder, trainer, self._with_codec(tensors), contents.about(self))
+                runs.save_begin(folder, trainer, self._with_codec(tensors), self._about(tensors))
         micro = trainer.micro
         for progress in self._fit(trainer, stop):
             self.recent.append(progress)
@@ -206,7 +207,7 @@ class Session:
                     trainer.plan = clock.revise(progress.step, trainer.plan)
                     if progress.step >= trainer.plan.total or (looks(clock.saves) and not progress.stopping):
                         look = self._look(folder, tensors)
-                    saved = runs.save(folder, trainer, self._with_codec(tensors), contents.about(self))
+                    saved = runs.save(folder, trainer, self._with_codec(tensors), self._about(tensors))
                     clock.saved(progress.step, looked=look is not None)
                 self._agree()
             if leads and (progress.step % LOG_EVERY == 0 or look):
@@ -275,6 +276,9 @@ class Session:
         path = folder / "samples" / f"step-{self.trainer.step:09d}.png"
         save_png(path, look.picture, {"step": self.trainer.step})
         return look
+
+    def _about(self, tensors: dict[str, Tensor]) -> dict[str, Any]:
+        return contents.about(self, functools.partial(self._averaged, tensors))
 
     def _averaged(self, tensors: dict[str, Tensor]) -> Any:
         """The model with the averaged weights, whole."""

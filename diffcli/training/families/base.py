@@ -64,8 +64,8 @@ class Preview(Protocol):
 
     def look(self, model: Any) -> Look: ...
 
-    def about(self) -> dict[str, Any]:
-        """What the checkpoint shall remember of the data."""
+    def about(self, averaged: Callable[[], Any]) -> dict[str, Any]:
+        """What the checkpoint shall remember: of the data, and of the model as it is saved."""
         ...
 
 

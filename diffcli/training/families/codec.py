@@ -1,5 +1,6 @@
 """Autoencoders with latents that are pictures, in training: network, loss, and a look at reconstructions."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -72,7 +73,6 @@ class CodecPreview:
         self.known, _ = dataset.take(places[:MEASURED])
         self.keys, self.seed = recipe.objective, recipe.seed
         self.linear: float | None = None
-        self.latents: dict[str, list[float]] = {}
         self.fitted = (dataset, places[:KNOWN_IMAGES]) if dataset.items.numbers <= EXACT else None
 
     @torch.no_grad()
@@ -92,11 +92,10 @@ class CodecPreview:
         linear = self._linear(model)
         if linear is not None:
             text += f", best linear code of as many numbers {linear:.2f} dB"
-        self.latents = scale_of(model, self.known, batch)
         return Look(
             loss, None, f"validation {text}", f"validation loss {loss:.5f}; {text}",
             grid(torch.cat([self.x[:COLUMNS], found[:COLUMNS]]), columns=min(COLUMNS, len(self.x))),
-            {"psnr": quality, "psnr_linear": linear, "latents": self.latents},
+            {"psnr": quality, "psnr_linear": linear},
         )  # fmt: skip
 
     def _linear(self, model: LatentAutoencoder) -> float | None:
@@ -106,8 +105,8 @@ class CodecPreview:
             self.linear = psnr(code.restored(self.x).clamp(-1, 1), self.x).mean().item()
         return self.linear
 
-    def about(self) -> dict[str, object]:
-        return {"latents": self.latents} if self.latents else {}
+    def about(self, averaged: Callable[[], Any]) -> dict[str, object]:
+        return {"latents": scale_of(averaged(), self.known)}
 
 
 @torch.no_grad()

@@ -1,5 +1,8 @@
 """Denoising autoencoders in training: the network, the loss, and a look at what they make of corrupted images."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -75,7 +78,7 @@ class DaePreview:
         picture = grid(rows, columns=min(COLUMNS, len(self.x)))
         return Look(loss, linear_loss, f"validation {text}", text, picture, {"psnr": quality})
 
-    def about(self) -> dict[str, object]:
+    def about(self, averaged: Callable[[], Any]) -> dict[str, object]:
         return {}
 
 

@@ -1,5 +1,8 @@
 """Diffusion models in training: the network, the loss, and a look at their samples, their health and their loss."""
 
+from collections.abc import Callable
+from typing import Any
+
 from PIL import Image
 from torch import Tensor
 
@@ -124,7 +127,7 @@ class DiffusionPreview:
             return items
         return self.codec.decode(items.to(self.codec.get_buffer("std").device)).cpu()
 
-    def about(self) -> dict[str, object]:
+    def about(self, averaged: Callable[[], Any]) -> dict[str, object]:
         return {"health": list(self.data), "linear_denoiser_loss": self.linear_loss}
 
 

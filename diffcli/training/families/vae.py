@@ -1,6 +1,8 @@
 """Variational autoencoders in training: the networks, the bound, and a look at reconstructions and samples."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -103,7 +105,7 @@ class VaePreview:
             {"elbo": -loss, "reconstruction": reconstruction, "kl": kl.sum().item()},
         )
 
-    def about(self) -> dict[str, object]:
+    def about(self, averaged: Callable[[], Any]) -> dict[str, object]:
         return {}
 
 

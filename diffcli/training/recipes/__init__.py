@@ -62,6 +62,8 @@ class Training(Keys):
     family: ClassVar[str]
     command: ClassVar[str]
     """The words before `train`."""
+    option: ClassVar[str] = ""
+    """What `train` needs to make such a model, if anything."""
     dial: ClassVar[tuple[str, ...]] = ()
     """Keys that are chosen when the training begins, by its time and the speed of the machine."""
 

@@ -39,6 +39,7 @@ class CodecRecipe(Training):
 
     family: ClassVar[str] = "codec"
     command: ClassVar[str] = "diffcli vae"
+    option: ClassVar[str] = " --latent"
 
     minutes: float = key(5.0, "time budget; used where steps is 0", above=0, most=1e6)
     network: LatentKeys = table(LatentKeys())
