@@ -50,10 +50,8 @@ class Codec(nn.Module):
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Images [B, C, H, W] in [-1, 1] of latents [B, c, h, w]."""
-        scaled, pixels = (
-            z * self.get_buffer("std") + self.get_buffer("mean"),
-            z[0, 0].numel() * self.autoencoder.factor**2,
-        )
+        scaled = z * self.get_buffer("std") + self.get_buffer("mean")
+        pixels = z[0, 0].numel() * self.autoencoder.factor**2
         parts = [self.autoencoder.decode(part) for part in self._parts(scaled, pixels)]
         return torch.cat(parts).clamp(-1, 1)
 
