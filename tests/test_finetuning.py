@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.models.lora import LowRank, additions_of, layers_of, merged
+from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.published import clinical
 from diffcli.evaluation.features import training as judge_training
 from diffcli.evaluation.quality import diagnosis
@@ -418,9 +419,11 @@ def test_rates_of_classifiers() -> None:
 
 
 def test_images_of_patients_are_never_shown_without_a_word() -> None:
-    assert "not for clinical use" in clinical("pneumoniamnist")
-    assert "not for clinical use" in clinical("breastmnist")
-    assert clinical("mnist") == clinical("a folder") == ""
+    items = Items(IMAGES, (1, 8, 8))
+    assert "not for clinical use" in clinical("pneumoniamnist", items)
+    assert "not for clinical use" in clinical("breastmnist", items)
+    assert clinical("mnist", items) == clinical("a folder", items) == ""
+    assert "not for clinical use" in clinical("a folder of scans", replace(items, patients=True))
 
 
 @pytest.mark.skipif(not MEDICAL, reason="needs the files of BreastMNIST")

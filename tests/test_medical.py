@@ -102,6 +102,21 @@ def test_a_file_without_an_ending_is_known_by_how_it_begins(tmp_path: Path) -> N
     assert len(load_folder(tmp_path)) == 2
 
 
+def test_what_scanners_made_is_never_shown_without_a_word(cli: Cli, tmp_path: Path) -> None:
+    for i in range(8):
+        dicom(tmp_path / "scans" / f"{i}.dcm", RNG.integers(0, 4000, (16, 16)).astype(np.uint16))
+    quick = ("--recipe", "tiny", "--steps", 1, "--devices", 1, "--out", "run")
+    assert load_folder(tmp_path / "scans").items.patients
+    for arguments in (
+        ("data", tmp_path / "scans"),
+        ("train", "--dataset", tmp_path / "scans", *quick),
+        ("sample", "run", "--ddim", "--steps", 2, "--count", 1, "--devices", 1),
+    ):
+        made = cli(*arguments)
+        assert made.code == 0, made.err
+        assert made.err.count("not for clinical use") == 1
+
+
 def test_nothing_of_a_patient_is_told_or_kept(cli: Cli, tmp_path: Path) -> None:
     for i in range(12):
         dicom(tmp_path / "scans" / f"{i}.dcm", RNG.integers(0, 4096, (8, 8), dtype=np.uint16))

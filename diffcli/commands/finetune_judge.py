@@ -27,7 +27,7 @@ def judged(
 
     session, folder, saved = ended
     assert session.based is not None
-    base, said = session.based["from"], clinical(session.dataset.name)
+    base, said = session.based["from"], clinical(session.dataset.name, session.dataset.items)
     targets = {study.BEFORE: str(folder / BEGIN), study.AFTER: str(saved)}
     if again is not None:
         seconds = session.clock.used

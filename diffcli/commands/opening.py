@@ -21,7 +21,7 @@ def opened(run: str | None, family: str, show: "Show", device: str = "cpu") -> "
     trained = load_trained(run, device=devices.pick(device), family=family)
     for note in trained.stored.notes:
         show.note(f"note: {note}")
-    if said := clinical(trained.recipe.data.name):
+    if said := clinical(trained.recipe.data.name, trained.items):
         show.once(said)
     return trained
 

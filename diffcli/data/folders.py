@@ -16,10 +16,11 @@ from diffcli.data.keeping import decoded_once
 from diffcli.data.kinds import IMAGES, Items
 from diffcli.data.layout import Layout, layout, numbering
 from diffcli.data.pairs import apart, mark_of, paired, suspected
-from diffcli.data.readers import SUFFIXES, UNREADABLE
+from diffcli.data.published import clinical
+from diffcli.data.readers import MEDICAL, SLICES, SUFFIXES, UNREADABLE
 from diffcli.data.readers.arrays import DAMAGED, labels_of
 from diffcli.data.reading import PLAIN, Reading
-from diffcli.data.scan import LeftOut, Scan, scan, told
+from diffcli.data.scan import LeftOut, Scan, reader_kind, scan, told
 from diffcli.data.sources import ImageSource, is_archive
 from diffcli.errors import DataProblem, one_of
 from diffcli.system.text import legible
@@ -47,8 +48,11 @@ def load_folder(place: Path, reading: Reading = PLAIN, split: str = "train") -> 
     if left := told((*found.left, *named.left)):
         notes.append(left)
     pairs = paired(result.pages, found.images, hints, reading.hints, result.shape) if reading.hints else None
-    items = Items(IMAGES, result.shape, tuple(name or NONE for name in classes), result.spans)
+    patients = any(reader_kind(source) in (MEDICAL, SLICES) for source in sources)
+    items = Items(IMAGES, result.shape, tuple(name or NONE for name in classes), result.spans, patients)
     name = legible(place.resolve().name)
+    if said := clinical(name, items):
+        Show.of_command().once(said)
     mark = _mark(result, named, items.classes)
     mark = mark if pairs is None else mark_of(mark, pairs)
     return Dataset(name, items, result.storage, labels, mark, tuple(notes), hints=pairs)

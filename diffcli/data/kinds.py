@@ -60,9 +60,10 @@ HINT = "hint"
 class Items:
     """What one item of a data set is: all that a model must know of its data.
 
-    shape:    (C, H, W), or (D,) for points
-    classes:  a name per class; none where items have no class
-    spans:    the numbers that were black and white in files of more than 8 bits; None of all other items
+    shape:     (C, H, W), or (D,) for points
+    classes:   a name per class; none where items have no class
+    spans:     the numbers that were black and white in files of more than 8 bits; None of all other items
+    patients:  whether they come from files of scanners or sets of such, so that it is said what they are not for
 
     Raises ValueError for a shape that no item of the kind has.
     """
@@ -71,6 +72,7 @@ class Items:
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     spans: Spans | None = None
+    patients: bool = False
 
     def __post_init__(self) -> None:
         numbers = all(isinstance(n, int) and n > 0 for n in self.shape)

@@ -27,7 +27,8 @@ def encoded(dataset: Dataset, encode: Callable[[Tensor], Tensor], digest: str) -
     if found is None or len(found) != len(dataset):
         found = _encoded(dataset, encode)
         keep_array(f"latents-{mark}", found)
-    items = Items(LATENTS, (found.shape[1] // 2, *found.shape[2:]), dataset.classes)
+    patients = dataset.items.patients
+    items = Items(LATENTS, (found.shape[1] // 2, *found.shape[2:]), dataset.classes, patients=patients)
     return replace(dataset, items=items, storage=found)
 
 

@@ -11,7 +11,7 @@ from diffcli.data.dataset import Dataset
 from diffcli.data.fitting import digest
 from diffcli.data.folders import is_place, load_folder, splits_of
 from diffcli.data.kinds import IMAGES, Items
-from diffcli.data.published import DATASETS, clinical
+from diffcli.data.published import DATASETS, clinical, is_medical
 from diffcli.data.reading import PLAIN, Reading
 from diffcli.data.vision import PREFIX
 from diffcli.errors import DataProblem, UsageProblem, one_of
@@ -122,13 +122,14 @@ def _refuse(reading: Reading, why: str) -> None:
 
 def _load_named(name: str, split: str, data: Path | None) -> Dataset:
     source = DATASETS[name]
-    if said := clinical(name):
-        Show.of_command().once(said)
     images, labels = source.read(one_of(split, source.images, f"split of {name}"), data)
+    items = Items(IMAGES, images.shape[1:], source.classes, patients=is_medical(name))
+    if said := clinical(name, items):
+        Show.of_command().once(said)
     notes = []
     if len(images) != source.images[split]:  # of files that have no checksum
         notes.append(f"{len(images)} images, where the published set has {source.images[split]}")
     return Dataset(
-        name, Items(IMAGES, images.shape[1:], source.classes), torch.from_numpy(images),
-        torch.from_numpy(labels).long(), digest(images.tobytes(), labels.tobytes()), tuple(notes),
+        name, items, torch.from_numpy(images), torch.from_numpy(labels).long(),
+        digest(images.tobytes(), labels.tobytes()), tuple(notes),
     )  # fmt: skip

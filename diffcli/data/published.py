@@ -14,6 +14,7 @@ import numpy as np
 
 from diffcli.console.show import Show
 from diffcli.data.formats import Bytes, CifarBinary, Format, Idx, Npz, unpacked
+from diffcli.data.kinds import Items
 from diffcli.errors import DataProblem
 from diffcli.system.cache import cache_folder, cache_folders
 from diffcli.system.download import fetch, has_checksum
@@ -206,7 +207,12 @@ DATASETS: dict[str, Source] = {
 }  # fmt: skip
 
 
-def clinical(name: str) -> str:
-    """What must be said wherever images of patients are shown, for a data set of this name; "" for all others."""
-    medical = name in DATASETS and "clinical" in DATASETS[name].licence
+def is_medical(name: str) -> bool:
+    """Whether a published set shows patients; False for every other name."""
+    return name in DATASETS and "clinical" in DATASETS[name].licence
+
+
+def clinical(name: str, items: Items) -> str:
+    """What must be said wherever images of patients are shown, for a data set or a run of it; "" for all others."""
+    medical = items.patients or is_medical(name)
     return f"{name} holds images of patients, for research: not for clinical use" if medical else ""

@@ -68,7 +68,7 @@ class Carried:
         items = self.items
         return {
             **self.made, "shape": list(items.shape), "classes": list(items.classes), "range": str(items.spans or ""),
-            "digest": self.digest, "from": self.place,
+            **({"patients": True} if items.patients else {}), "digest": self.digest, "from": self.place,
         }  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def codec_in(stored: Stored, device: torch.device) -> Carried | None:
         return None
     try:
         spans = Spans.parsed(about.get("range", ""))
-        items = Items(IMAGES, tuple(about["shape"]), tuple(about["classes"]), spans)
+        items = Items(IMAGES, tuple(about["shape"]), tuple(about["classes"]), spans, bool(about.get("patients")))
         if "diffusers" in about:
             made: dict[str, Any] = {"diffusers": about["diffusers"]}
             codec = _scaled(built_foreign(about["diffusers"]))

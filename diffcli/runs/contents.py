@@ -49,6 +49,7 @@ def about(session: "Session", averaged: Callable[[], Any]) -> dict[str, Any]:
         "shape": list(items.shape),
         "classes": list(items.classes),
         "range": str(items.spans or ""),
+        **({"patients": True} if items.patients else {}),
         "holdout": session.holdout,
         "data": session.dataset.fingerprint,
         "threads": torch.get_num_threads(),

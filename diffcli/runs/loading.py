@@ -159,7 +159,8 @@ def understood(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], no
         recipe.check_core()
         shape = tuple(about["shape"])
         kind = KINDS[about["kind"]] if "kind" in about else kind_of_shape(shape)
-        items = Items(kind, shape, tuple(about["classes"]), Spans.parsed(about.get("range", "")))
+        spans, patients = Spans.parsed(about.get("range", "")), bool(about.get("patients"))
+        items = Items(kind, shape, tuple(about["classes"]), spans, patients)
     except (KeyError, TypeError, ValueError, UsageProblem) as error:
         raise CheckpointProblem(f"{path} holds a recipe that this diffcli cannot follow: {error}") from error
     old = "model/history."

@@ -109,7 +109,7 @@ class Model:
         """What was odd about its checkpoint, and what was added to it."""
         if self.trained is None:
             return ()
-        said = clinical(self.trained.recipe.data.name)
+        said = clinical(self.trained.recipe.data.name, self.items)
         told = [*(one.note for one in self.controls), *(one.note for one in self.added), said]
         return (*self.trained.stored.notes, *filter(None, told))
 
