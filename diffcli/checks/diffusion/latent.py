@@ -11,6 +11,7 @@ from diffcli.core.diffusion.latent import Codec, drawn_latents, paired
 from diffcli.core.diffusion.schedules import EDM, SCHEDULES, Flow
 from diffcli.core.diffusion.shifting import Shifted
 from diffcli.core.models.autoencoder import LatentAutoencoder, perceptual_distance
+from diffcli.core.models.tiles import by_tiles
 from diffcli.core.processes.variational import Posterior
 from diffcli.core.randomness import keyed
 
@@ -124,6 +125,26 @@ def latent_shapes() -> Iterator[Finding]:
         yield near(f"told before, of {shape}", torch.tensor(wanted), torch.tensor(model.latent_shape))
         yield near(f"the factor of {shape}", 2 ** len(widths), model.factor)
         yield near(f"images of {shape}", torch.tensor([2, *shape]), torch.tensor(model.decode(posterior.mean).shape))
+
+
+@check("a picture in tiles is the picture at once, and would not be with a narrower overlap", "by hand")
+def latents_in_tiles() -> Iterator[Finding]:
+    generator = keyed(9, "tiles")
+    for shape, widths, blocks in (((1, 37, 50), (6, 6), 1), ((3, 30, 41), (6,), 2), ((1, 75, 48), (4, 4, 4), 1)):
+        model = LatentAutoencoder(shape, channels=2, widths=widths, blocks=blocks).double()
+        for weight in model.parameters():
+            weight.data = torch.randn(weight.shape, generator=generator, dtype=torch.float64) * 0.3
+        x = torch.rand(1, *shape, generator=generator, dtype=torch.float64) * 2 - 1
+        law, z = model.encoder(x), model.encode(x).mean
+        image = model.decoder(z)
+        for overlap, least in ((model.reach, 0.0), (model.reach - 1, 1e-7)):
+            there = by_tiles(model.encoder, x, tile=3, overlap=overlap, enter=model.factor)
+            back = by_tiles(model.decoder, z, tile=3, overlap=overlap, leave=model.factor)
+            off = max((there - law).abs().max().item(), (back - image).abs().max().item())
+            said = f"{shape} with {overlap} latents"
+            yield (
+                near(f"alike, {said}", 0, off, abs=1e-12) if not least else near(f"not, {said}", 1, float(off > least))
+            )
 
 
 def at(t: float) -> Tensor:
