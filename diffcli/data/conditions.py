@@ -7,6 +7,7 @@ from torch import Tensor
 
 from diffcli.core.processes import hints
 
+HOLE = "hole"
 CLASSES = 10  # that a layout has a plane for
 
 
@@ -36,5 +37,6 @@ CONDITIONS: dict[str, Condition] = {
     "sketch": Condition("a soft line drawing", 1, hints.sketch),
     "blur": Condition("colours and their places, smoothed", 0, hints.blur),
     "lowres": Condition("the mean of each square of 4 x 4 pixels", 0, hints.lowres),
+    HOLE: Condition("the image with a grey box to be painted, anywhere", 0, hints.hole),
     "layout": Condition("boxes, a plane for each class of digits; known of canvases", CLASSES, None, two=True),
 }

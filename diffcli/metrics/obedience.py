@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d, pad
 
-from diffcli.core.processes.hints import mask
-from diffcli.data.conditions import CONDITIONS
+from diffcli.core.processes.hints import is_hole, mask
+from diffcli.data.conditions import CONDITIONS, HOLE
 
 INK = 0.1  # of the pixels of a box; digits have a third
 TOLERANCE = 1  # pixels that an edge may lie away
@@ -27,12 +27,14 @@ class Measure:
     of:     (what images show [B, k, H, W], hints [B, k, H, W]) -> [B]
     least:  whether less is better
     exact:  the same without tolerance, where it has one
+    whole:  whether it is of images, beside hints that are parts of such, and not of what is taken from them again
     """
 
     text: str
     of: Callable[[Tensor, Tensor], Tensor]
     least: bool = False
     exact: Callable[[Tensor, Tensor], Tensor] | None = None
+    whole: bool = False
 
 
 def edge_f1(found: Tensor, wanted: Tensor, tolerance: int = TOLERANCE) -> Tensor:
@@ -61,6 +63,13 @@ def difference(found: Tensor, wanted: Tensor) -> Tensor:
     return (found - wanted).flatten(1).square().mean(1).sqrt()
 
 
+def difference_around_hole(images: Tensor, wanted: Tensor) -> Tensor:
+    """Root mean square error of images [B, C, H, W] where the hint is no hole, [B]; 0 where all of it is one."""
+    known = ~is_hole(wanted)
+    squares = ((images - wanted).square().mean(1, keepdim=True) * known).flatten(1).sum(1)
+    return (squares / known.flatten(1).sum(1).clamp(min=1)).sqrt()
+
+
 def light_in_boxes(found: Tensor, wanted: Tensor) -> Tensor:
     """How far what is light [B, 1, H, W], 1 on -1, keeps to the boxes of a layout [B, K, H, W]: [B] in [0, 1].
 
@@ -81,6 +90,7 @@ MEASURES: dict[str, Measure] = {
     "sketch": Measure("error of the sketch", difference, least=True),
     "blur": Measure("error of the blurred image", difference, least=True),
     "lowres": Measure("error of the low resolution", difference, least=True),
+    HOLE: Measure("error around the hole", difference_around_hole, least=True, whole=True),
     "layout": Measure("light in boxes", light_in_boxes),
 }
 LAYOUT = Measure("boxes read as asked", lambda found, wanted: found)
@@ -90,7 +100,7 @@ def obedience(condition: str, images: Tensor, hints: Tensor, *, exact: bool = Fa
     """The score of each image [B, C, H, W] in [-1, 1] under its hint [B, k, H, W], [B]; see `MEASURES`."""
     extract, measure = CONDITIONS[condition].extract or mask, MEASURES[condition]
     score = measure.exact if exact and measure.exact else measure.of
-    return score(extract(images.float()), hints.float())
+    return score(images.float() if measure.whole else extract(images.float()), hints.float())
 
 
 def layout_accuracy(images: Tensor, layouts: Tensor, read: Reader) -> Tensor:

@@ -12,12 +12,14 @@ from diffcli.core.diffusion.editing import inpainting, slerp
 from diffcli.core.diffusion.job import start_noise
 from diffcli.core.diffusion.samplers import SAMPLERS
 from diffcli.core.randomness import image_noise
+from diffcli.data.conditions import HOLE
 from diffcli.data.dataset import to_unit
 from diffcli.data.images import header, read_image, read_mask
 from diffcli.data.kinds import Items
 from diffcli.errors import DataProblem, UsageProblem
+from diffcli.sampling.hints import Hinted
 from diffcli.sampling.options import Variation
-from diffcli.sampling.prepare import Kept, Prepared
+from diffcli.sampling.prepare import Kept, Prepared, prepare
 
 
 def varied(prepared: Prepared, variation: Variation) -> Prepared:
@@ -66,8 +68,14 @@ def from_image(prepared: Prepared, path: Path, strength: float) -> Prepared:
 
 def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> Prepared:
     """The walks that paint the white part of a mask and keep the rest of the image."""
-    job, items = prepared.job, prepared.model.items
-    if not SAMPLERS[prepared.sampler].separable:
+    items = prepared.model.items
+    holes = [control.name for control in prepared.model.controls if control.condition == HOLE]
+    if holes and resample > 1:
+        raise UsageProblem(
+            f"{prepared.model.name} was taught to paint holes, and needs no --resample",
+            "leave it out, or name its base",
+        )
+    if not holes and not SAMPLERS[prepared.sampler].separable:
         takers = ", ".join(name for name, sampler in SAMPLERS.items() if sampler.separable)
         raise UsageProblem(f"--inpaint takes each step by itself, which {prepared.sampler} cannot", f"use {takers}")
     (_, (wide, high)), (_, (mask_wide, mask_high)) = header(path), header(mask_path)
@@ -75,19 +83,28 @@ def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> P
         raise DataProblem(
             f"{mask_path} is {mask_wide}x{mask_high}, {path} is {wide}x{high}", "make the mask as large as the image"
         )
-    known = picture(path, items).to(job.device)
+    known = picture(path, items)
     layer, note = mask(mask_path, items)
-    where = layer.to(job.device)
-    kept = torch.where(where > 0, 0.0, known)  # grey where it is painted
-    model = prepared.model
+    painted = torch.where(layer > 0, 0.0, known)  # grey
+    if holes:
+        hinted = Hinted(tuple((name, painted) for name in holes))
+        prepared = replace(prepare(None, prepared.wanted, prepared.model, hinted), kept=Kept(known, layer))
+    else:
+        prepared = _replacing(prepared, known, layer, resample)
+    notes = (*prepared.notes, note) if note else prepared.notes
+    return replace(prepared, source=torch.cat([known, painted]), notes=notes)
+
+
+def _replacing(prepared: Prepared, known: Tensor, layer: Tensor, resample: int) -> Prepared:
+    """The walks after each step of which what is known of an image [1, C, H, W] is put in its place."""
+    job, model = prepared.job, prepared.model
+    known, where = known.to(job.device), layer.to(job.device)
     inside, places, stays = known, where, None
     if model.codec is not None:  # a place of the latents is painted where any of its pixels is
         inside, places = model.encoded(known), adaptive_max_pool2d(where, model.walked.shape[1:])
         stays = Kept(known.cpu(), layer)
     walker = inpainting(job.sampler, inside, places, resample=resample)
-    notes = (*prepared.notes, note) if note else prepared.notes
-    source = torch.cat([known, kept]).cpu()
-    return replace(prepared, job=replace(job, sampler=walker), source=source, notes=notes, kept=stays)
+    return replace(prepared, job=replace(job, sampler=walker), kept=stays)
 
 
 def interpolate(prepared: Prepared) -> Prepared:

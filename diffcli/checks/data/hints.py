@@ -93,6 +93,44 @@ def sketch_of_a_square() -> Iterator[Finding]:
     yield near("fainter", found, hints.sketch(_square(-1, -0.5))[0, 0], abs=1e-5)
 
 
+@check(
+    "a hole is one grey box in each image: of any size from a quarter to three quarters, anywhere, and always the same",
+    "the definition; moments of the uniform law",
+)
+def holes_anywhere() -> Iterator[Finding]:
+    images = (_noise(3000, 1, 12, 16).sign() * 0.5) * (1 - 0.4 * _noise(3000, 1, 12, 16))
+    found = hints.hole(images)
+    where = hints.is_hole(found)
+    yield near("grey inside, as it was outside", torch.where(where, 0.0, images), found)
+    rows, columns = where.any(3).squeeze(1), where.any(2).squeeze(1)
+    yield near("a whole box", (rows.sum(1) * columns.sum(1)).float(), where.flatten(1).sum(1).float())
+    for name, cells in (("height", rows), ("width", columns)):
+        side, lengths = cells.shape[1], cells.sum(1).float()
+        ends = cells.int().diff(dim=1).abs().sum(1) + cells[:, 0] + cells[:, -1]
+        yield near(f"{name}: without a gap", 2, ends.float())
+        yield near(f"{name}: least and most", torch.tensor([side / 4, side * 3 / 4]), torch.stack(lengths.aminmax()))
+        sizes = torch.arange(side // 4, side * 3 // 4 + 1).float()
+        chances = torch.ones(len(sizes))
+        chances[[0, -1]] = 0.5  # of rounded lengths the outermost have half
+        mean = (sizes * chances).sum() / chances.sum()
+        yield near(f"{name}: its mean", mean, lengths.mean(), abs=0.15)
+        first = cells.int().argmax(1).float()
+        share = first / (side - lengths)
+        yield near(f"{name}: where it begins, of where it could", 0.5, share.mean(), abs=0.02)
+        yield near(f"{name}: from one end to the other", torch.tensor([0.0, 1.0]), torch.stack(share.aminmax()))
+        yield near(
+            f"{name}: says nothing of the place", 0, torch.corrcoef(torch.stack([share, lengths]))[0, 1], abs=0.08
+        )
+    both = torch.corrcoef(torch.stack([rows.sum(1).float(), columns.sum(1).float()]))[0, 1]
+    yield near("height and width are independent", 0, both, abs=0.08)
+    yield near("the same again, and alone", found[5:8], torch.cat([hints.hole(images[i : i + 1]) for i in (5, 6, 7)]))
+    other = images[:1].clone()
+    other[..., 3, 4] *= -1
+    yield near("another hole in another image", 1, float(bool((hints.is_hole(hints.hole(other)) != where[:1]).any())))
+    stored = ((found[:50] + 1) * 127.5).round() / 127.5 - 1
+    yield near("known again from 8 bits", 1, float(bool((hints.is_hole(stored) == where[:50]).all())))
+
+
 @check("a hint stays with its item: in other orders, in parts of a set, and when the image is moved", "the definition")
 def hints_stay() -> Iterator[Finding]:
     pixels = torch.randint(0, 256, (40, 3, 8, 8), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)

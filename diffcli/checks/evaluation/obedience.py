@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from diffcli.checks.check import Finding, check, near
+from diffcli.core.processes.hints import is_hole
 from diffcli.core.randomness import keyed
-from diffcli.data.conditions import CONDITIONS
+from diffcli.data.conditions import CONDITIONS, HOLE
 from diffcli.metrics.obedience import (
     MEASURES,
     boxes_of,
     difference,
+    difference_around_hole,
     edge_f1,
     layout_accuracy,
     light_in_boxes,
@@ -50,6 +52,10 @@ def obedience_scores() -> Iterator[Finding]:
         yield near(f"masks {i}", len(both) / len(either), mask_iou(a, b)[i], rel=1e-6)
         squares = [(p - q) ** 2 for p, q in zip(a[i].flatten().tolist(), b[i].flatten().tolist(), strict=True)]
         yield near(f"difference {i}", math.sqrt(sum(squares) / 63), difference(a, b)[i], rel=1e-6)
+    hint = torch.tensor([[[0.5, 0.0], [0.2, -1.0]], [[0.5, 0.0], [0.0, 1.0]]])[None]  # two channels, one pixel a hole
+    squares = [0.1**2, 0.3**2, 0.3**2, 0.5**2, 0.5**2, 0.5**2]
+    image = hint + torch.tensor([[[0.1, 0.9], [0.3, -0.5]], [[-0.3, 0.9], [0.5, 0.5]]])
+    yield near("around a hole", math.sqrt(sum(squares) / 6), difference_around_hole(image, hint), rel=1e-6)
     nothing = -torch.ones(1, 1, 5, 5)
     dot = nothing.clone()
     dot[0, 0, 2, 2] = 1
@@ -67,6 +73,9 @@ def obedience_scores() -> Iterator[Finding]:
             yield near(f"{name} of the images themselves", perfect, obedience(name, images, hints), abs=1e-6)
             lost = obedience(name, images, hints.flip(0))
             yield near(f"{name} of others", 1, float(((lost - perfect).abs() > 0.05).all()))
+    known = CONDITIONS[HOLE].extract(images)  # type: ignore[misc]
+    painted = torch.where(is_hole(known), 0.7, images)
+    yield near("a hole may hold anything", 0, obedience(HOLE, painted, known))
 
 
 @check("boxes are taken from the planes of a layout one by one, and each is read by itself", "")

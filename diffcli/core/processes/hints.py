@@ -17,6 +17,10 @@ TIE = 1e-4  # gradients as much as this apart, of their size, count as equal
 SKETCH_SMOOTHING = 1.0  # pixels
 BLURRED = 14  # parts of the longer side that one standard deviation of the blur is
 COARSE = 4  # pixels of a side that are one in the low resolution
+GREY = 0.006  # a hole is painted 0, which is between two of 256 greys: these are as far from it at most
+SHORTEST, LONGEST = 0.25, 0.75  # sides of a hole, of those of the image
+PRIME = 2**31 - 1  # of Lehmer's random numbers, with
+FACTOR = 48271  # as his factor (Park, Miller & Stockmeyer 1993)
 LIGHT = 145  # of 255: what a canvas shows in a brighter channel than this is a digit
 
 
@@ -59,6 +63,39 @@ def mask(images: Tensor) -> Tensor:
     """1 where something is, else -1 [B, 1, H, W]: grey above the middle, or in colour the digits of a canvas."""
     threshold = 0.0 if images.shape[1] == 1 else LIGHT / 127.5 - 1
     return 2 * (images.amax(1, keepdim=True) > threshold).float() - 1
+
+
+def hole(images: Tensor) -> Tensor:
+    """The images with a box painted grey, 0, of any size from a quarter to three quarters of their sides [B, C, H, W].
+
+    Where it lies is drawn by the pixels themselves, as 8-bit numbers: an image has one hole, and another has another.
+    """
+    height, width = images.shape[-2:]
+    values = ((images.flatten(1) + 1) * 127.5).round().long()
+    places = torch.arange(1, values.shape[1] + 1, device=images.device)
+    state = (values * (places * FACTOR % PRIME)).sum(1) % (PRIME - 1) + 1
+    inside = torch.ones(len(images), 1, height, width, dtype=torch.bool, device=images.device)
+    for side, across in ((height, -1), (width, -2)):
+        state, of_length = _next(state)
+        state, of_place = _next(state)
+        length = (side * (SHORTEST + (LONGEST - SHORTEST) * of_length)).round().clamp(1, side)
+        first = ((side - length + 1) * of_place).floor()
+        pixel = torch.arange(side, device=images.device)
+        found = (pixel >= first.unsqueeze(1)) & (pixel < (first + length).unsqueeze(1))
+        inside &= found[:, None].unsqueeze(across)
+    return torch.where(inside, 0.0, images)
+
+
+def is_hole(hints: Tensor) -> Tensor:
+    """Where images [B, C, H, W] in [-1, 1] are painted grey, or are so themselves: bool [B, 1, H, W]."""
+    return (hints.abs() < GREY).all(1, keepdim=True)
+
+
+def _next(state: Tensor) -> tuple[Tensor, Tensor]:
+    """The next states [B] of a Lehmer generator, and uniform numbers in [0, 1)."""
+    for _ in range(3):  # small differences between states are gone after some steps
+        state = state * FACTOR % PRIME
+    return state, (state >> 8).float() / 2**23
 
 
 def smoothed(images: Tensor, deviation: float) -> Tensor:
