@@ -16,14 +16,16 @@ from diffcli.core.models.control import NOT_GIVEN
 from diffcli.core.models.unet import UNet
 from diffcli.core.processes import hints
 from diffcli.data import loading as datasets
+from diffcli.data.dataset import to_unit
 from diffcli.metrics.obedience import boxes_of, edge_f1, layout_accuracy, mask_iou, way
 from diffcli.ranks.launch import Place
 from diffcli.runs.assignment import Assignment, opened
 from diffcli.runs.controlling import begun_beside
 from diffcli.runs.loading import load_trained
 from diffcli.runs.session import Setting
+from diffcli.sampling.from_images import varied
 from diffcli.sampling.models import load_model
-from diffcli.sampling.options import SamplingOptions
+from diffcli.sampling.options import SamplingOptions, Variation
 from diffcli.sampling.prepare import prepare
 from diffcli.sampling.sharing import elsewhere
 from diffcli.training import recipes
@@ -251,13 +253,59 @@ def test_boxes_are_read_one_by_one() -> None:
     assert layout_accuracy(torch.zeros(1, 1, 12, 12), -torch.ones(1, 3, 12, 12), lambda cuts: cuts).isnan().all()
 
 
-@pytest.mark.parametrize("condition", ["mask", "sketch", "blur", "lowres"])
+@pytest.mark.parametrize("condition", ["mask", "sketch", "blur", "lowres", "hole"])
 def test_every_condition_trains(shapes_run: Path, pictures: Path, tmp_path: Path, condition: str) -> None:
     with beside(shapes_run, tmp_path / condition, pictures, condition=condition, steps=1) as session:
         finish(session)
         assert session.recipe.control.hint == (1, 8, 8)
         assert session.look is not None
         assert "obedience" in session.look.row
+
+
+def test_a_model_of_holes_paints_the_white_part_of_a_mask(
+    shapes_run: Path, pictures: Path, here: Path, cli: Cli, tmp_path: Path
+) -> None:
+    with beside(shapes_run, tmp_path / "holes", pictures, condition="hole") as session:
+        finish(session)
+    mask = np.zeros((8, 8), np.uint8)
+    mask[3:, :5] = 255
+    Image.fromarray(mask).save(here / "mask.png")
+    photo = to_unit(torch.from_numpy(np.asarray(Image.open(here / "photo.png")).copy()))
+    where = torch.from_numpy(mask) > 0
+    wanted = SamplingOptions(sampler="dpmpp-2m", steps=3, count=3, device="cpu")
+    variation = Variation(inpaint=here / "photo.png", mask=here / "mask.png")
+    prepared = varied(prepare(str(tmp_path / "holes"), wanted), variation)
+    told = prepared.job.conditions["hint"]
+    assert told.shape == (3, 1, 8, 8)
+    assert torch.equal(told[1, 0], torch.where(where, 0.0, photo))
+    assert not prepared.notes
+    found = prepared.finished(prepared.job.drawn(3))
+    assert torch.equal(found[2, 0][~where], photo[~where])
+    assert (found[0] - found[1])[0][where].abs().max() > 0.01
+    plain = drawn(tmp_path / "holes", hint=())
+    assert not torch.equal(prepared.job.drawn(3), plain)
+    made = cli(
+        "sample",
+        "holes",
+        "--ddim",
+        "--steps",
+        3,
+        "--inpaint",
+        "photo.png",
+        "--mask",
+        "mask.png",
+        "--each",
+        "--out",
+        "x",
+    )
+    assert made.code == 0, made.err
+    assert "no hint" not in made.err
+    written = np.asarray(Image.open(here / "x" / "00000.png"))
+    assert np.array_equal(written[mask == 0], np.asarray(Image.open(here / "photo.png"))[mask == 0])
+    refuses(
+        cli, here, 2, "sample", "holes", "--inpaint", "photo.png", "--mask", "mask.png", "--resample", 2,
+        words=("was taught to paint holes",),
+    )  # fmt: skip
 
 
 def test_pairs_in_files_are_hints(shapes_run: Path, pictures: Path, tmp_path: Path, cli: Cli) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from sessions import go_on, same, train
 
 from diffcli.core.diffusion.latent import drawn_latents
+from diffcli.core.models import autoencoder as core_autoencoder
 from diffcli.data import loading as datasets
 from diffcli.data.latents import encoded
 from diffcli.metrics.linear_code import linear_code
@@ -120,6 +121,22 @@ def test_an_item_and_its_decoding_do_not_depend_on_the_batch(latent_run: Path) -
     assert (whole - single).abs().max() < 0.02  # bf16 adds in another order, where the processor has it
     assert torch.equal(whole, model.finished(z))
     assert whole.abs().max() <= 1
+
+
+def test_large_images_come_back_from_tiles_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = core_autoencoder.LatentAutoencoder((1, 42, 60), channels=3, widths=(4, 8), blocks=1)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    x = 2 * torch.rand(2, 1, 42, 60) - 1
+    with torch.no_grad():
+        law = model.encode(x)
+        back, seen = model.decode(law.mean), list[tuple[int, ...]]()
+        model.decoder.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape[2:])))
+        monkeypatch.setattr(core_autoencoder, "TILE", 16)
+        for one, other in zip((*law, back), (*model.encode(x), model.decode(law.mean)), strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-5)
+    assert len(seen) == 3 * 4
+    assert max(max(sides) for sides in seen) <= 4 + 2 * model.reach < 15
 
 
 def test_what_is_not_finite_stays_so(latent_run: Path) -> None:

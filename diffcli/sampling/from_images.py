@@ -87,7 +87,8 @@ def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> P
     layer, note = mask(mask_path, items)
     painted = torch.where(layer > 0, 0.0, known)  # grey
     if holes:
-        hinted = Hinted(tuple((name, painted) for name in holes))
+        given = dict(prepared.hinted.hints) | dict.fromkeys(holes, painted)
+        hinted = Hinted(tuple(given.items()))
         prepared = replace(prepare(None, prepared.wanted, prepared.model, hinted), kept=Kept(known, layer))
     else:
         prepared = _replacing(prepared, known, layer, resample)

@@ -20,7 +20,7 @@ def train(
         typer.Option(
             "--condition",
             metavar="NAME|WORD|FOLDER",
-            help="edges, mask, sketch, blur, lowres or layout; or pictures beside images: a word, a folder.",
+            help="edges, mask, sketch, blur, lowres, hole, layout; or pictures beside images: a word, a folder.",
         ),
     ] = None,
     mode: Annotated[
