@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffcli.learn.asking import local
 from diffcli.learn.catalogue import BUILT_IN, Exercise, all_tasks, exercises_of, tasks_of
+from diffcli.learn.checking import experiment
 from diffcli.learn.comparing import difference, pattern
 from diffcli.learn.doctor import examined
 from diffcli.learn.exercise import Seen
+from diffcli.learn.experiments import examiner
 from diffcli.learn.pages import page
 from diffcli.learn.starter import solution, starter
 
@@ -92,6 +95,28 @@ def test_every_place_has_difficulties_and_minutes_that_rise_and_add_up() -> None
         rows = tomllib.loads(path.read_text("utf-8"))["exercise"]
         assert all(0 < row["minutes"] <= 90 for row in rows)
         assert len({row["name"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("changed", "mistake", "said"),
+    [
+        ({}, None, ""),
+        ({"share": torch.tensor(0.919), "error": torch.tensor([0.0238])}, None, ""),
+        ({"share": 0.983}, "score-for-share", "which is the score itself"),
+        ({"share": "0.92"}, "no-number", "a number under share as well"),
+        ({"share": None, "error": True}, "no-number", "a number under share and error as well"),
+        ({"judged": 3}, None, "a dict of names and folders"),
+    ],
+)
+def test_an_experiment_may_ask_for_numbers_beside_folders(
+    tmp_path: Path, changed: dict[str, object], mistake: str | None, said: str
+) -> None:
+    exercise = next(one for one in EVERY if one.id == "week-9.does-it-obey")
+    case = next(iter(examiner(exercise).cases(tmp_path)))
+    answer = {**{name: path.name for name, path in case.found.items()}, **(case.claimed or {}), **changed}
+    mark = experiment(exercise, local(lambda: answer), tmp_path)
+    assert (mark.state, mark.mistake) == ("failed" if said else "passed", mistake), mark.message
+    assert said in mark.message
 
 
 def test_complex_answers_are_told_and_not_cut_to_their_real_part() -> None:

@@ -1,8 +1,12 @@
 """Checking what a learner wrote: each file in a process of its own, and a new one where that was ended."""
 
+import math
 from collections.abc import Generator, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from diffcli.learn.answers import Trouble
 from diffcli.learn.asking import Ask, Learner
@@ -12,6 +16,7 @@ from diffcli.learn.experiments import examiner
 from diffcli.learn.grading import Mark, grade, troubled
 from diffcli.learn.progress import BLANK, ERROR, FAILED, PASSED
 
+NO_NUMBER = "no-number"  # the mistake of an experiment without a number that it is to find out
 PRINTED = 10  # lines of what was printed that are shown
 
 
@@ -76,11 +81,24 @@ def experiment(exercise: Exercise, ask: Ask, folder: Path) -> Mark:
         found = ask()
     except Trouble as trouble:
         return troubled(trouble, exercise.function)
-    if not isinstance(found, dict) or not found or not all(isinstance(path, str) for path in found.values()):
+    made = examiner(exercise)
+    named = {name: path for name, path in found.items() if name not in made.claims} if isinstance(found, dict) else {}
+    if not named or not all(isinstance(path, str) for path in named.values()):
         return Mark(FAILED, f"{exercise.function} is to return a dict of names and folders")
-    examined, _ = examiner(exercise)
-    fault = examined({name: folder / path for name, path in found.items()})
+    claimed = {name: number(found.get(name)) for name in made.claims}
+    if lacking := [name for name, value in claimed.items() if math.isnan(value)]:
+        return Mark(
+            FAILED, f"{exercise.function} is to return a number under {' and '.join(lacking)} as well", NO_NUMBER
+        )
+    fault = made.fault({name: folder / path for name, path in named.items()}, claimed)
     return Mark(FAILED, fault.text, fault.name) if fault else Mark(PASSED)
+
+
+def number(value: Any) -> float:
+    """A number that was returned, also as a tensor of one; nan for anything else."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def _loaded(learner: Learner, path: Path, exercise: Exercise) -> Mark | None:

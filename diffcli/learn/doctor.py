@@ -55,11 +55,11 @@ def examined(exercise: Exercise) -> Examined:
 
 def _experiment(exercise: Exercise) -> Examined:
     """Every case has the fault that it is said to have, one has none, and there are three faults or more."""
-    judge, cases = examiner(exercise)
+    made = examiner(exercise)
     unnamed, failures, faults, sound = [], [], set(), 0
     with tempfile.TemporaryDirectory() as folder:
-        for case in cases(Path(folder)):
-            fault = judge(case.found)
+        for case in made.cases(Path(folder)):
+            fault = made.fault(case.found, case.claimed)
             name, text = (fault.name, fault.text) if fault else ("", "")
             sound += not case.fault
             faults |= {case.fault} - {""}

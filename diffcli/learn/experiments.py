@@ -5,16 +5,19 @@ The file of such an exercise holds
     def schedules() -> dict[str, str]:                  what a learner writes: names of folders, beside the file
     def examined(found: dict[str, Path]) -> Fault | None:   what is wrong with what lies there
     def cases(folder: Path) -> Iterator[Case]:          what the doctor tries: folders, and the fault that they have
+
+Where numbers are to be found out as well, CLAIMS = ("share",) names them: a learner's dict has them beside the folders,
+and `examined` gets them in a second dict.
 """
 
 import json
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from diffcli.learn.catalogue import Exercise
-from diffcli.runs.listing import facts_of, summary
+from diffcli.runs.listing import checkpoints, facts_of, summary
 from diffcli.runs.records import comparison, evaluation
 from diffcli.system.shell import argument
 
@@ -27,10 +30,23 @@ class Fault(NamedTuple):
 
 
 class Case(NamedTuple):
-    """For the doctor: what a learner might name, and the name of the fault in it, "" for none."""
+    """For the doctor: what a learner might name and claim, and the name of the fault in it, "" for none."""
 
     found: dict[str, Path]
     fault: str
+    claimed: Mapping[str, float] | None = None
+
+
+class Experiment(NamedTuple):
+    """What the file of an exercise holds; `claims` names the numbers that are asked for beside folders."""
+
+    examined: Callable[..., Fault | None]
+    cases: Callable[[Path], Iterator[Case]]
+    claims: tuple[str, ...] = ()
+
+    def fault(self, found: Mapping[str, Path], claimed: Mapping[str, float] | None) -> Fault | None:
+        """What is wrong with what was named and claimed."""
+        return self.examined(found, claimed or {}) if self.claims else self.examined(found)
 
 
 IDLE = ("dial", "checkpoint_every", "seed")  # keys that change nothing, and one that has a fault of its own
@@ -125,18 +141,57 @@ def settings_compared(folder: Path) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def examiner(exercise: Exercise) -> tuple[Callable[[dict[str, Path]], Fault | None], Callable[[Path], Iterator[Case]]]:
-    """`examined` and `cases` of an exercise's file."""
+def judged_by(run: Path, folder: Path, numbers: Collection[str]) -> Fault | dict[str, Any]:
+    """What an evaluation that was written to a folder by --out says of a run, as it is now.
+
+    numbers:  that it has to hold, beside the `checkpoint` by which it is known whose it is
+    """
+    document = evaluation(folder)
+    if document is None or not all(isinstance(document.get(name), int | float) for name in numbers):
+        return Fault("not-judged", f"{folder.name} holds no such evaluation: name the folder that --out was given")
+    place = PurePath(str(document.get("checkpoint", "")).replace("\\", "/"))
+    if place.parent.name != run.name:
+        other = place.parent.name or "something else"
+        return Fault("judged-another", f"{folder.name} is an evaluation of {other}, not of {run.name}")
+    newest = next((path.name for path in checkpoints(run)), "")
+    if place.name != newest:
+        return Fault(
+            "judged-before",
+            f"{folder.name} judged {place.name}, and {run.name} has {newest or 'none'} now: judge it again",
+        )
+    return document
+
+
+def claim(
+    name: str, claimed: float, wanted: float, within: float, mistaken: Mapping[str, tuple[float, str]], look: str
+) -> Fault | None:
+    """What is wrong with a number that was claimed; None if it lies within so much of what is wanted.
+
+    mistaken:  usual wrong numbers by the name of the mistake, with what each is
+    look:      where the right one is found; completes "look at ..."
+    """
+    if abs(claimed - wanted) <= within:
+        return None
+    for fault, (value, text) in mistaken.items():
+        if abs(claimed - value) <= within:
+            return Fault(fault, f"{name} is {claimed:g}, which is {text}; look at {look}")
+    return Fault(
+        f"other-{name.replace('_', '-')}", f"{name} is {claimed:g}, the files say something else; look at {look}"
+    )
+
+
+def examiner(exercise: Exercise) -> Experiment:
+    """What an exercise's file holds."""
     from diffcli.learn.exercise import module_of
 
     module = module_of(exercise.file)
-    return module.examined, module.cases
+    return Experiment(module.examined, module.cases, tuple(getattr(module, "CLAIMS", ())))
 
 
 def left_behind(
     folder: Path, *, recipe: Mapping[str, Any], status: str = "complete", seed: int = 0, data: str = "d",
     judged: Mapping[str, Any] | None = None, measured: Mapping[str, Any] | None = None,
-    compared: Collection[tuple[str, int]] = (),
+    compared: Collection[tuple[str, int]] = (), family: str = "diffusion",
 ) -> Path:  # fmt: skip
     """For cases: a folder as a training leaves it, without weights.
 
@@ -149,7 +204,7 @@ def left_behind(
 
     folder.mkdir(parents=True)
     (folder / "recipe.toml").write_text(tomlkit.dumps({**USUAL, **recipe}), "utf-8")
-    facts = {"argv": ["train"], "family": "diffusion", "seed": seed, "data": data, "status": status}
+    facts = {"argv": ["train"], "family": family, "seed": seed, "data": data, "status": status}
     (folder / "run.json").write_text(json.dumps(facts), "utf-8")
     if judged is not None:
         document = {"protocol": dict(judged), "frechet": {"value": 1.0, "floor": 0.5}, **(measured or {})}

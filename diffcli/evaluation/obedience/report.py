@@ -40,6 +40,7 @@ def document_of(found: ObedienceFound) -> dict[str, Any]:
     exact = {name: value.mean().item() for name, value in found.exact.items()}
     agreement = {name: share.double().mean().item() for name, share in _as_asked(found).items()}
     return {
+        "checkpoint": str(found.model.trained.path) if found.model.trained else None,
         "condition": found.condition,
         "measure": found.measure.text if found.measure else None,
         "count": len(found.given.images),
