@@ -55,7 +55,7 @@ def _belongs(codec: Path, latent: Path) -> Fault | None:
     before = "codec/autoencoder."
     inside = {name.removeprefix(before): value for name, value in carried.items() if name.startswith(before)}
     if not inside:
-        return Fault("not-of-latents", f"{latent.name} is a model of pixels: diffcli train --latent {codec.name}")
+        return Fault("not-of-latents", f"{latent.name} is a model of pixels: train --latent names the autoencoder")
     weights = {name.removeprefix("ema/"): value for name, value in own.items() if name.startswith("ema/")}
     same = inside.keys() == weights.keys() and all(torch.equal(inside[k].float(), weights[k].float()) for k in inside)
     if not same:
