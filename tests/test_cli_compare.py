@@ -90,6 +90,13 @@ def test_other_weights_are_drawn_anew(cli: Cli, run: Path, monkeypatch: pytest.M
     assert one != other
 
 
+def test_of_two_runs_the_one_to_take_is_named(cli: Cli, run: Path) -> None:
+    other = Path(shutil.copytree(run, run.parent / "other-1"))
+    found = compare(cli, run, other, "--samplers", "ddim", "--steps", "2", "--truth", 0)
+    assert {Path(row["run"]).name for row in found["settings"]} == {"many-1", "other-1"}
+    assert found["verdict"].startswith(f"Take {Path(found['best']['run']).name} ddim 2: ")
+
+
 def test_sample_auto_takes_what_was_found(cli: Cli, run: Path) -> None:
     before = cli("sample", "--auto", "--count", 2)
     assert "the usual choice, as nothing was compared" in before.err

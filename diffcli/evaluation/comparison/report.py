@@ -28,7 +28,7 @@ def fill(made: Lesson, study: Comparison, found: ComparisonFound) -> None:
     made.leads = "Numbers of one table share data, features, count and start noise; those of two tables need not."
     best = found.settings[found.best]
     made.next = _next(best)
-    many = len({one.prepared.model.target for one in found.settings}) > 1
+    many = _several(found)
     dots = [
         Dot(_series(one, many), one.setting.sampler, one.drawn.seconds, one.frechet, one.error, _label(one))
         for one in found.settings
@@ -39,7 +39,7 @@ def fill(made: Lesson, study: Comparison, found: ComparisonFound) -> None:
     )
     shown = _for_the_sheet(found)
     rows = [list(to_unit(one.drawn.first[:SHOWN])) for one in shown]
-    names = [f"{_row_name(one)}\n{one.frechet:.3g}" for one in shown]
+    names = [f"{_row_name(one, many)}\n{one.frechet:.3g}" for one in shown]
     write_figure(
         sheet_figure(f"{_of(study)}: the same start noise, the distance below each name", rows, names),
         made.figure("sheet.png"),
@@ -122,13 +122,15 @@ def _row(one: Compared) -> dict[str, Any]:
 
 def verdict(found: ComparisonFound) -> str:
     """The cheapest setting that is as good as the best, in a sentence."""
-    best, lowest = found.settings[found.best], found.settings[found.lowest]
+    best, lowest, many = found.settings[found.best], found.settings[found.lowest], _several(found)
     cost = f"{best.drawn.evaluations:g} evaluations"
     if found.best == found.lowest:
-        return f"Take {_label(best)}: {cost}, the smallest distance, and nothing cheaper is within two standard errors."
+        return (
+            f"Take {_full(best, many)}: {cost}, the smallest distance; nothing cheaper is within two standard errors."
+        )
     return (
-        f"Take {_label(best)}: {cost}; its distance of {best.frechet:.3g} is within two standard errors of the "
-        f"smallest, {lowest.frechet:.3g} of {_label(lowest)} with {lowest.drawn.evaluations:g}."
+        f"Take {_full(best, many)}: {cost}; its distance of {best.frechet:.3g} is within two standard errors of the "
+        f"smallest, {lowest.frechet:.3g} of {_full(lowest, many)} with {lowest.drawn.evaluations:g}."
     )
 
 
@@ -151,9 +153,19 @@ def _label(one: Compared) -> str:
     return f"{one.setting.sampler}{steps}{one.setting.title.removeprefix(one.setting.sampler)}"
 
 
-def _row_name(one: Compared) -> str:
+def _several(found: ComparisonFound) -> bool:
+    """Whether it is of more than one model."""
+    return len({one.prepared.model.target for one in found.settings}) > 1
+
+
+def _full(one: Compared, many: bool) -> str:
+    """With its model, where there are several."""
+    return f"{Path(one.prepared.model.target).name} {_label(one)}" if many else _label(one)
+
+
+def _row_name(one: Compared, many: bool) -> str:
     """In a column of names: a part a line."""
-    return _label(one).replace(", ", "\n")
+    return (f"{Path(one.prepared.model.target).name}\n" if many else "") + _label(one).replace(", ", "\n")
 
 
 def _series(one: Compared, many: bool) -> str:
@@ -175,12 +187,12 @@ def _head(study: Comparison, found: ComparisonFound) -> str:
 
 def _table(found: ComparisonFound) -> list[str]:
     """A row per setting, the cheapest first; * is the one to take."""
-    many = len({one.prepared.model.target for one in found.settings}) > 1
+    many = _several(found)
     heads = ["setting", "eval.", "time", "distance", "agree", "recall", "off"]
     rows = []
     for place in sorted(range(len(found.settings)), key=lambda i: _order(found.settings[i])):
         one = found.settings[place]
-        name = (f"{Path(one.prepared.model.target).name} " if many else "") + _label(one)
+        name = _full(one, many)
         rows.append(
             [
                 name + " *" * (place == found.best), f"{one.drawn.evaluations:g}", f"{one.drawn.seconds:.1f} s",
