@@ -115,6 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _terminated)
     debug, arguments = "--debug" in arguments, [word for word in arguments if word != "--debug"]
+    arguments = _asking_for_help(arguments)
     try:
         _settle(arguments)
         code = _run(arguments)
@@ -198,6 +199,16 @@ def _first_line(problem: Exception) -> str:
 def _traceback(wanted: bool) -> None:
     if wanted:
         traceback.print_exc()
+
+
+def _asking_for_help(arguments: list[str]) -> list[str]:
+    """Without an option whose value would be --help: whoever types `train --latent --help` asks what it is."""
+    following = [*arguments[1:], ""]
+    return [
+        word
+        for word, after in zip(arguments, following, strict=True)
+        if after not in ("-h", "--help") or not word.startswith("--") or word == "--"
+    ]
 
 
 def _settle(arguments: list[str]) -> None:

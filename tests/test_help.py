@@ -24,3 +24,12 @@ def test_the_groups_are_all_there_are(cli: Cli) -> None:
 
     groups = {name for name, command in get_command(app).commands.items() if hasattr(command, "commands")}  # type: ignore[attr-defined]
     assert groups == set(GROUPS) - {""}
+
+
+@pytest.mark.parametrize("arguments", ["train --latent", "train --json --latent", "sample mnist --hint", "vae train"])
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_is_no_value_of_an_option(cli: Cli, arguments: str, word: str) -> None:
+    made = cli(*arguments.split(), word)
+    assert made.code == 0
+    assert made.out.startswith("Usage: ")
+    assert not made.err
