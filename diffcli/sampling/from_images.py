@@ -88,8 +88,8 @@ def inpaint(prepared: Prepared, path: Path, mask_path: Path, resample: int) -> P
     painted = torch.where(layer > 0, 0.0, known)  # grey
     if holes:
         given = dict(prepared.hinted.hints) | dict.fromkeys(holes, painted)
-        hinted = Hinted(tuple(given.items()))
-        prepared = replace(prepare(None, prepared.wanted, prepared.model, hinted), kept=Kept(known, layer))
+        told = prepare(None, prepared.wanted, prepared.model, Hinted(tuple(given.items())))
+        prepared = replace(told, kept=Kept(known, layer), hinted=prepared.hinted)  # `source` shows the hole, once
     else:
         prepared = _replacing(prepared, known, layer, resample)
     notes = (*prepared.notes, note) if note else prepared.notes
