@@ -137,7 +137,7 @@ def show(title: str, condition: str, methods: Iterator[Method], truth: Truth, pi
     hint = {"lowres": hints.lowres, HOLE: hints.hole, "blur": hints.blur}[condition](truth.images)
     inside = hints.is_hole(hint).float() if condition == HOLE else torch.ones_like(truth.images)
     print(f"\n{title}\n{'':<43} {'asks':>5}  {MEASURES[condition].text}, PSNR, read as the truth, Fréchet distance")
-    strips = {"truth": truth.images[:SHOWN], "hint": hint[:SHOWN]}
+    strips = {"truth": truth.images[:SHOWN]}
     for name, images, evaluations in (*methods, Method("real images", truth.images, 0)):
         squares = ((images - truth.images).square() * inside).flatten(1).sum(1) / inside.flatten(1).sum(1)
         quality = (10 * (4 / squares.clamp(min=1e-12)).log10()).clamp(max=99)

@@ -26,6 +26,7 @@ from diffcli.training.families.codec import scale_of
 
 SHOWN = 10
 AT_ONCE = 100
+LONG = 1 << 26  # numbers in the basis of a linear code from which on it is found in minutes
 
 
 def study_codec(trained: Trained, count: int, data: Path | None, show: Show, made: Lesson) -> None:
@@ -40,6 +41,8 @@ def study_codec(trained: Trained, count: int, data: Path | None, show: Show, mad
     known, _ = train.holdout(by_class=trained.stored.by_class)
     numbers = torch.Size(trained.model.latent_shape).numel()
     x, _ = test.take(range(len(test)))
+    if numbers * x[0].numel() > LONG:
+        show.note(f"finding the best linear code of {numbers} numbers for {x[0].numel()}: this takes minutes")
     code = linear_code(train, known, numbers)
     made_of = {"autoencoder": _restored(trained, x), "linear": code.restored(x).clamp(-1, 1)}
     judged = encoder("judge", name, data, torch.device("cpu"), show, reading=reading)
