@@ -210,12 +210,12 @@ def _truths(study: Comparison, judge: Encoder, show: Show, crew: Crew) -> dict[t
             wanted.setdefault((setting.run, job.guidance), finest)
     found: dict[tuple[str | None, float], Tensor] = {}
     base = replace(study.options[0], count=min(study.wanted.truth, LOOKED_AT, study.jobs[0].count), options={})
-    with show.progress(f"{sampler}, {steps} steps", len(wanted) * 100, "%") as bar:
+    with show.progress(f"{sampler}, {steps} steps", 100, "%") as bar:
         for key, setting in wanted.items():
             options = setting.options(base)
             job = prepared_to_judge(setting.run, options, study.reference, study.models[setting.run])
             for share, drawn in drawings(job, setting, options, judge, show, crew):
-                bar.update(round(100 * (len(found) + share)))
+                bar.update(round(100 * (len(found) + share) / len(wanted)))
                 if drawn is not None:
                     truth = drawn.first
             found[key] = truth

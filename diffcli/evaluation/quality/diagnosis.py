@@ -104,13 +104,14 @@ def diagnosed(judged: Judged, against: Reference, show: Show) -> Diagnosis:
     positive = positive_class(real.classes)
     assert tests.labels is not None
     right: dict[str, Tensor] = {}
-    with show.progress("training classifiers", 100 * len(kinds) * SEEDS, "%") as bar:
+    count = len(kinds) * SEEDS
+    with show.progress(f"training {count} classifiers", 100, "%") as bar:
         for i, (name, data) in enumerate(kinds.items()):
             read = []
             for seed in range(SEEDS):
                 network = training.new_network(data, torch.device("cpu"), seed)
                 for step in _steps(network, data, seed):
-                    bar.update(100 * (SEEDS * i + seed) + 100 * step.done // step.total)
+                    bar.update(round(100 * (SEEDS * i + seed + step.done / step.total) / count))
                 read.append(training.read_labels(network, tests) == tests.labels)
             right[name] = torch.stack(read).double()
     ill = tests.labels == positive
