@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 import warnings
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -203,10 +204,9 @@ def _traceback(wanted: bool) -> None:
 
 def _asking_for_help(arguments: list[str]) -> list[str]:
     """Without an option whose value would be --help: whoever types `train --latent --help` asks what it is."""
-    following = [*arguments[1:], ""]
     return [
         word
-        for word, after in zip(arguments, following, strict=True)
+        for word, after in pairwise([*arguments, ""])
         if after not in ("-h", "--help") or not word.startswith("--") or word == "--"
     ]
 

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from diffcli.console.show import Show
 from diffcli.data.formats import Bytes, CifarBinary, Format, Idx, Npz, unpacked
-from diffcli.data.kinds import Items
 from diffcli.errors import DataProblem
 from diffcli.system.cache import cache_folder, cache_folders
 from diffcli.system.download import fetch, has_checksum
 from diffcli.system.files import is_file
+
+if TYPE_CHECKING:
+    from diffcli.data.kinds import Items
 
 
 class File(NamedTuple):
@@ -212,7 +214,7 @@ def is_medical(name: str) -> bool:
     return name in DATASETS and "clinical" in DATASETS[name].licence
 
 
-def clinical(name: str, items: Items) -> str:
+def clinical(name: str, items: "Items") -> str:
     """What must be said wherever images of patients are shown, for a data set or a run of it; "" for all others."""
     medical = items.patients or is_medical(name)
     return f"{name} holds images of patients, for research: not for clinical use" if medical else ""
