@@ -8,7 +8,7 @@
 Of each test image the model is told its low resolution, what is around a hole, or a blurred version, and no class.
 Shown are: what the network is asked for each image; how near to the hint the image is (obedience, root mean square, 0
 is best); how near to the truth (PSNR; of holes, inside them); how many the judge reads as the true class; and the
-Fréchet distance of all of them to the test images, in the judge's features, where real images have the last line's.
+Fréchet distance of all of them to the other test images, in the judge's features. The last line is of real images.
 """
 
 import argparse
@@ -54,18 +54,20 @@ class Method(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """Test images [N, C, H, W], what they show, and all that there are."""
+    """Test images [N, C, H, W], their classes [N], the other test images, and the moments of these for the judge."""
 
     images: Tensor
     labels: Tensor
-    every: Dataset
+    others: Dataset
     judge: Encoder
     moments: Moments
 
 
-def prepared(target: str, hint: Tensor | None = None, seed: int = 0, **wanted: object) -> Prepared:
-    """Of a model: as many items as there are hints, if any."""
-    options = SamplingOptions(**{"sampler": "ddim", "steps": STEPS, "seed": seed, "device": "cpu"} | wanted)  # type: ignore[arg-type]
+def prepared(
+    target: str, hint: Tensor | None = None, seed: int = 0, sampler: str = "ddim", steps: int = STEPS
+) -> Prepared:
+    """A job of a model, under hints if there are any."""
+    options = SamplingOptions(sampler=sampler, steps=steps, seed=seed, device="cpu")
     return prepare(target, options, hinted=Hinted() if hint is None else Hinted((("hint", hint),)))
 
 
@@ -143,7 +145,7 @@ def show(title: str, condition: str, methods: Iterator[Method], truth: Truth, pi
         quality = (10 * (4 / squares.clamp(min=1e-12)).log10()).clamp(max=99)
         assert truth.judge.probabilities is not None
         read = truth.judge.probabilities(truth.judge.encode(images)).argmax(1) == truth.labels
-        dataset = replace(truth.every, storage=to_pixels(images), labels=None, fingerprint=name)
+        dataset = replace(truth.others, storage=to_pixels(images), labels=None, fingerprint=name)
         moments = Moments.of(features(truth.judge, dataset, Show(quiet=True), ""))
         obeyed = obedience(condition, images, hint).mean()
         print(

@@ -284,28 +284,13 @@ def test_a_model_of_holes_paints_the_white_part_of_a_mask(
     assert (found[0] - found[1])[0][where].abs().max() > 0.01
     plain = drawn(tmp_path / "holes", hint=())
     assert not torch.equal(prepared.job.drawn(3), plain)
-    made = cli(
-        "sample",
-        "holes",
-        "--ddim",
-        "--steps",
-        3,
-        "--inpaint",
-        "photo.png",
-        "--mask",
-        "mask.png",
-        "--each",
-        "--out",
-        "x",
-    )
+    how = ("--inpaint", "photo.png", "--mask", "mask.png")
+    made = cli("sample", "holes", "--ddim", "--steps", 3, *how, "--each", "--out", "x")
     assert made.code == 0, made.err
     assert "no hint" not in made.err
     written = np.asarray(Image.open(here / "x" / "00000.png"))
     assert np.array_equal(written[mask == 0], np.asarray(Image.open(here / "photo.png"))[mask == 0])
-    refuses(
-        cli, here, 2, "sample", "holes", "--inpaint", "photo.png", "--mask", "mask.png", "--resample", 2,
-        words=("was taught to paint holes",),
-    )  # fmt: skip
+    refuses(cli, here, 2, "sample", "holes", *how, "--resample", 2, words=("was taught to paint holes",))
 
 
 def test_pairs_in_files_are_hints(shapes_run: Path, pictures: Path, tmp_path: Path, cli: Cli) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from diffcli.checks.check import Finding, check, near
-from diffcli.core.processes.hints import is_hole
+from diffcli.core.processes.hints import hole, is_hole
 from diffcli.core.randomness import keyed
 from diffcli.data.conditions import CONDITIONS, HOLE
 from diffcli.metrics.obedience import (
@@ -73,7 +73,7 @@ def obedience_scores() -> Iterator[Finding]:
             yield near(f"{name} of the images themselves", perfect, obedience(name, images, hints), abs=1e-6)
             lost = obedience(name, images, hints.flip(0))
             yield near(f"{name} of others", 1, float(((lost - perfect).abs() > 0.05).all()))
-    known = CONDITIONS[HOLE].extract(images)  # type: ignore[misc]
+    known = hole(images)
     painted = torch.where(is_hole(known), 0.7, images)
     yield near("a hole may hold anything", 0, obedience(HOLE, painted, known))
 
