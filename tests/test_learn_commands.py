@@ -16,6 +16,7 @@ from conftest import Cli, Result, assert_refused, start
 from diffcli.learn import catalogue, progress
 from diffcli.learn.experiments import left_behind, settings_compared
 from diffcli.learn.progress import LearnerProgress, checked
+from diffcli.learn.watching import events
 from diffcli.learn.workspace import begun
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "tasks"
@@ -300,6 +301,22 @@ def test_what_has_passed_stays_passed_after_a_later_failure(averages: Path) -> N
     found = checked(checked(LearnerProgress(), one, "passed", None, ""), one, "failed", "m", "text")
     assert found.passed(one)
     assert found.of(one).state == "failed"
+
+
+def test_a_file_saved_before_the_first_look_is_seen(tmp_path: Path) -> None:
+    path, missing = tmp_path / "one.py", tmp_path / "missing.py"
+    path.write_text("a = 1", "utf-8")
+    happened = events([path, missing])
+    path.write_text("a = 12", "utf-8")
+    assert next(happened) == ("saved", path)
+    when = path.stat()
+    happened = events([path, missing])
+    path.write_text("a = 123", "utf-8")
+    os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
+    assert next(happened) == ("saved", path)
+    happened = events([path, missing])
+    missing.write_text("", "utf-8")
+    assert next(happened) == ("saved", missing)
 
 
 def test_watch_checks_what_is_saved_and_hears_keys(averages: Path) -> None:

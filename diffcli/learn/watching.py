@@ -8,14 +8,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 EVERY = 0.1  # seconds between looks at files
+ABSENT = (0, 0)
 
 
 def events(paths: Sequence[Path]) -> Iterator[tuple[str, Path | str]]:
-    """("saved", a file) or ("key", a character), as they come, without an end."""
-    before = [_when(path) for path in paths]
+    """("saved", a file) or ("key", a character), as they come, without an end.
+
+    What is saved after this call is seen, however late the first event is asked for.
+    """
+    return _events(paths, [_state(path) for path in paths])
+
+
+def _events(paths: Sequence[Path], before: Sequence[tuple[int, int]]) -> Iterator[tuple[str, Path | str]]:
     while True:
-        now = [_when(path) for path in paths]
-        changed = [path for path, old, new in zip(paths, before, now, strict=True) if new not in (old, 0)]
+        now = [_state(path) for path in paths]
+        changed = [path for path, old, new in zip(paths, before, now, strict=True) if new not in (old, ABSENT)]
         before = now
         yield from (("saved", path) for path in changed)
         if key := _key(EVERY):
@@ -40,12 +47,13 @@ def keys_at_once() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
 
 
-def _when(path: Path) -> int:
-    """When a file was last changed; 0 for one that is not there."""
+def _state(path: Path) -> tuple[int, int]:
+    """When a file was last changed, and its bytes: two saves within a tick of the clock differ in size at least."""
     try:
-        return path.stat().st_mtime_ns
+        found = path.stat()
     except OSError:
-        return 0
+        return ABSENT
+    return found.st_mtime_ns, found.st_size
 
 
 def _key(seconds: float) -> str:

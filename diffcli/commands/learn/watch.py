@@ -27,8 +27,9 @@ def watch() -> None:
     files |= {path.with_suffix(".ipynb"): name for path, name in files.items()}
     checked: dict[str, str] = {}
     with closing(Checker()) as checker, keys_at_once():
+        happened = events(list(files))
         show.note(f"watching {workspace.folder}: save a file to check it; {KEYS}")
-        for what, word in events(list(files)):
+        for what, word in happened:
             if what == "saved" and isinstance(word, Path):
                 _check(show, workspace, checker, files[word], checked)
             elif word == "q":
