@@ -14,9 +14,16 @@ from measuring import put
 from racing import report, stages, training
 from racing.judging import Verdict, as_good, verdict
 from racing.limit import counted
-from racing.peers import Walk
+from racing.peers import LIBRARIES, Walk
 from racing.report import Chain
 from racing.runners import Race, Runner, runners, trained
+from trials import Noised, Posterior, PowerAverages, contrastive, default, immiscible
+
+from diffcli.core.diffusion.denoiser import Prediction
+from diffcli.core.diffusion.exact import Mixture
+from diffcli.core.levels import Level
+from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import CLASS, IMAGES, Items
 
 OURS, THEIRS = Runner("diffcli", False, True), Runner("diffusers", True, True)
 OTHERS = Runner("lucidrains", False, True)
@@ -86,9 +93,6 @@ def test_a_rate_rises_and_then_falls_to_nothing_at_the_end_of_the_time() -> None
 
 
 def test_batches_hold_every_image_once_an_epoch_with_its_own_class() -> None:
-    from diffcli.data.dataset import Dataset
-    from diffcli.data.kinds import IMAGES, Items
-
     items = Items(IMAGES, (1, 1, 1), tuple("0123456789"))
     pixels = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
     dataset = Dataset("ten", items, pixels, torch.arange(10), "ten")
@@ -114,6 +118,21 @@ def test_a_folder_of_a_race_with_other_settings_is_refused(tmp_path: Path) -> No
     stages.Folder(tmp_path, {"minutes": 8, "count": 10})
     with pytest.raises(SystemExit, match="other settings: minutes 8"):
         stages.Folder(tmp_path, {"minutes": 4, "count": 10})
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_average_of_a_peer_follows_its_weights(library: str) -> None:
+    """One that did not would set the peer up to lose: it is drawn from, as documented."""
+    pytest.importorskip(LIBRARIES[library].package)
+    peer = LIBRARIES[library].build(False)
+    updated, state = peer.average()
+    name, weight = next(iter(peer.network.named_parameters()))
+    with torch.no_grad():
+        for value in (3.0, 5.0):
+            weight.fill_(value)
+            for _ in range(130):
+                updated()
+    assert 3.1 < state()[name].flatten()[0].item() <= 5
 
 
 def test_a_rate_that_stays_is_one_training_for_all_shares_of_the_time(
@@ -193,3 +212,77 @@ def test_the_figure_is_drawn(tmp_path: Path) -> None:
     quality = {OURS: {0.1: judged(2.0, 0.95), 1.0: judged(0.5, 0.99)}}
     report.draw(quality, 8, tmp_path / "race.png")
     assert (tmp_path / "race.png").read_bytes().startswith(b"\x89PNG")
+
+
+# Trials of ideas
+
+
+def batch_at(ratio: float) -> Noised:
+    """Eight images of 2x2 pixels at one level, each with its class."""
+    random = torch.Generator().manual_seed(0)
+    x0, eps = (torch.randn(8, 1, 2, 2, generator=random) for _ in range(2))
+    alpha = torch.full((8, 1, 1, 1), 1 / math.hypot(1, ratio))
+    return Noised(x0, eps, Level(alpha, ratio * alpha), {CLASS: torch.arange(8) % 3})
+
+
+class Seen:
+    """A denoiser that knows the answer of the batch, and keeps what it was asked."""
+
+    def __init__(self, batch: Noised) -> None:
+        self.batch = batch
+        self.asked: list[Noised] = []
+
+    def __call__(self, x: torch.Tensor, level: Level, **_: object) -> Prediction:
+        return Prediction(self.batch.x0, self.batch.eps)
+
+    def loss(self, x0: torch.Tensor, level: Level, eps: torch.Tensor, **told: torch.Tensor) -> torch.Tensor:
+        self.asked.append(Noised(x0, eps, level, told))
+        return torch.zeros(len(x0))
+
+
+def test_matched_noise_is_the_same_noise_nearer_to_its_images() -> None:
+    batch = batch_at(1.0)
+    seen = Seen(batch)
+    default(seen, batch)
+    immiscible(seen, batch)
+    plain, matched = seen.asked
+    distance = [(one.x0 - one.eps).square().sum().item() for one in (plain, matched)]
+    assert distance[1] < distance[0]
+    assert sorted(matched.eps.flatten().tolist()) == sorted(plain.eps.flatten().tolist())
+    assert torch.equal(matched.x0, plain.x0)
+
+
+def test_the_contrast_is_the_error_of_another_items_target() -> None:
+    """By hand: v of an item is alpha eps - sigma x0, and a denoiser that knows its own misses the next by all."""
+    batch = batch_at(1.0)
+    v = (batch.level.alpha * batch.eps - batch.level.sigma * batch.x0).flatten(1)
+    wanted = -0.05 * (v - v.roll(1, 0)).square().mean(1)
+    assert torch.allclose(contrastive(Seen(batch), batch), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [2.0, 5.0])
+def test_a_posterior_mean_over_the_images_is_that_of_their_law(ratio: float) -> None:
+    random = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 256, (30, 1, 2, 2), generator=random, dtype=torch.uint8)
+    dataset = Dataset("thirty", Items(IMAGES, (1, 2, 2), ("a", "b", "c")), pixels, torch.arange(30) % 3, "thirty")
+    images, told = dataset.take(torch.arange(30))
+    posterior, batch = Posterior(dataset, torch.arange(30)), batch_at(ratio)
+    batch.told[CLASS][0] = 3  # dropped
+    x = batch.level.noised(batch.x0, batch.eps)
+    laws = [images[told[CLASS] == label] for label in range(3)] + [images]
+    exact = torch.empty_like(x)
+    for i, label in enumerate(batch.told[CLASS].tolist()):
+        law = Mixture(torch.ones(len(laws[label])), laws[label], torch.zeros(len(laws[label])))
+        exact[i] = law(x[i : i + 1], Level(*(part[i] for part in batch.level))).x0[0]
+    target = batch.x0 if ratio < 3 else exact
+    v = ((target - batch.x0) / batch.level.sigma).flatten(1)  # x stays what it is, so eps makes up for x0
+    assert torch.allclose(posterior(Seen(batch), batch), v.square().mean(1), atol=1e-5)
+
+
+def test_a_power_average_weighs_each_step_by_a_power_of_its_number() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    averages, gamma, last = PowerAverages(model), 6.94, 400
+    for step in range(1, last + 1):
+        model.weight.data.fill_(step / last)
+        averages.add(model, step)
+    assert averages.models["0.1"].weight.item() == pytest.approx((gamma + 1) / (gamma + 2), abs=2e-3)

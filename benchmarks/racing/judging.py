@@ -50,7 +50,7 @@ def drawn(
     if sum(lost):
         note(f"{sum(lost)} of {count} images of {library} by {walk} are not finite; they are judged as black ones")
     images = np.concatenate([np.load(folder / f"chunk-{i:03d}.npy") for i in chunks])[:count]
-    return _written(folder / "images.npz", images, classed)
+    return written(folder / "images.npz", images, classed)
 
 
 def drawn_by_us(folder: Path, checkpoint: str, classed: bool, walk: Walk, count: int) -> Path:
@@ -60,7 +60,7 @@ def drawn_by_us(folder: Path, checkpoint: str, classed: bool, walk: Walk, count:
     array.unlink(missing_ok=True)
     sample(checkpoint, classed, walk, count, folder, "--array", str(array))
     images = ((np.load(array).clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
-    return _written(folder / "images.npz", images, classed)
+    return written(folder / "images.npz", images, classed)
 
 
 def sample(checkpoint: str, classed: bool, walk: Walk, count: int, folder: Path, *more: str) -> Any:
@@ -71,7 +71,7 @@ def sample(checkpoint: str, classed: bool, walk: Walk, count: int, folder: Path,
     return json.loads(run([*command_line(), "sample", checkpoint, *asked, "--json", "--quiet"]).stdout)
 
 
-def _written(path: Path, images: np.ndarray, classed: bool) -> Path:
+def written(path: Path, images: np.ndarray, classed: bool) -> Path:
     labels = {"labels": np.arange(len(images)) % CLASSES} if classed else {}
     np.savez_compressed(path, images=images, **labels)
     return path

@@ -107,7 +107,7 @@ def diffusers_peer(classed: bool) -> Peer:
             names = [name for name, _ in network.named_parameters()]
             return network.state_dict() | dict(zip(names, ema.shadow_params, strict=True))
 
-        return partial(ema.step, network.parameters()), state
+        return lambda: ema.step(network.parameters()), state
 
     return Peer(network, loss, partial(diffusers_optimizer, network), average, partial(_diffusers_draw, network))
 

@@ -1,0 +1,235 @@
+"""Ideas for the recipe that are no keys of it, each trained to its end: `python benchmarks/trials.py IDEA...`.
+
+Prints a row of recipe.md for each idea and seed. What is trained is that of the law's trials: the default network of
+widths 32,64 with batch 64, on the bundled MNIST, by one thread.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from measuring import note, number
+from racing.judging import judged, written
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from diffcli import specs
+from diffcli.core.diffusion.grids import levels
+from diffcli.core.diffusion.guidance import Conditions, clipped, dropped, guided
+from diffcli.core.diffusion.job import Job
+from diffcli.core.diffusion.samplers import SAMPLERS
+from diffcli.core.diffusion.times import stratified
+from diffcli.core.draws import Source, drawn_normal
+from diffcli.core.levels import Level
+from diffcli.data.dataset import Dataset
+from diffcli.data.kinds import CLASS
+from diffcli.data.loading import load_dataset
+from diffcli.runs.fitting import fit_by
+from diffcli.training.families.diffusion import DiffusionPreview
+from diffcli.training.objectives import objective
+from diffcli.training.recipes import override
+from diffcli.training.recipes.diffusion import RECIPES, Recipe
+from diffcli.training.setup import build, new_trainer
+from diffcli.training.trainer import Losses, Objective, Plan
+
+GUIDANCE = 1.25, 1.5
+DRAWN, STEPS, GRID = 2000, 10, "karras"
+CONTRAST = 0.05  # of contrastive flow matching (Stoica et al. 2025)
+MANY = 3.0  # sigma / alpha from which on many images count: that of a posterior over MNIST has over ten of them
+POWERS = {"0.05": 16.97, "0.1": 6.94, "0.2": 1.83}  # lengths of power-function averages and their gamma
+
+
+@dataclass(frozen=True)
+class Noised:
+    """A batch on its way to its loss. x is alpha x0 + sigma eps, whatever becomes the target."""
+
+    x0: Tensor
+    eps: Tensor
+    level: Level
+    told: dict[str, Tensor]
+
+    def error(self, denoiser: Any, x0: Tensor, eps: Tensor) -> Tensor:
+        """Mean squared error of v per item, [B], the target being that of these (Salimans & Ho 2022, appendix D)."""
+        alpha, sigma = self.level
+        found = denoiser(self.level.noised(self.x0, self.eps), self.level, **self.told)
+        return (alpha * (found.eps - eps) - sigma * (found.x0 - x0)).square().flatten(1).mean(1)
+
+
+Idea = Callable[[Any, Noised], Tensor]
+"""(denoiser, batch) -> the loss of each item, [B]."""
+
+
+def default(denoiser: Any, batch: Noised) -> Tensor:
+    """The recipe's own loss."""
+    found: Tensor = denoiser.loss(batch.x0, batch.level, batch.eps, **batch.told)
+    return found
+
+
+def immiscible(denoiser: Any, batch: Noised) -> Tensor:
+    """Each image gets the noise of the batch that makes all distances together smallest (Li et al. 2024)."""
+    _, chosen = linear_sum_assignment(torch.cdist(batch.x0.flatten(1), batch.eps.flatten(1)).square())
+    eps = batch.eps[torch.as_tensor(chosen)]
+    found: Tensor = denoiser.loss(batch.x0, batch.level, eps, **batch.told)
+    return found
+
+
+def contrastive(denoiser: Any, batch: Noised) -> Tensor:
+    """Away from what another item of the batch has for a target (Stoica et al. 2025)."""
+    own = batch.error(denoiser, batch.x0, batch.eps)
+    return own - CONTRAST * batch.error(denoiser, batch.x0.roll(1, 0), batch.eps.roll(1, 0))
+
+
+@dataclass
+class Posterior:
+    """Where many images count, the target is the mean over all of them given x and the class (Xu et al. 2023)."""
+
+    dataset: Dataset
+    places: Tensor
+    images: Tensor = field(init=False)
+    squares: Tensor = field(init=False)
+    of_class: dict[int, slice] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """All images in the order of their classes, so that those of one are a slice."""
+        images, told = self.dataset.take(self.places)
+        order = told[CLASS].argsort(stable=True)
+        self.images, labels = images[order].flatten(1), told[CLASS][order]
+        self.squares = self.images.square().sum(1)
+        ends = labels.bincount().cumsum(0).tolist()
+        self.of_class = {i: slice(a, b) for i, (a, b) in enumerate(zip([0, *ends], ends, strict=False))}
+
+    def __call__(self, denoiser: Any, batch: Noised) -> Tensor:
+        x0, eps = batch.x0.clone(), batch.eps.clone()
+        ratio = (batch.level.sigma / batch.level.alpha).flatten()
+        labels = batch.told[CLASS].tolist()
+        noised = batch.level.noised(batch.x0, batch.eps)
+        for label in set(labels):
+            here = torch.tensor([i for i, other in enumerate(labels) if other == label and ratio[i] >= MANY])
+            if len(here):
+                alpha, sigma = (part[here].flatten(1) for part in batch.level)
+                mean = self.mean(noised[here].flatten(1), alpha, sigma, label).reshape(x0[here].shape)
+                x0[here] = mean
+                eps[here] = (noised[here] - batch.level.alpha[here] * mean) / batch.level.sigma[here]
+        return batch.error(denoiser, x0, eps)
+
+    def mean(self, x: Tensor, alpha: Tensor, sigma: Tensor, label: int) -> Tensor:
+        """E[x0 | x, class] over the images, [b, D]; a label of no class means all images."""
+        some = self.of_class.get(label, slice(None))
+        logits = alpha / sigma**2 * (x @ self.images[some].mT - alpha / 2 * self.squares[some])
+        return logits.softmax(1) @ self.images[some]
+
+
+def objective_of(recipe: Recipe, idea: Idea) -> Objective:
+    """The recipe's objective, but for the loss of an item; images, times, noise and dropped classes are its own."""
+    schedule = specs.schedule(recipe.schedule)
+
+    def loss(denoiser: Any, x0: Tensor, conditions: Conditions, source: Source) -> Losses:
+        t = stratified(len(x0), source)
+        eps = drawn_normal(source, "noise", x0.shape)
+        told = dropped(conditions, denoiser.network.nulls, recipe.objective.drop, source)
+        wide = schedule(schedule.training_time(t).reshape(-1, 1, 1, 1))
+        return Losses(idea(denoiser, Noised(x0, eps, Level(*(part.to(x0.dtype) for part in wide)), told)))
+
+    return Objective(loss)
+
+
+class PowerAverages:
+    """Averages of the weights whose length is a share of the training so far (Karras et al. 2024, section 3.1)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.models = {name: deepcopy(model).eval().requires_grad_(False) for name in POWERS}
+
+    @torch.no_grad()
+    def add(self, model: nn.Module, step: int) -> None:
+        """The weights after this step, which counts from 1."""
+        for name, average in self.models.items():
+            kept = (1 - 1 / step) ** (POWERS[name] + 1)
+            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - kept)
+
+
+IDEAS: dict[str, Callable[[Dataset, Tensor], Idea]] = {
+    "default": lambda *_: default,
+    "averages": lambda *_: default,
+    "immiscible": lambda *_: immiscible,
+    "contrastive": lambda *_: contrastive,
+    "posterior": Posterior,
+}
+
+
+def rows(name: str, images: int, seed: int, changes: dict[str, Any]) -> Iterator[str]:
+    """Train to the end, and what recipe.md says of it: a row, and one more for each further average."""
+    torch.set_num_threads(1)
+    dataset = load_dataset("mnist")
+    places, held = dataset.holdout()
+    changes = {"network.widths": (32, 64), "batch": 64, "steps": images // 64, "seed": seed, **changes}
+    recipe = override(RECIPES["default"], changes)
+    trainer = new_trainer(recipe, dataset.items, build(recipe, dataset.items, torch.device("cpu")))
+    if name not in ("default", "averages"):
+        trainer.objective = objective_of(recipe, IDEAS[name](dataset, places))
+    averages = PowerAverages(trainer.model) if name == "averages" else None
+    trainer.plan, began = Plan(recipe.steps), time.process_time()
+    for progress in fit_by(recipe, trainer, dataset, places):
+        if averages:
+            averages.add(trainer.model, progress.step)
+    seconds = time.process_time() - began
+    validation = DiffusionPreview(recipe, dataset, places, held).validation
+    title = " ".join([name, *(f"{key}={value}" for key, value in changes.items() if key not in ("steps", "batch"))])
+    weights = sum(p.numel() for p in trainer.ema.parameters())
+    for which, model in {"": trainer.ema, **(averages.models if averages else {})}.items():
+        found = [_judged(recipe, dataset, model, scale) for scale in GUIDANCE]
+        cells = [
+            f"{title}{which and f', length {which}'}", f"{weights / 1e6:.2f} M", f"{recipe.steps * recipe.batch:,}",
+            number(seconds), f"{validation.loss(model):.4f}", ", ".join(f"{scale:g}" for scale in GUIDANCE),
+            ", ".join(f"{verdict.frechet:.2f}" for verdict in found),
+            ", ".join(f"{100 * (verdict.read or 0):.1f}" for verdict in found) + " %",
+        ]  # fmt: skip
+        yield f"| {' | '.join(cells)} |"
+
+
+def _judged(recipe: Recipe, dataset: Dataset, model: Any, scale: float) -> Any:
+    """What the judge says of samples, all classes in turn."""
+    told = dataset.items.in_turn(DRAWN)
+    walk = levels(specs.schedule(recipe.schedule), STEPS, GRID)
+    denoise = guided(clipped(model), scale) if scale != 1 else clipped(model)
+    job = Job(denoise, walk, SAMPLERS["dpmpp-2m"], dataset.shape, recipe.seed, told)
+    images = ((job.drawn(DRAWN, 100).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        return judged(written(Path(folder) / "images.npz", images.numpy(), classed=True))
+
+
+def check(recipe: Recipe, dataset: Dataset) -> None:
+    """The loss that ideas are put into is that of the recipe, to the bit; else they would be compared with another."""
+    x0, conditions = dataset.take(torch.arange(16))
+    denoiser = build(recipe, dataset.items, torch.device("cpu"))
+    ours, package = (
+        made.loss(denoiser, x0, conditions, torch.Generator().manual_seed(0)).each
+        for made in (objective_of(recipe, default), objective(recipe, dataset.items))
+    )
+    if not torch.equal(ours, package):
+        raise SystemExit("error: the trials' loss is no longer the recipe's")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the default with ideas that are no keys of its recipe.")
+    parser.add_argument("ideas", nargs="+", choices=IDEAS)
+    parser.add_argument("--images", type=int, default=50_368, help="seen in training (default 50368: 90 s of a thread)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--drop", type=float, help="share of the classes that are dropped (default the recipe's)")
+    options = parser.parse_args()
+    check(RECIPES["default"], load_dataset("mnist"))
+    changes = {} if options.drop is None else {"objective.drop": options.drop}
+    for seed in options.seeds:
+        for name in options.ideas:
+            note(f"{name}, seed {seed} ...")
+            for row in rows(name, options.images, seed, changes):
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
