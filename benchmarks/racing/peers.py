@@ -114,10 +114,14 @@ def diffusers_peer(classed: bool) -> Peer:
 
 @torch.no_grad()
 def _diffusers_draw(network: nn.Module, walk: Walk, count: int, labels: Tensor | None) -> Tensor:
-    """One of the library's schedulers, as it is unless told; guidance evaluates both halves of a batch at once."""
+    """One of the library's schedulers, as it is, but that its DPM-Solver clips as well: without it most are no digits.
+
+    Guidance evaluates both halves of a batch at once.
+    """
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
-    known = {"dpm-solver": DPMSolverMultistepScheduler, "ddim": DDIMScheduler, "ddpm": DDPMScheduler}
+    clipping = partial(DPMSolverMultistepScheduler, thresholding=True, sample_max_value=1.0)
+    known = {"dpm-solver": clipping, "ddim": DDIMScheduler, "ddpm": DDPMScheduler}
     scheduler = known[walk.sampler](num_train_timesteps=LENGTH)
     scheduler.set_timesteps(walk.steps)
     network.eval()
@@ -212,20 +216,22 @@ class Library(NamedTuple):
     ladder: tuple[Walk, ...]
 
 
+FEW = Walk("dpm-solver", 20), Walk("ddim", 50), Walk("ddpm", 50)  # of diffusers
+
 LIBRARIES: dict[str, Library] = {
     "diffusers": Library(
         "diffusers",
         diffusers_peer,
         Documented(batch=16, rate=1e-4, warmup=500, falls=True),
-        (Walk("dpm-solver", 20), Walk("ddim", 50)),
-        tuple(Walk(*of, guidance) for of in (("dpm-solver", 20), ("ddim", 50)) for guidance in (1.5, 3.0)),
-        (Walk("dpm-solver", 10), Walk("dpm-solver", 20), Walk("ddim", 50), Walk("ddim", 100), Walk("ddpm", LENGTH)),
+        FEW,
+        tuple(walk._replace(guidance=guidance) for walk in FEW for guidance in (1.5, 3.0)),
+        (Walk("dpm-solver", 10), *FEW, Walk("ddim", 100), Walk("ddpm", LENGTH)),
     ),
     "lucidrains": Library(
         "denoising_diffusion_pytorch",
         lucidrains_peer,
         Documented(batch=32, rate=8e-5, warmup=0, falls=False),
-        (Walk("ddim", 50),),
+        (Walk("ddim", 50), Walk("ddim-eta", 50)),
         (*(Walk("ddim", 50, guidance) for guidance in (1.5, 3.0, 6.0)), Walk("ddim-eta", 50, 6.0)),
         (Walk("ddim", 20), Walk("ddim", 50), Walk("ddim", 100), Walk("ddim", 250), Walk("ddpm", LENGTH)),
     ),
