@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 from measuring import note, number
-from racing.judging import judged, written
+from racing.judging import Verdict, judged, written
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from diffcli import specs
+from diffcli.core.diffusion.denoiser import Prediction
 from diffcli.core.diffusion.grids import levels
 from diffcli.core.diffusion.guidance import Conditions, clipped, dropped, guided
 from diffcli.core.diffusion.job import Job
@@ -54,10 +55,14 @@ class Noised:
     level: Level
     told: dict[str, Tensor]
 
-    def error(self, denoiser: Any, x0: Tensor, eps: Tensor) -> Tensor:
+    def predicted(self, denoiser: Any) -> Prediction:
+        """What a denoiser says of x."""
+        found: Prediction = denoiser(self.level.noised(self.x0, self.eps), self.level, **self.told)
+        return found
+
+    def error(self, found: Prediction, x0: Tensor, eps: Tensor) -> Tensor:
         """Mean squared error of v per item, [B], the target being that of these (Salimans & Ho 2022, appendix D)."""
         alpha, sigma = self.level
-        found = denoiser(self.level.noised(self.x0, self.eps), self.level, **self.told)
         return (alpha * (found.eps - eps) - sigma * (found.x0 - x0)).square().flatten(1).mean(1)
 
 
@@ -81,8 +86,9 @@ def immiscible(denoiser: Any, batch: Noised) -> Tensor:
 
 def contrastive(denoiser: Any, batch: Noised) -> Tensor:
     """Away from what another item of the batch has for a target (Stoica et al. 2025)."""
-    own = batch.error(denoiser, batch.x0, batch.eps)
-    return own - CONTRAST * batch.error(denoiser, batch.x0.roll(1, 0), batch.eps.roll(1, 0))
+    found = batch.predicted(denoiser)
+    own, other = (batch.error(found, batch.x0.roll(by, 0), batch.eps.roll(by, 0)) for by in (0, 1))
+    return own - CONTRAST * other
 
 
 @dataclass
@@ -116,7 +122,7 @@ class Posterior:
                 mean = self.mean(noised[here].flatten(1), alpha, sigma, label).reshape(x0[here].shape)
                 x0[here] = mean
                 eps[here] = (noised[here] - batch.level.alpha[here] * mean) / batch.level.sigma[here]
-        return batch.error(denoiser, x0, eps)
+        return batch.error(batch.predicted(denoiser), x0, eps)
 
     def mean(self, x: Tensor, alpha: Tensor, sigma: Tensor, label: int) -> Tensor:
         """E[x0 | x, class] over the images, [b, D]; a label of no class means all images."""
@@ -153,13 +159,14 @@ class PowerAverages:
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - kept)
 
 
-IDEAS: dict[str, Callable[[Dataset, Tensor], Idea]] = {
-    "default": lambda *_: default,
-    "averages": lambda *_: default,
+IDEAS: dict[str, Callable[[Dataset, Tensor], Idea] | None] = {
+    "default": None,
+    "averages": None,
     "immiscible": lambda *_: immiscible,
     "contrastive": lambda *_: contrastive,
     "posterior": Posterior,
 }
+"""What makes an idea of the data that are trained on; None trains by the recipe's own loss."""
 
 
 def rows(name: str, images: int, seed: int, changes: dict[str, Any]) -> Iterator[str]:
@@ -170,8 +177,8 @@ def rows(name: str, images: int, seed: int, changes: dict[str, Any]) -> Iterator
     changes = {"network.widths": (32, 64), "batch": 64, "steps": images // 64, "seed": seed, **changes}
     recipe = override(RECIPES["default"], changes)
     trainer = new_trainer(recipe, dataset.items, build(recipe, dataset.items, torch.device("cpu")))
-    if name not in ("default", "averages"):
-        trainer.objective = objective_of(recipe, IDEAS[name](dataset, places))
+    if idea := IDEAS[name]:
+        trainer.objective = objective_of(recipe, idea(dataset, places))
     averages = PowerAverages(trainer.model) if name == "averages" else None
     trainer.plan, began = Plan(recipe.steps), time.process_time()
     for progress in fit_by(recipe, trainer, dataset, places):
@@ -192,12 +199,11 @@ def rows(name: str, images: int, seed: int, changes: dict[str, Any]) -> Iterator
         yield f"| {' | '.join(cells)} |"
 
 
-def _judged(recipe: Recipe, dataset: Dataset, model: Any, scale: float) -> Any:
+def _judged(recipe: Recipe, dataset: Dataset, model: Any, scale: float) -> Verdict:
     """What the judge says of samples, all classes in turn."""
     told = dataset.items.in_turn(DRAWN)
     walk = levels(specs.schedule(recipe.schedule), STEPS, GRID)
-    denoise = guided(clipped(model), scale) if scale != 1 else clipped(model)
-    job = Job(denoise, walk, SAMPLERS["dpmpp-2m"], dataset.shape, recipe.seed, told)
+    job = Job(guided(clipped(model), scale), walk, SAMPLERS["dpmpp-2m"], dataset.shape, recipe.seed, told)
     images = ((job.drawn(DRAWN, 100).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     with tempfile.TemporaryDirectory() as folder:
         return judged(written(Path(folder) / "images.npz", images.numpy(), classed=True))
