@@ -68,7 +68,7 @@ def chains(race: Race, everyone: list[Runner]) -> dict[Runner, Chain]:
     for runner in everyone:
         if runner.ours or (runner.tuned and not runner.classed):
             walk, verdict, whole = runners.as_good_as_the_chain(race, runner)
-            name = f"seconds-{runner.name}-chain"
+            name = f"seconds-{runner.name}-chain-{walk.sampler}-{walk.steps}"
             times = race.folder.stage(name, lambda r=runner, w=walk: runners.seconds(race, r, w, DRAWN))
             found[runner] = Chain(walk, verdict, whole, statistics.median(times))
     return found

@@ -71,10 +71,11 @@ def test_every_process_has_a_gpu_of_its_own_and_all_share_what_is_no_gpu() -> No
 def test_precision_is_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert use_bf16("bf16", CPU)
     assert not use_bf16("fp32", CUDA)
-    for has in (True, False):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    for has, used, wanted in ((True, "AVX512", True), (True, "AVX2", False), (False, "AVX512", False)):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        assert use_bf16("auto", CPU) == has
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda used=used: used)
+        assert use_bf16("auto", CPU) == wanted
     assert not use_bf16("auto", torch.device("mps"))
 
 

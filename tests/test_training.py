@@ -13,6 +13,7 @@ from diffcli.core.diffusion.exact import Gaussian, covariance_spectrum
 from diffcli.core.diffusion.schedules import SCHEDULES
 from diffcli.core.randomness import image_noise, keyed
 from diffcli.data.kinds import IMAGES, Items
+from diffcli.training import optimizers
 from diffcli.training.clock import Clock, looks
 from diffcli.training.fit import fit
 from diffcli.training.objectives import objective
@@ -241,6 +242,21 @@ def test_muon_steps_along_an_orthogonal_matrix_and_adamw_takes_the_rest() -> Non
         assert singular.max() < 0.13, name
     assert step["1.weight"].abs().max() < 0.0011, "an embedding is stepped by AdamW"
     assert step["2.bias"].abs().max() < 0.0011
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_matrices_are_the_same_together_as_one_by_one(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    monkeypatch.setattr(optimizers, "_type", lambda _: dtype)
+    monkeypatch.setattr(optimizers, "SMALL", 30)
+    shapes = [(3, 7), (5, 4), (3, 7), (8, 8), (5, 4), (3, 7), (8, 8)]  # the last one is not small
+    matrices = [torch.randn(shape) for shape in shapes]
+    given = [matrix.clone() for matrix in matrices]
+    for found, matrix in zip(optimizers.all_orthogonal(matrices), matrices, strict=True):
+        wanted = optimizers.orthogonal(matrix)
+        torch.testing.assert_close(found, wanted, atol=0.02 if dtype == torch.bfloat16 else 0, rtol=0)
+    assert all(map(torch.equal, matrices, given)), "what was given is left alone"
+    assert optimizers.all_orthogonal([]) == []
 
 
 def convolution_trained(name: str, memory_format: torch.memory_format) -> Tensor:

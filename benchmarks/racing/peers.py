@@ -225,7 +225,7 @@ LIBRARIES: dict[str, Library] = {
         Documented(batch=16, rate=1e-4, warmup=500, falls=True),
         FEW,
         tuple(walk._replace(guidance=guidance) for walk in FEW for guidance in (1.5, 3.0)),
-        (Walk("dpm-solver", 10), *FEW, Walk("ddim", 100), Walk("ddpm", LENGTH)),
+        (Walk("dpm-solver", 5), Walk("dpm-solver", 10), *FEW, Walk("ddim", 100), Walk("ddpm", LENGTH)),
     ),
     "lucidrains": Library(
         "denoising_diffusion_pytorch",
@@ -233,7 +233,7 @@ LIBRARIES: dict[str, Library] = {
         Documented(batch=32, rate=8e-5, warmup=0, falls=False),
         (Walk("ddim", 50), Walk("ddim-eta", 50)),
         (*(Walk("ddim", 50, guidance) for guidance in (1.5, 3.0, 6.0)), Walk("ddim-eta", 50, 6.0)),
-        (Walk("ddim", 20), Walk("ddim", 50), Walk("ddim", 100), Walk("ddim", 250), Walk("ddpm", LENGTH)),
+        (*(Walk("ddim", steps) for steps in (5, 10, 20, 50, 100, 250)), Walk("ddpm", LENGTH)),
     ),
 }
 

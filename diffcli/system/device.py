@@ -69,11 +69,15 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether networks compute in bfloat16: as `precision` says, and for "auto" where the device has it in hardware."""
+    """Whether networks compute in bfloat16: as `precision` says, and for "auto" where the device has it in hardware.
+
+    A processor's counts only where torch uses it: with ATEN_CPU_CAPABILITY=avx2 it has none.
+    """
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        there = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return there and torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
