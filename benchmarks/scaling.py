@@ -134,6 +134,8 @@ def worker(turn: Turn) -> None:
         group = join(Place(0, turn.ranks), team.store, torch.device("cpu"), team)
         try:
             print(trained(turn, group))
+        except RuntimeError as error:
+            raise group.explained(error) from error
         finally:
             leave()
 
