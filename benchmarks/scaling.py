@@ -70,7 +70,8 @@ def trained(turn: Turn, group: Any) -> float:
 
     if turn.network:
         group = slowed(group, *turn.network)
-    recipe = recipes.override(RECIPES["default"], recipes.parse_settings(list(turn.changes)))
+    changes = {"dial": (), **recipes.parse_settings(list(turn.changes))}  # each rank would choose for itself
+    recipe = recipes.override(RECIPES["default"], changes)
     wanted = Assignment("diffusion", Setting(torch.device("cpu")), recipe, follows=not group.leads)
     with opened(wanted) as session:
         trainer = session.trainer
