@@ -9,10 +9,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import scaling
+import shares
 from growth import exponent, line
 from measuring import put
 from racing import report, stages, training
-from racing.judging import Verdict, as_good, verdict
+from racing.judging import OUR_LADDER, Verdict, as_good, verdict
 from racing.limit import counted
 from racing.peers import LIBRARIES, Walk
 from racing.report import Chain
@@ -24,6 +26,7 @@ from diffcli.core.diffusion.exact import Mixture
 from diffcli.core.levels import Level
 from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import CLASS, IMAGES, Items
+from diffcli.ranks.group import ALONE
 
 OURS, THEIRS = Runner("diffcli", False, True), Runner("diffusers", True, True)
 OTHERS = Runner("lucidrains", False, True)
@@ -33,7 +36,19 @@ def judged(frechet: float, read: float | None = None, error: float = 0.0) -> Ver
     return Verdict(frechet, error, 0.1, read, None if read is None else 0.01, 1000)
 
 
-# How cost grows
+# How cost grows, and where a step's time goes
+
+
+def test_the_ranks_of_a_scaling_train_the_network_that_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffcli.training.dial.choose", lambda *_, **__: pytest.fail("a rank chose for itself"))
+    assert scaling.trained(scaling.Turn(1, 1, 0.0, changes=("widths=8,16", "batch=4")), ALONE) > 0
+
+
+def test_the_shares_of_a_step_are_those_of_its_operations() -> None:
+    x, weight = torch.randn(8, 16, 12, 12), torch.randn(16, 16, 3, 3)
+    found = shares.kinds(lambda: torch.nn.functional.silu(torch.conv2d(x, weight)), 3)
+    assert sum(found.values()) == pytest.approx(1)
+    assert found["convolutions"] > found["activations"] > 0
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
@@ -185,6 +200,13 @@ def test_a_walk_is_as_good_as_the_chain_within_two_standard_errors() -> None:
     assert as_good(judged(1.9, error=0.4), chain)
     assert not as_good(judged(2.1, error=0.4), chain)
     assert as_good(judged(0.2), chain)
+
+
+def test_everyones_ladder_begins_at_as_many_steps_and_ends_at_the_whole_chain() -> None:
+    for ladder in (OUR_LADDER, *(library.ladder for library in LIBRARIES.values())):
+        assert ladder[0].steps == 5
+        assert ladder[-1] == Walk("ddpm", 1000)
+        assert [walk.steps for walk in ladder] == sorted(walk.steps for walk in ladder)
 
 
 def test_seconds_are_compared_with_those_of_the_peer_that_takes_fewest() -> None:
