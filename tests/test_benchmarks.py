@@ -44,6 +44,15 @@ def test_the_ranks_of_a_scaling_train_the_network_that_they_are_told(monkeypatch
     assert scaling.trained(scaling.Turn(1, 1, 0.0, changes=("widths=8,16", "batch=4")), ALONE) > 0
 
 
+def test_two_cores_are_judged_by_their_better_way_and_a_neighbour_by_the_processes() -> None:
+    idle = dict(zip(scaling.WAYS, (100.0, 195.0, 180.0), strict=True))
+    busy = dict(zip(scaling.WAYS, (100.0, 50.0, 90.0), strict=True))
+    found = {(way, size, i): [of[way]] for size in scaling.SIZES for i, of in enumerate((idle, busy)) for way in of}
+    goals = scaling.goals(found)
+    assert [goal.measured.split()[0] for goal in goals] == ["1.95"] * 3 + ["0.5"] * 3
+    assert [goal.reached for goal in goals] == [True] * 3 + [False] * 3
+
+
 def test_the_shares_of_a_step_are_those_of_its_operations() -> None:
     x, weight = torch.randn(8, 16, 12, 12), torch.randn(16, 16, 3, 3)
     found = shares.kinds(lambda: torch.nn.functional.silu(torch.conv2d(x, weight)), 3)
