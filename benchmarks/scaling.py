@@ -27,7 +27,7 @@ WAYS = {  # processes, and threads of each
     "one process of two threads": (1, 2),
     "two processes of one thread": (2, 1),
 }
-SIZES = {  # what the dial takes for one minute, five, and sixty
+SIZES = {  # the default; what the dial takes for five minutes of two good cores, and for sixty
     "widths 32,64, batch 64": (),
     "widths 32,64, batch 128": ("batch=128",),
     "widths 64,128, batch 512": ("network.widths=64,128", "batch=512"),
