@@ -28,9 +28,8 @@ WAYS = {  # processes, and threads of each
     "two processes of one thread": (2, 1),
 }
 SIZES = {  # the default; what the dial takes for five minutes of two good cores, and for sixty
-    "widths 32,64, batch 64": (),
-    "widths 32,64, batch 128": ("batch=128",),
-    "widths 64,128, batch 512": ("network.widths=64,128", "batch=512"),
+    f"widths {widths}, batch {batch}": (f"network.widths={widths}", f"batch={batch}")
+    for widths, batch in (("32,64", 64), ("32,64", 128), ("64,128", 512))
 }
 
 
