@@ -1,7 +1,7 @@
-"""Ideas for the recipe that are no keys of it, each trained to its end: `python benchmarks/trials.py IDEA...`.
+"""Ideas and keys of the recipe, each trained to its end: `python benchmarks/trials.py IDEA... [--set KEY=VALUE]`.
 
-Prints a row of recipe.md for each idea and seed. What is trained is that of the law's trials: the default network of
-widths 32,64 with batch 64, on the bundled MNIST, by one thread.
+Prints a row of recipe.md for each idea, value and seed. What is trained is that of the law's trials: the default
+network of widths 32,64 with batch 64, on the bundled MNIST, by one thread.
 """
 
 import argparse
@@ -32,16 +32,19 @@ from diffcli.data.dataset import Dataset
 from diffcli.data.kinds import CLASS
 from diffcli.data.loading import load_dataset
 from diffcli.runs.fitting import fit_by
+from diffcli.training.families import family_of
 from diffcli.training.families.diffusion import DiffusionPreview
 from diffcli.training.objectives import objective
-from diffcli.training.recipes import override
+from diffcli.training.recipes import override, parse_settings
 from diffcli.training.recipes.diffusion import RECIPES, Recipe
 from diffcli.training.setup import build, new_trainer
 from diffcli.training.trainer import Losses, Objective, Plan
 
+ORDINARY = RECIPES["default"]
 GUIDANCE = 1.25, 1.5
 DRAWN, STEPS, GRID = 2000, 10, "karras"
 CONTRAST = 0.05  # of contrastive flow matching (Stoica et al. 2025)
+LEAST_VARIANCE = 1e-3  # of the linear denoiser's axes: else it is sure that what was never lit is black
 MANY = 3.0  # sigma / alpha from which on many images count: that of a posterior over MNIST has over ten of them
 POWERS = {"0.05": 16.97, "0.1": 6.94, "0.2": 1.83}  # lengths of power-function averages and their gamma
 
@@ -131,6 +134,26 @@ class Posterior:
         return logits.softmax(1) @ self.images[some]
 
 
+class LinearPrior(nn.Module):
+    """(x, level) -> mean and std of x0 were the images Gaussian with their mean and covariance, number by number."""
+
+    def __init__(self, dataset: Dataset, places: Tensor) -> None:
+        super().__init__()
+        images = dataset.take(places)[0].flatten(1).double()
+        variance, axes = torch.linalg.eigh(images.T.cov())
+        parts = {"mean": images.mean(0), "variance": variance.clamp(min=LEAST_VARIANCE), "axes": axes}
+        for name, part in parts.items():
+            self.register_buffer(name, part.float())
+
+    def forward(self, x: Tensor, level: Level) -> tuple[Tensor, Tensor]:
+        alpha, sigma = (part.to(x).expand(len(x), 1, 1, 1).flatten(1) for part in level)
+        mean, variance, axes = (self.get_buffer(name) for name in ("mean", "variance", "axes"))
+        total = alpha**2 * variance + sigma**2
+        along = (x.flatten(1) - alpha * mean) @ axes * (alpha * variance / total)
+        std = (variance * sigma**2 / total @ axes.square().mT).sqrt()
+        return (mean + along @ axes.mT).reshape(x.shape), std.reshape(x.shape)
+
+
 def objective_of(recipe: Recipe, idea: Idea) -> Objective:
     """The recipe's objective, but for the loss of an item; images, times, noise and dropped classes are its own."""
     schedule = specs.schedule(recipe.schedule)
@@ -162,11 +185,13 @@ class PowerAverages:
 IDEAS: dict[str, Callable[[Dataset, Tensor], Idea] | None] = {
     "default": None,
     "averages": None,
+    "linear": None,
     "immiscible": lambda *_: immiscible,
     "contrastive": lambda *_: contrastive,
     "posterior": Posterior,
 }
-"""What makes an idea of the data that are trained on; None trains by the recipe's own loss."""
+"""What makes an idea of the data that are trained on; None trains by the recipe's own loss: `averages` keeps more
+averages, and `linear` has a network that corrects the best linear denoiser."""
 
 
 def rows(name: str, images: int, seed: int, changes: dict[str, Any]) -> Iterator[str]:
@@ -174,9 +199,14 @@ def rows(name: str, images: int, seed: int, changes: dict[str, Any]) -> Iterator
     torch.set_num_threads(1)
     dataset = load_dataset("mnist")
     places, held = dataset.holdout()
-    changes = {"network.widths": (32, 64), "batch": 64, "steps": images // 64, "seed": seed, **changes}
-    recipe = override(RECIPES["default"], changes)
-    trainer = new_trainer(recipe, dataset.items, build(recipe, dataset.items, torch.device("cpu")))
+    changes = {"widths": (32, 64), "batch": 64, "seed": seed, **changes}
+    prior = {"prior": "pixels"} if name == "linear" else {}
+    recipe = override(ORDINARY, {**changes, **prior, "steps": images // changes["batch"]})
+    model = build(recipe, dataset.items, torch.device("cpu"))
+    family_of(recipe).begin(model, dataset, places)
+    if name == "linear":  # the corrector of the pixels' histogram, with another prior
+        model.prior = LinearPrior(dataset, places)
+    trainer = new_trainer(recipe, dataset.items, model)
     if idea := IDEAS[name]:
         trainer.objective = objective_of(recipe, idea(dataset, places))
     averages = PowerAverages(trainer.model) if name == "averages" else None
@@ -186,13 +216,15 @@ def rows(name: str, images: int, seed: int, changes: dict[str, Any]) -> Iterator
             averages.add(trainer.model, progress.step)
     seconds = time.process_time() - began
     validation = DiffusionPreview(recipe, dataset, places, held).validation
-    title = " ".join([name, *(f"{key}={value}" for key, value in changes.items() if key not in ("steps", "batch"))])
+    alike = (recipe.schedule, recipe.objective.predict) == (ORDINARY.schedule, ORDINARY.objective.predict)
+    title = " ".join([name, *(f"{key}={value}" for key, value in changes.items())])
     weights = sum(p.numel() for p in trainer.ema.parameters())
     for which, model in {"": trainer.ema, **(averages.models if averages else {})}.items():
         found = [_judged(recipe, dataset, model, scale) for scale in GUIDANCE]
         cells = [
             f"{title}{which and f', length {which}'}", f"{weights / 1e6:.2f} M", f"{recipe.steps * recipe.batch:,}",
-            number(seconds), f"{validation.loss(model):.4f}", ", ".join(f"{scale:g}" for scale in GUIDANCE),
+            number(seconds), f"{validation.loss(model):.4f}" if alike else "–",
+            ", ".join(f"{scale:g}" for scale in GUIDANCE),
             ", ".join(f"{verdict.frechet:.2f}" for verdict in found),
             ", ".join(f"{100 * (verdict.read or 0):.1f}" for verdict in found) + " %",
         ]  # fmt: skip
@@ -222,14 +254,14 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the default with ideas that are no keys of its recipe.")
+    parser = argparse.ArgumentParser(description="Train the default with other keys, and with ideas that are none.")
     parser.add_argument("ideas", nargs="+", choices=IDEAS)
     parser.add_argument("--images", type=int, default=50_368, help="seen in training (default 50368: 90 s of a thread)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--drop", type=float, help="share of the classes that are dropped (default the recipe's)")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="keys of the recipe, as of `train`")
     options = parser.parse_args()
-    check(RECIPES["default"], load_dataset("mnist"))
-    changes = {} if options.drop is None else {"objective.drop": options.drop}
+    check(ORDINARY, load_dataset("mnist"))
+    changes = parse_settings(options.set)
     for seed in options.seeds:
         for name in options.ideas:
             note(f"{name}, seed {seed} ...")
