@@ -146,6 +146,13 @@ def test_the_text_of_a_task_is_shown_with_what_is_to_be_written(inside: Cli) -> 
     assert "lerp" not in text
 
 
+def test_an_exercise_is_named_by_its_number_too(inside: Cli) -> None:
+    assert inside("learn", "show", "averages.2").out == inside("learn", "show", "averages.standard-error").out
+    assert inside("learn", "check", "averages.2").out == inside("learn", "check", "averages.standard-error").out
+    for number in ("0", "99", "-1", "1.5"):
+        assert_refused(inside("learn", "show", f"averages.{number}"), 2, "averages.standard-error")
+
+
 def test_a_comparison_is_read_from_a_run_and_from_what_compare_was_told_to_write(tmp_path: Path) -> None:
     run = left_behind(tmp_path / "run", recipe={}, judged={}, compared=[("ddim", 5)])
     assert [row["sampler"] for row in settings_compared(run)] == ["ddim"]

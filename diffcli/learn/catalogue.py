@@ -183,7 +183,7 @@ def _made(kind: Any, document: dict[str, Any], file: Path) -> Any:
 
 
 def chosen(tasks: Mapping[str, CourseTask], word: str) -> list[Exercise]:
-    """The exercises that a word names: a task, TASK.EXERCISE, or an exercise whose name is there once.
+    """The exercises that a word names: a task, TASK.EXERCISE, TASK.NUMBER, or an exercise whose name is there once.
 
     Raises UsageProblem with the nearest name.
     """
@@ -192,7 +192,10 @@ def chosen(tasks: Mapping[str, CourseTask], word: str) -> list[Exercise]:
     every = {exercise.id: exercise for exercise in exercises_of(tasks)}
     if word in every:
         return [every[word]]
-    alone = [exercise for exercise in every.values() if word in (exercise.name, exercise.function, *exercise.was)]
+    task, _, number = word.partition(".")
+    if task in tasks and number.isdecimal() and 0 < int(number) <= len(tasks[task].exercises):
+        return [tasks[task].exercises[int(number) - 1]]
+    alone = [one for one in every.values() if word in (one.name, one.function, *one.was, *one.ids)]
     if len(alone) == 1:
         return alone
     known = [name for name in every if name.startswith(f"{word.split('.')[0]}.")] or list(every)

@@ -15,10 +15,11 @@ def show(
 ) -> None:
     """The text of a task, or what one exercise asks for."""
     from diffcli.console.show import Show, markdown
+    from diffcli.learn.catalogue import chosen
     from diffcli.learn.pages import page, section
     from diffcli.learn.session import task_named
 
     task = task_named(name)
-    found = [(i, one) for i, one in enumerate(task.exercises, 1) if "." in name and name in one.ids]
-    text = "\n\n".join(section(task, one, i) for i, one in found) or page(task)
+    asked = chosen({task.name: task}, name) if "." in name else []
+    text = "\n\n".join(section(task, one, task.exercises.index(one) + 1) for one in asked) or page(task)
     Show(as_json=as_json).result({"task": task.name, "text": text}, markdown(text))
