@@ -13,7 +13,7 @@ def show(
     ] = "",
     as_json: options.Json = False,
 ) -> None:
-    """The text of a task, or what one exercise asks for, by its name or number."""
+    """The text of a task, or of one exercise by name or number."""
     from diffcli.console.show import Show, markdown
     from diffcli.learn.catalogue import chosen
     from diffcli.learn.pages import page, section
