@@ -285,11 +285,15 @@ def test_keys_of_the_dial_that_do_not_exist_are_refused(cli: Cli) -> None:
     assert_refused(cli("train", "--set", "dial=speed"), 2, "speed", "dial")
 
 
-def test_small_photographs_have_a_recipe_with_a_network_of_its_own(cli: Cli) -> None:
-    assert suited("cifar10") is suited("torchvision:SVHN") is RECIPES["colour"]
-    assert suited("mnist") is suited("photos/") is RECIPES["default"]
+def test_small_photographs_are_mirrored_by_their_recipe_and_house_numbers_are_not() -> None:
     recipe = RECIPES["colour"]
-    model = build(recipe, Items(IMAGES, (3, 32, 32), tuple("0123456789")), torch.device("cpu"))
-    found = model(torch.zeros(2, 3, 32, 32), Level(torch.tensor(0.6), torch.tensor(0.8)), label=torch.tensor([0, 9]))
-    assert found.x0.shape == (2, 3, 32, 32)
-    assert turned(recipe)[0].recipe.network == recipe.network
+    assert suited("cifar10") is suited("torchvision:CIFAR100") is recipe
+    assert recipe.data.augment == "flip"
+    for data in ("mnist", "photos/", "torchvision:SVHN"):
+        assert suited(data) is RECIPES["default"]
+    found = turned(recipe)[0].recipe
+    assert found.network == turned(DEFAULT)[0].recipe.network
+    assert found.sampling == recipe.sampling
+    model = build(found, Items(IMAGES, (3, 32, 32), tuple("0123456789")), torch.device("cpu"))
+    told = model(torch.zeros(2, 3, 32, 32), Level(torch.tensor(0.6), torch.tensor(0.8)), label=torch.tensor([0, 9]))
+    assert told.x0.shape == (2, 3, 32, 32)

@@ -168,7 +168,7 @@ class Recipe(Training):
         return self.objective.drop < 1
 
 
-COLOUR = "cifar10", "cifar100", "svhn"  # sets of small photographs
+COLOUR = "cifar10", "cifar100"  # sets of small photographs of things that may be mirrored
 
 
 def suited(dataset: object, latent: object = "") -> Recipe:
@@ -188,11 +188,9 @@ RECIPES: dict[str, Recipe] = {
         objective=SimpleKeys(predict="eps"), sampling=SamplingKeys(guidance=1.0),
         optimizer=AdamWKeys(lr=2e-4, ema=0.9999, warmup=5000),
     ),
-    "colour": Recipe(  # the U-Net of Ho et al. 2020, appendix B, folded and a third as wide; mirrored as there
-        minutes=60.0, data=DataKeys("cifar10", augment="flip"), batch=64,
-        network=UNetKeys(widths=(48, 96, 144), blocks=2, attention=(1,), dropout=0.1),
-        optimizer=MuonKeys(ema=0.999, warmup=200), sampling=SamplingKeys(guidance=1.5),
-        dial=("batch", "optimizer.warmup", "optimizer.ema"),
+    "colour": Recipe(  # mirrored as by Ho et al. 2020, appendix B; its network is the dial's
+        minutes=60.0, data=DataKeys("cifar10", augment="flip"), sampling=SamplingKeys(guidance=1.5),
+        dial=tuple(key for key in DIAL if key != "sampling.guidance"),
     ),
     "latent": Recipe(
         network=UNetKeys(widths=(64, 128), fold=1), optimizer=MuonKeys(ema=0.995),
